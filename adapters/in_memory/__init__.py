@@ -1,0 +1,1 @@
+"""First-class fakes of the ports: they pass the same contract suites as the real adapters."""

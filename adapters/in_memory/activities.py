@@ -1,0 +1,248 @@
+"""The activity store in memory: every contract of the real one, without a server.
+
+The one rule: like the real one it decides nothing. It locks, shows, and applies what the domain decided.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from engagement_core.activity import Account, Activity, Malformed, Pod, PublicStatus, VoiceCartridge
+from engagement_core.admission import HELD_STATUSES
+from engagement_core.attempt import Attempt
+from engagement_core.lifecycle import Event, Phase
+from engagement_core.ports.activities import (
+    AddDeadLetter,
+    Block,
+    BlockScope,
+    CloseDeadLetter,
+    Control,
+    DeadLetter,
+    Decision,
+    Due,
+    MarkExecuted,
+    MarkFailed,
+    MarkScheduled,
+    Orphan,
+    RaiseAlert,
+    SaveAttempt,
+    Snapshot,
+    StoreUnavailable,
+    Write,
+)
+
+__all__ = ["InMemoryActivityStore"]
+
+T = TypeVar("T")
+
+
+@dataclass
+class InMemoryActivityStore:
+    """Fills `engagement_core.ports.activities.ActivityStore`.
+
+    `now` is the "database's" clock. The public dictionaries are the tables: a test fills and reads them. `beats` are
+    the workers' last signs of life; `executed` and `failed` keep the last write that ended each activity.
+    """
+
+    now: Callable[[], datetime]
+    activities: dict[str, Activity | Malformed] = field(default_factory=dict)
+    pods: dict[str, Pod] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    cartridges: dict[str, VoiceCartridge] = field(default_factory=dict)
+    attempts: dict[str, dict[int, Attempt]] = field(default_factory=dict)
+    controls: list[Control] = field(default_factory=list)
+    dead_letters: dict[str, DeadLetter] = field(default_factory=dict)
+    alerts: dict[str, RaiseAlert] = field(default_factory=dict)
+    beats: dict[str, datetime] = field(default_factory=dict)
+    executed: dict[str, MarkExecuted] = field(default_factory=dict)
+    failed: dict[str, MarkFailed] = field(default_factory=dict)
+    notes: dict[str, MarkScheduled] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def change(
+        self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] = ()
+    ) -> T:
+        """See the port."""
+        with self._lock:
+            decision = decide(self._show(activity_id, crediting))
+            self._refuse_second_effect(decision.writes)
+            for write in decision.writes:
+                _APPLY[type(write)](self, write)
+            return decision.result
+
+    def due(self, *, look_ahead: timedelta, limit: int) -> tuple[Due, ...]:
+        """See the port."""
+        with self._lock:
+            now = self.now()
+            waiting = sorted(
+                (activity.due_at, activity.id)
+                for activity in self.activities.values()
+                if isinstance(activity, Activity) and self._can_go(activity, now + look_ahead)
+            )
+            return tuple(Due(activity_id=key, due_in=at - now) for at, key in waiting[:limit])
+
+    def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
+        """See the port."""
+        with self._lock:
+            now = self.now()
+            found = []
+            for attempt in self._all_attempts():
+                if attempt.phase not in (Phase.CLAIMED, Phase.SENDING):
+                    continue
+                beat = self.beats.get(attempt.worker_id)
+                if beat is None or beat < now - silent_for:
+                    found.append((attempt, f"its worker {attempt.worker_id} is silent"))
+                elif attempt.deadline_at < now - margin:
+                    found.append((attempt, "it is past its deadline"))
+            return tuple(
+                Orphan(activity_id=attempt.activity_id, number=attempt.number, reason=reason)
+                for attempt, reason in found[:limit]
+            )
+
+    def unknowns(self, *, limit: int) -> tuple[str, ...]:
+        """See the port."""
+        with self._lock:
+            now = self.now()
+            waiting = [
+                (attempt.look_at, attempt.activity_id)
+                for attempt in self._all_attempts()
+                if attempt.phase is Phase.UNKNOWN and attempt.look_at is not None and attempt.look_at <= now
+            ]
+            return tuple(key for _, key in sorted(waiting)[:limit])
+
+    def _all_attempts(self) -> list[Attempt]:
+        return [attempt for attempts in self.attempts.values() for attempt in attempts.values()]
+
+    def _show(self, activity_id: str, crediting: tuple[str, ...]) -> Snapshot:
+        now = self.now()
+        activity = self.activities.get(activity_id)
+        attempts = self.attempts.get(activity_id, {})
+        ordered = tuple(attempts[number] for number in sorted(attempts))
+        if not isinstance(activity, Activity):
+            return Snapshot(now=now, activity=activity, attempts=ordered if activity else ())
+        pod = self.pods.get(activity.pod_id)
+        account = self._acting(activity, pod)
+        return Snapshot(
+            now=now,
+            activity=activity,
+            pod=pod,
+            account=account,
+            cartridge=self.cartridges.get(pod.voice_cartridge_id or "") if pod else None,
+            attempts=ordered,
+            controls=self._in_force(activity, account, now),
+            sent_in_last_day=self._sent_in_last_day(account, now),
+            credited=frozenset(
+                done.engagement_id
+                for key, done in self.executed.items()
+                if key != activity_id and done.engagement_id is not None and done.engagement_id in crediting
+            ),
+        )
+
+    def _acting(self, activity: Activity, pod: Pod | None) -> Account | None:
+        if activity.profile_id:
+            candidates = sorted(self.accounts.values(), key=lambda account: account.id)
+            return next((account for account in candidates if account.profile_id == activity.profile_id), None)
+        return self.accounts.get(pod.linkedin_account_id or "") if pod else None
+
+    def _in_force(self, activity: Activity, account: Account | None, now: datetime) -> tuple[Control, ...]:
+        scopes = {(BlockScope.ALL, ""), (BlockScope.POD, activity.pod_id)}
+        if account is not None:
+            scopes.add((BlockScope.ACCOUNT, account.id))
+        return tuple(
+            control
+            for control in self.controls
+            if (control.scope, control.scope_id) in scopes and (control.until is None or control.until > now)
+        )
+
+    def _sent_in_last_day(self, account: Account | None, now: datetime) -> int:
+        if account is None or account.daily_limit is None:
+            return 0
+        since = now - timedelta(hours=24)
+        return sum(
+            1
+            for attempt in self._all_attempts()
+            if attempt.account_id == account.id
+            and attempt.began_at is not None
+            and attempt.began_at > since
+            and attempt.event is not Event.RELEASE
+        )
+
+    def _can_go(self, activity: Activity, until: datetime) -> bool:
+        if activity.status != PublicStatus.SCHEDULED.value or activity.due_at > until:
+            return False
+        if any(attempt.may_have_had_effect for attempt in self.attempts.get(activity.id, {}).values()):
+            return False
+        account = self._acting(activity, self.pods.get(activity.pod_id))
+        if account is not None and account.status in HELD_STATUSES:
+            return False
+        return not self._in_force(activity, account, self.now())
+
+    def _refuse_second_effect(self, writes: tuple[Write, ...]) -> None:
+        """The partial unique index: one attempt at most that is not proven to be without effect."""
+        for activity_id in {write.attempt.activity_id for write in writes if isinstance(write, SaveAttempt)}:
+            after = dict(self.attempts.get(activity_id, {}))
+            for write in writes:
+                if isinstance(write, SaveAttempt) and write.attempt.activity_id == activity_id:
+                    after[write.attempt.number] = write.attempt
+            if sum(attempt.may_have_had_effect for attempt in after.values()) > 1:
+                raise StoreUnavailable(f"activity {activity_id} has another attempt that may have had an effect")
+
+    def _save(self, write: SaveAttempt) -> None:
+        self.attempts.setdefault(write.attempt.activity_id, {})[write.attempt.number] = write.attempt
+
+    def _mark_scheduled(self, write: MarkScheduled) -> None:
+        self._update(write.activity_id, PublicStatus.SCHEDULED, counts=write.counts, next_retry_at=write.next_retry_at)
+        self.notes[write.activity_id] = write
+
+    def _mark_executed(self, write: MarkExecuted) -> None:
+        self._update(write.activity_id, PublicStatus.EXECUTED, next_retry_at=None)
+        self.executed[write.activity_id] = write
+
+    def _mark_failed(self, write: MarkFailed) -> None:
+        self._update(write.activity_id, PublicStatus.FAILED, counts=write.counts, next_retry_at=None)
+        self.failed[write.activity_id] = write
+
+    def _update(self, activity_id: str, status: PublicStatus, *, counts: bool = False, **changes: Any) -> None:
+        activity = self.activities[activity_id]
+        if isinstance(activity, Malformed):
+            self.activities[activity_id] = replace(activity, status=status.value)
+            return
+        failures = activity.failure_count + int(counts)
+        self.activities[activity_id] = replace(activity, status=status.value, failure_count=failures, **changes)
+
+    def _add_dead_letter(self, write: AddDeadLetter) -> None:
+        self.dead_letters[write.letter.activity_id] = write.letter
+
+    def _close_dead_letter(self, write: CloseDeadLetter) -> None:
+        self.dead_letters.pop(write.activity_id, None)
+
+    def _block(self, write: Block) -> None:
+        new = write.control
+        for index, old in enumerate(self.controls):
+            if (old.kind, old.scope, old.scope_id) == (new.kind, new.scope, new.scope_id):
+                endless = old.until is None or new.until is None
+                until = None if endless else max(old.until, new.until)  # type: ignore[type-var]
+                self.controls[index] = replace(new, until=until)
+                return
+        self.controls.append(new)
+
+    def _raise_alert(self, write: RaiseAlert) -> None:
+        self.alerts.setdefault(write.incident, write)
+
+
+_APPLY: dict[type, Callable[[InMemoryActivityStore, Any], None]] = {
+    SaveAttempt: InMemoryActivityStore._save,
+    MarkScheduled: InMemoryActivityStore._mark_scheduled,
+    MarkExecuted: InMemoryActivityStore._mark_executed,
+    MarkFailed: InMemoryActivityStore._mark_failed,
+    AddDeadLetter: InMemoryActivityStore._add_dead_letter,
+    CloseDeadLetter: InMemoryActivityStore._close_dead_letter,
+    Block: InMemoryActivityStore._block,
+    RaiseAlert: InMemoryActivityStore._raise_alert,
+}

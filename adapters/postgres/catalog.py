@@ -1,0 +1,115 @@
+"""What the tables that are not ours look like here: their ids may be text or uuid, and columns may be missing.
+
+The one rule: it reads, and says exactly what stands in the way.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from psycopg2.extensions import connection as Connection
+
+__all__ = ["Catalog", "SchemaProblem", "read_catalog"]
+
+_REQUIRED = {
+    "pod_activities": [
+        "id",
+        "pod_id",
+        "engagement_type",
+        "post_id",
+        "profile_id",
+        "comment_text",
+        "scheduled_for",
+        "status",
+        "executed_at",
+        "execution_result",
+        "comment_generated",
+        "failure_count",
+        "last_error",
+        "next_retry_at",
+        "execution_id",
+    ],
+    "pods": ["id", "voice_cartridge_id", "linkedin_account_id"],
+    "voice_cartridges": ["id", "personality_style", "tone", "templates"],
+    "linkedin_accounts": ["id", "profile_id", "unipile_account_id", "access_token", "status", "daily_limit"],
+    "engagement_attempts": ["activity_id", "number", "token", "phase", "effect", "look_at"],
+    "engagement_dead_letters": ["activity_id", "closed_at"],
+    "engagement_controls": ["kind", "scope", "scope_id", "until", "lifted_at"],
+    "engagement_workers": ["worker_id", "beat_at", "left_at"],
+    "engagement_alerts": ["incident", "delivered_at"],
+}
+_TIMES = ("scheduled_for", "executed_at", "next_retry_at")
+
+_COLUMNS = """
+SELECT c.relname, a.attname, t.typname
+  FROM pg_attribute a
+  JOIN pg_class c ON c.oid = a.attrelid
+  JOIN pg_type t ON t.oid = a.atttypid
+ WHERE c.oid = to_regclass(c.relname::text) AND c.relname = ANY(%s) AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+
+class SchemaProblem(Exception):
+    """The database does not have what we need; the message says what, and what to do about it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalog:
+    """Column types by (table, column), for the tables that the store touches."""
+
+    types: Mapping[tuple[str, str], str]
+
+    def problems(self) -> tuple[str, ...]:
+        """What is missing or of a type that cannot work, one sentence each; empty when all is well."""
+        found = []
+        for table, columns in _REQUIRED.items():
+            absent = [column for column in columns if (table, column) not in self.types]
+            if len(absent) == len(columns):
+                found.append(f"table {table} is missing")
+            elif absent:
+                found.append(f"table {table} lacks the column{'s' if absent[1:] else ''} {', '.join(absent)}")
+        for column in _TIMES:
+            type_name = self.types.get(("pod_activities", column))
+            if type_name not in (None, "timestamptz"):
+                found.append(f"pod_activities.{column} is {type_name}; it must be timestamptz")
+        return tuple(found)
+
+    def same(self, left: tuple[str, str], left_alias: str, right: tuple[str, str], right_alias: str) -> str:
+        """SQL for `left = right`: bare where the types agree, so that an index serves; as text where they do not."""
+        one, other = f"{left_alias}.{left[1]}", f"{right_alias}.{right[1]}"
+        if self.types[left] == self.types[right]:
+            return f"{one} = {other}"
+        return f"{one}::text = {other}::text"
+
+    def can_be_activity_id(self, value: str) -> bool:
+        """Whether a text can name an activity at all; asking the server with another one would be an error."""
+        if "\x00" in value:
+            return False
+        if self.types["pod_activities", "id"] != "uuid":
+            return True
+        try:
+            uuid.UUID(value)
+        except ValueError:
+            return False
+        return True
+
+
+def read_catalog(connection: Connection) -> Catalog:
+    """The catalog as it is now."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COLUMNS, (list(_REQUIRED),))
+        return Catalog(types={(table, column): type_name for table, column, type_name in cursor.fetchall()})
+
+
+def checked(catalog: Catalog) -> Catalog:
+    """The catalog, if the store can work with it.
+
+    Raises:
+        SchemaProblem: otherwise.
+    """
+    problems = catalog.problems()
+    if problems:
+        raise SchemaProblem("; ".join(problems) + ". Run `engagement migrate`.")
+    return catalog

@@ -1,0 +1,128 @@
+"""Connections, shared by the worker's threads.
+
+The one rule: a connection that is handed out was alive a moment ago, and one that misbehaved is never handed out again.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from engagement_core.ports.activities import StoreUnavailable
+
+__all__ = ["PostgresPool", "first_line"]
+
+# Only what the client library does by itself: a transaction pooler refuses start-up options.
+_CONNECT_OPTIONS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    "application_name": "pod-engagement",
+}
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*@|(password=)\S+")
+
+
+class PostgresPool:
+    """At most `size` connections in autocommit mode, opened when needed. Safe to use from several threads."""
+
+    def __init__(self, database_url: str, *, size: int, patience: timedelta = timedelta(seconds=10)) -> None:
+        """
+        Args:
+            database_url: a libpq URL or key-value string.
+            size: the most connections that are open at one time.
+            patience: how long a thread waits for a free connection.
+        """
+        self._database_url = database_url
+        self._size = size
+        self._patience = patience
+        self._permits = threading.BoundedSemaphore(size)
+        self._idle: list[Connection] = []
+        self._closed = False
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection for the duration of a `with` block; psycopg2's errors inside it become `StoreUnavailable`.
+
+        Raises:
+            StoreUnavailable: no server, no free connection, or whatever the server objected to.
+        """
+        if not self._permits.acquire(timeout=self._patience.total_seconds()):
+            raise StoreUnavailable(
+                f"all {self._size} database connections were busy for {self._patience.total_seconds():.0f} s"
+            )
+        connection = None
+        try:
+            connection = self._take()
+            yield connection
+        except psycopg2.Error as error:
+            self._discard(connection)
+            connection = None
+            raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from error
+        except BaseException:
+            # Somebody else's exception, perhaps in the middle of a transaction: do not guess at the connection's state.
+            self._discard(connection)
+            connection = None
+            raise
+        finally:
+            self._give_back(connection)
+            self._permits.release()
+
+    def close(self) -> None:
+        """Close what is idle; connections in use are closed when they come back."""
+        self._closed = True
+        while self._idle:
+            self._discard(self._idle.pop())
+
+    def _take(self) -> Connection:
+        while self._idle:
+            try:
+                idle = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if _is_alive(idle):
+                return idle
+            self._discard(idle)
+        connection: Connection = psycopg2.connect(self._database_url, **_CONNECT_OPTIONS)
+        connection.autocommit = True
+        return connection
+
+    def _give_back(self, connection: Connection | None) -> None:
+        if connection is None:
+            return
+        if self._closed:
+            self._discard(connection)
+        else:
+            self._idle.append(connection)
+
+    @staticmethod
+    def _discard(connection: Connection | None) -> None:
+        if connection is not None:
+            connection.close()
+
+
+def _is_alive(connection: Connection) -> bool:
+    """Without a round trip: an idle connection on which the server has said something was told that it is over."""
+    if connection.closed:
+        return False
+    try:
+        readable, _, _ = select.select([connection.fileno()], [], [], 0)
+    except (OSError, ValueError, psycopg2.Error):
+        return False
+    return not readable
+
+
+def first_line(error: psycopg2.Error) -> str:
+    """The server's complaint in one line, without credentials."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return _PASSWORD.sub(lambda match: f"{match[1] or match[2]}***{'@' if match[1] else ''}", lines[0])

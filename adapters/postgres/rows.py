@@ -1,0 +1,133 @@
+"""Rows into values. The one rule: a row that describes no activity becomes `Malformed`, never an exception."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from engagement_core.activity import Account, Activity, EngagementType, Malformed, Pod, VoiceCartridge
+from engagement_core.attempt import Attempt
+from engagement_core.errors import Effect
+from engagement_core.lifecycle import Event, Phase
+from engagement_core.ports.activities import BlockScope, Control, ControlKind, Snapshot
+
+__all__ = ["as_snapshot"]
+
+_ACTIVITY, _POD, _ACCOUNT, _CARTRIDGE, _CONTROLS, _ATTEMPT = (
+    slice(1, 11),
+    slice(11, 14),
+    slice(14, 20),
+    slice(20, 24),
+    24,
+    slice(25, 43),
+)
+
+
+def as_snapshot(rows: Sequence[Sequence[Any]]) -> Snapshot:
+    """One activity, repeated once per attempt, as `Statements.open_and_show` returns it."""
+    first = rows[0]
+    activity = _activity(first[_ACTIVITY])
+    return Snapshot(
+        now=first[0],
+        activity=activity,
+        pod=_pod(first[_POD]),
+        account=_account(first[_ACCOUNT]),
+        cartridge=_cartridge(first[_CARTRIDGE]),
+        controls=tuple(_control(fields) for fields in first[_CONTROLS] or ()),
+        attempts=tuple(_attempt(activity.id, row[_ATTEMPT]) for row in rows if row[_ATTEMPT.start] is not None),
+    )
+
+
+def _activity(columns: Sequence[Any]) -> Activity | Malformed:
+    activity_id, pod_id, kind, post_id, profile_id, text, scheduled_for, status, failures, next_retry_at = columns
+    problems = []
+    if kind not in (EngagementType.LIKE.value, EngagementType.COMMENT.value):
+        problems.append(f"engagement_type is {kind!r}; it must be 'like' or 'comment'")
+    if scheduled_for is None:
+        problems.append("scheduled_for is missing or not a finite time")
+    if not pod_id:
+        problems.append("pod_id is missing")
+    if post_id is None:
+        problems.append("post_id is missing")
+    if problems:
+        return Malformed(id=activity_id, status=status, problems=tuple(problems))
+    return Activity(
+        id=activity_id,
+        pod_id=pod_id,
+        engagement_type=EngagementType(kind),
+        post_id=post_id,
+        profile_id=profile_id,
+        comment_text=text,
+        scheduled_for=scheduled_for,
+        status=status,
+        failure_count=failures or 0,
+        next_retry_at=next_retry_at,
+    )
+
+
+def _pod(columns: Sequence[Any]) -> Pod | None:
+    pod_id, cartridge_id, account_id = columns
+    if pod_id is None:
+        return None
+    return Pod(id=pod_id, voice_cartridge_id=cartridge_id, linkedin_account_id=account_id)
+
+
+def _account(columns: Sequence[Any]) -> Account | None:
+    account_id, profile_id, provider_account_id, access_token, status, daily_limit = columns
+    if account_id is None:
+        return None
+    return Account(
+        id=account_id,
+        profile_id=profile_id,
+        provider_account_id=provider_account_id,
+        access_token=access_token,
+        status=status,
+        daily_limit=daily_limit,
+    )
+
+
+def _cartridge(columns: Sequence[Any]) -> VoiceCartridge | None:
+    cartridge_id, personality_style, tone, templates = columns
+    if cartridge_id is None:
+        return None
+    return VoiceCartridge(id=cartridge_id, personality_style=personality_style, tone=tone, templates=templates)
+
+
+def _control(fields: Sequence[Any]) -> Control:
+    kind, scope, scope_id, until, reason = fields
+    return Control(
+        kind=ControlKind(kind),
+        scope=BlockScope(scope),
+        scope_id=scope_id,
+        until=None if until is None else datetime.fromtimestamp(until, timezone.utc),
+        reason=reason,
+    )
+
+
+def _attempt(activity_id: str, columns: Sequence[Any]) -> Attempt:
+    number, token, worker_id, phase, event, effect, *rest = columns
+    account_id, claimed_at, deadline_at, began_at, ended_at, look_at, text, answer, error, evidence, crashed, again = (
+        rest
+    )
+    return Attempt(
+        activity_id=activity_id,
+        number=number,
+        token=token,
+        worker_id=worker_id,
+        phase=Phase(phase),
+        event=Event(event),
+        effect=Effect(effect),
+        account_id=account_id,
+        claimed_at=claimed_at,
+        deadline_at=deadline_at,
+        began_at=began_at,
+        ended_at=ended_at,
+        look_at=look_at,
+        text=text,
+        answer=answer,
+        error=error,
+        evidence=evidence,
+        crashed=crashed,
+        requeued_at=again,
+    )

@@ -1,0 +1,208 @@
+"""Every statement that the activity store sends, named and commented.
+
+The one rule: a transaction is two messages. The first locks the row and shows it, the second writes and commits;
+several statements in one message cost one round trip, and each of them sees what was committed before it began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adapters.postgres.catalog import Catalog
+
+__all__ = ["PAUSE_LOCK", "Statements", "render"]
+
+PAUSE_LOCK = 7_305_001
+"""Advisory lock: every change of an activity takes its shared side, a pause the exclusive one."""
+
+# READ COMMITTED, so that what is read after the lock was granted is what the previous holder left. Durability and the
+# time-outs are per transaction: a pooled session has no state of its own. A worker that is stopped (SIGSTOP, a
+# suspended machine) while it holds the row would block everybody: the server ends its transaction.
+_OPEN = f"""
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+                  WHEN 'off' THEN 'on' WHEN 'local' THEN 'on' ELSE current_setting('synchronous_commit') END, true),
+       set_config('lock_timeout', '5s', true), set_config('statement_timeout', '10s', true),
+       set_config('idle_in_transaction_session_timeout', '10s', true),
+       pg_advisory_xact_lock_shared({PAUSE_LOCK});
+"""
+
+# NO KEY: rows of other services may refer to this one by foreign key meanwhile.
+_LOCK_ROW = "SELECT 1 FROM pod_activities WHERE id = %(id)s FOR NO KEY UPDATE;\n"
+
+# The account that acts: the profile's; the pod's only when the activity names no profile.
+_ACCOUNT = """
+  LEFT JOIN LATERAL (
+       SELECT x.* FROM linkedin_accounts x WHERE NULLIF(a.profile_id::text, '') IS NOT NULL AND {profile_account}
+       UNION ALL
+       SELECT x.* FROM linkedin_accounts x WHERE NULLIF(a.profile_id::text, '') IS NULL AND {pod_account}
+       ORDER BY 1 LIMIT 1
+  ) l ON true
+"""
+
+# A control with no end, or whose end has not come, that concerns the activity's pod, its account or everything.
+_CONTROLS = """
+   SELECT {columns} FROM engagement_controls c
+    WHERE c.lifted_at IS NULL AND (c.until IS NULL OR c.until > clock_timestamp())
+      AND (c.scope, c.scope_id) IN (('all', ''), ('pod', a.pod_id::text), ('account', l.id::text))
+"""
+
+_SHOW = """
+SELECT clock_timestamp(),
+       a.id::text, a.pod_id::text, a.engagement_type::text, a.post_id::text, NULLIF(a.profile_id::text, ''),
+       a.comment_text, CASE WHEN isfinite(a.scheduled_for) THEN a.scheduled_for END, a.status::text,
+       a.failure_count, a.next_retry_at,
+       p.id::text, p.voice_cartridge_id::text, p.linkedin_account_id::text,
+       l.id::text, l.profile_id::text, l.unipile_account_id::text, l.access_token, l.status::text, l.daily_limit,
+       v.id::text, v.personality_style::text, v.tone::text, v.templates,
+       (SELECT json_agg(json_build_array(c.kind, c.scope, c.scope_id, extract(epoch FROM c.until), c.reason))
+          FROM ({controls}) c),
+       t.number, t.token, t.worker_id, t.phase, t.event, t.effect, t.account_id, t.claimed_at, t.deadline_at,
+       t.began_at, t.ended_at, t.look_at, t.text, t.answer, t.error, t.evidence, t.crashed, t.requeued_at
+  FROM pod_activities a
+  LEFT JOIN pods p ON {pod}
+  {account}
+  LEFT JOIN voice_cartridges v ON {cartridge}
+  LEFT JOIN engagement_attempts t ON t.activity_id = a.id::text
+ WHERE a.id = %(id)s
+ ORDER BY t.number
+"""
+
+# Sends of the account in the last day, counted under a lock of the account's own, so that a cap is never exceeded.
+SENT_IN_LAST_DAY = """
+SELECT pg_advisory_xact_lock(hashtextextended('pod-engagement:account:' || %(account)s, 0));
+SELECT clock_timestamp(), count(*) FROM engagement_attempts
+ WHERE account_id = %(account)s AND began_at > clock_timestamp() - interval '24 hours' AND event <> 'release'
+"""
+
+CREDITING = "SELECT pg_advisory_xact_lock(hashtextextended('pod-engagement:credit:' || %(engagement_id)s, 0))"
+
+CREDITED = """
+SELECT execution_id FROM pod_activities WHERE execution_id = ANY(%(ids)s) AND id::text <> %(id)s
+"""
+
+# In the order of time along the partial index. Work that cannot go now is left out, so that it starves nobody.
+_DUE = """
+SELECT a.id::text, extract(epoch FROM GREATEST(a.scheduled_for, a.next_retry_at) - clock_timestamp())
+  FROM pod_activities a
+  LEFT JOIN pods p ON {pod}
+  {account}
+ WHERE a.status = 'scheduled'
+   AND GREATEST(a.scheduled_for, a.next_retry_at) <= clock_timestamp() + %(look_ahead)s
+   AND NOT EXISTS (SELECT 1 FROM engagement_attempts t
+                    WHERE t.activity_id = a.id::text AND t.effect IN ('unknown', 'applied'))
+   AND NOT EXISTS ({controls})
+   AND (l.status IS NULL OR l.status::text <> ALL (%(held)s))
+ ORDER BY GREATEST(a.scheduled_for, a.next_retry_at)
+ LIMIT %(limit)s
+"""
+
+# A worker that has not registered is as silent as one that has stopped beating or has left.
+ORPHANS = """
+SELECT t.activity_id, t.number,
+       CASE WHEN w.worker_id IS NULL OR w.left_at IS NOT NULL OR w.beat_at < clock_timestamp() - %(silent_for)s
+            THEN 'its worker ' || t.worker_id || ' is silent' ELSE 'it is past its deadline' END
+  FROM engagement_attempts t
+  LEFT JOIN engagement_workers w ON w.worker_id = t.worker_id
+ WHERE t.phase IN ('claimed', 'sending')
+   AND (w.worker_id IS NULL OR w.left_at IS NOT NULL OR w.beat_at < clock_timestamp() - %(silent_for)s
+        OR t.deadline_at < clock_timestamp() - %(margin)s)
+ LIMIT %(limit)s
+"""
+
+UNKNOWNS = """
+SELECT activity_id FROM engagement_attempts
+ WHERE phase = 'unknown' AND look_at <= clock_timestamp() ORDER BY look_at LIMIT %(limit)s
+"""
+
+SAVE_ATTEMPT = """
+INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect, account_id, claimed_at,
+                                 deadline_at, began_at, ended_at, look_at, text, answer, error, evidence, crashed,
+                                 requeued_at)
+VALUES (%(activity_id)s, %(number)s, %(token)s, %(worker_id)s, %(phase)s, %(event)s, %(effect)s, %(account_id)s,
+        %(claimed_at)s, %(deadline_at)s, %(began_at)s, %(ended_at)s, %(look_at)s, %(text)s, %(answer)s, %(error)s,
+        %(evidence)s, %(crashed)s, %(requeued_at)s)
+ON CONFLICT (activity_id, number) DO UPDATE SET
+       phase = EXCLUDED.phase, event = EXCLUDED.event, effect = EXCLUDED.effect, began_at = EXCLUDED.began_at,
+       ended_at = EXCLUDED.ended_at, look_at = EXCLUDED.look_at, text = EXCLUDED.text, answer = EXCLUDED.answer,
+       error = EXCLUDED.error, evidence = EXCLUDED.evidence, crashed = EXCLUDED.crashed,
+       requeued_at = EXCLUDED.requeued_at
+"""
+
+MARK_SCHEDULED = """
+UPDATE pod_activities
+   SET status = 'scheduled', executed_at = NULL, next_retry_at = %(next_retry_at)s,
+       last_error = COALESCE(%(last_error)s, last_error), failure_count = failure_count + %(counts)s
+ WHERE id = %(activity_id)s
+"""
+
+MARK_EXECUTED = """
+UPDATE pod_activities
+   SET status = 'executed', executed_at = %(executed_at)s, execution_result = %(execution_result)s,
+       execution_id = %(execution_id)s, comment_generated = COALESCE(%(comment_generated)s, comment_generated),
+       next_retry_at = NULL, last_error = NULL
+ WHERE id = %(activity_id)s
+"""
+
+MARK_FAILED = """
+UPDATE pod_activities
+   SET status = 'failed', executed_at = %(executed_at)s, failure_count = failure_count + %(counts)s,
+       last_error = %(last_error)s, next_retry_at = NULL
+ WHERE id = %(activity_id)s
+"""
+
+ADD_DEAD_LETTER = """
+INSERT INTO engagement_dead_letters (activity_id, pod_id, account_id, error_type, message, effect, next_step, buried_at)
+VALUES (%(activity_id)s, %(pod_id)s, %(account_id)s, %(error_type)s, %(message)s, %(effect)s, %(next_step)s,
+        %(buried_at)s)
+ON CONFLICT (activity_id) WHERE closed_at IS NULL DO UPDATE SET
+       error_type = EXCLUDED.error_type, message = EXCLUDED.message, effect = EXCLUDED.effect,
+       next_step = EXCLUDED.next_step, buried_at = EXCLUDED.buried_at
+"""
+
+CLOSE_DEAD_LETTER = """
+UPDATE engagement_dead_letters SET closed_at = %(closed_at)s, resolution = %(resolution)s
+ WHERE activity_id = %(activity_id)s AND closed_at IS NULL
+"""
+
+BLOCK = """
+INSERT INTO engagement_controls (kind, scope, scope_id, until, reason)
+VALUES (%(kind)s, %(scope)s, %(scope_id)s, %(until)s, %(reason)s)
+ON CONFLICT (scope, scope_id, kind) WHERE lifted_at IS NULL DO UPDATE SET
+       until = CASE WHEN engagement_controls.until IS NULL OR EXCLUDED.until IS NULL THEN NULL
+                    ELSE GREATEST(engagement_controls.until, EXCLUDED.until) END,
+       reason = EXCLUDED.reason, created_at = now()
+"""
+
+RAISE_ALERT = """
+INSERT INTO engagement_alerts (incident, kind, message, activity_id)
+VALUES (%(incident)s, %(kind)s, %(message)s, %(activity_id)s)
+ON CONFLICT (incident) WHERE resolved_at IS NULL DO NOTHING
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Statements:
+    """The statements whose joins depend on the types that the tables have here."""
+
+    open_and_show: str
+    due: str
+
+
+def render(catalog: Catalog) -> Statements:
+    """The statements for a database of this catalog."""
+    joins = {
+        "pod": catalog.same(("pods", "id"), "p", ("pod_activities", "pod_id"), "a"),
+        "cartridge": catalog.same(("voice_cartridges", "id"), "v", ("pods", "voice_cartridge_id"), "p"),
+        "account": _ACCOUNT.format(
+            profile_account=catalog.same(
+                ("linkedin_accounts", "profile_id"), "x", ("pod_activities", "profile_id"), "a"
+            ),
+            pod_account=catalog.same(("linkedin_accounts", "id"), "x", ("pods", "linkedin_account_id"), "p"),
+        ),
+    }
+    show = _SHOW.format(controls=_CONTROLS.format(columns="c.*"), **joins)
+    return Statements(
+        open_and_show=_OPEN + _LOCK_ROW + show,
+        due=_DUE.format(controls=_CONTROLS.format(columns="1"), **joins),
+    )

@@ -1,0 +1,160 @@
+"""The domain's writes as SQL. The one rule: one statement per write, and every text is one that PostgreSQL can hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from adapters.postgres import statements as sql
+from engagement_core.attempt import Attempt
+from engagement_core.ports.activities import (
+    AddDeadLetter,
+    Block,
+    CloseDeadLetter,
+    ErrorNote,
+    MarkExecuted,
+    MarkFailed,
+    MarkScheduled,
+    RaiseAlert,
+    SaveAttempt,
+    Snapshot,
+    Write,
+)
+
+__all__ = ["as_sql", "storable"]
+
+_Parameters = dict[str, Any]
+_ATTEMPT_FIELDS = tuple(field.name for field in fields(Attempt))
+
+
+def as_sql(write: Write, snapshot: Snapshot) -> tuple[str, _Parameters]:
+    """The statement and its parameters."""
+    statement, parameters = _RENDERERS[type(write)](write, snapshot)
+    return statement, {name: storable(value) for name, value in parameters.items()}
+
+
+def storable(value: Any) -> Any:
+    """A text without what PostgreSQL cannot hold (NUL, lone surrogates); mappings as JSON; anything else as it is."""
+    if isinstance(value, Mapping):
+        return json.dumps(_deep(value), ensure_ascii=False)
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    return value
+
+
+def _deep(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {storable(str(key)): _deep(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_deep(item) for item in value]
+    return storable(value)
+
+
+def _attempt(write: SaveAttempt, _: Snapshot) -> tuple[str, _Parameters]:
+    parameters = {name: getattr(write.attempt, name) for name in _ATTEMPT_FIELDS}
+    for name in ("phase", "event", "effect"):
+        parameters[name] = parameters[name].value
+    return sql.SAVE_ATTEMPT, parameters
+
+
+def _scheduled(write: MarkScheduled, _: Snapshot) -> tuple[str, _Parameters]:
+    return sql.MARK_SCHEDULED, {
+        "activity_id": write.activity_id,
+        "next_retry_at": write.next_retry_at,
+        "last_error": None if write.error is None else _note(write.error),
+        "counts": int(write.counts),
+    }
+
+
+def _executed(write: MarkExecuted, _: Snapshot) -> tuple[str, _Parameters]:
+    result = {
+        "success": True,
+        "timestamp": write.executed_at.isoformat(),
+        "api_response": {
+            "post_id": write.post_id,
+            "created_at": write.created_at.isoformat() if write.created_at else None,
+            "engagement_id": write.engagement_id,
+        },
+        "provenance": write.provenance.value,
+    }
+    return sql.MARK_EXECUTED, {
+        "activity_id": write.activity_id,
+        "executed_at": write.executed_at,
+        "execution_result": result,
+        "execution_id": write.engagement_id,
+        "comment_generated": write.comment_generated,
+    }
+
+
+def _failed(write: MarkFailed, _: Snapshot) -> tuple[str, _Parameters]:
+    return sql.MARK_FAILED, {
+        "activity_id": write.activity_id,
+        "executed_at": write.executed_at,
+        "last_error": _note(write.error),
+        "counts": int(write.counts),
+    }
+
+
+def _note(error: ErrorNote) -> _Parameters:
+    return {
+        "error_type": error.error_type.value,
+        "message": error.message,
+        "timestamp": error.timestamp.isoformat(),
+        "will_retry": error.will_retry,
+    }
+
+
+def _dead_letter(write: AddDeadLetter, snapshot: Snapshot) -> tuple[str, _Parameters]:
+    letter = write.letter
+    return sql.ADD_DEAD_LETTER, {
+        "activity_id": letter.activity_id,
+        "pod_id": snapshot.pod.id if snapshot.pod else None,
+        "account_id": snapshot.account.id if snapshot.account else None,
+        "error_type": letter.error_type.value,
+        "message": letter.message,
+        "effect": letter.effect.value,
+        "next_step": letter.next_step,
+        "buried_at": letter.buried_at,
+    }
+
+
+def _close(write: CloseDeadLetter, _: Snapshot) -> tuple[str, _Parameters]:
+    return sql.CLOSE_DEAD_LETTER, {
+        "activity_id": write.activity_id,
+        "closed_at": write.closed_at,
+        "resolution": write.resolution,
+    }
+
+
+def _block(write: Block, _: Snapshot) -> tuple[str, _Parameters]:
+    control = write.control
+    return sql.BLOCK, {
+        "kind": control.kind.value,
+        "scope": control.scope.value,
+        "scope_id": control.scope_id,
+        "until": control.until,
+        "reason": control.reason,
+    }
+
+
+def _alert(write: RaiseAlert, _: Snapshot) -> tuple[str, _Parameters]:
+    return sql.RAISE_ALERT, {
+        "incident": write.incident,
+        "kind": write.kind,
+        "message": write.message,
+        "activity_id": write.activity_id,
+    }
+
+
+_RENDERERS: Mapping[type, Callable[[Any, Snapshot], tuple[str, _Parameters]]] = {
+    SaveAttempt: _attempt,
+    MarkScheduled: _scheduled,
+    MarkExecuted: _executed,
+    MarkFailed: _failed,
+    AddDeadLetter: _dead_letter,
+    CloseDeadLetter: _close,
+    Block: _block,
+    RaiseAlert: _alert,
+}

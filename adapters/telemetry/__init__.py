@@ -1,0 +1,1 @@
+"""Listeners for what happens: the log, and anything that several listeners share."""

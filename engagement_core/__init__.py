@@ -1,0 +1,1 @@
+"""The domain of scheduled engagement: values, rules and use cases. Standard library only."""

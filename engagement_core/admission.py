@@ -1,0 +1,59 @@
+"""The gate: may this account act now?
+
+The one rule: it fails closed. What is blocked waits, without a charge, and always for a reason that a person can read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from engagement_core.activity import Account
+from engagement_core.ports.activities import Control, Snapshot
+
+__all__ = ["HELD_STATUSES", "Admission", "Admit", "Defer", "admit"]
+
+HELD_STATUSES = frozenset({"expired", "error", "restricted", "disconnected", "paused"})
+"""Words in `linkedin_accounts.status` that hold the account; any other is usable."""
+
+_CAP_LOOK_AGAIN = timedelta(minutes=1)
+_NEVER = datetime.min.replace(tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Nothing stands in the way."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Defer:
+    """It waits: until `until`, or until a person or the account's state changes (None)."""
+
+    until: datetime | None
+    reason: str
+
+
+Admission = Admit | Defer
+
+
+def admit(snapshot: Snapshot, account: Account) -> Admission:
+    """Whether the account may act at `snapshot.now`, and if not, until when and why."""
+    if snapshot.controls:
+        return _blocked_by(snapshot.controls)
+    if account.status in HELD_STATUSES:
+        return Defer(until=None, reason=f"account {account.id} is {account.status}")
+    if account.daily_limit is not None and snapshot.sent_in_last_day >= account.daily_limit:
+        return Defer(
+            until=snapshot.now + _CAP_LOOK_AGAIN,
+            reason=f"account {account.id} has used its {account.daily_limit} engagements of the last 24 hours",
+        )
+    return Admit()
+
+
+def _blocked_by(controls: tuple[Control, ...]) -> Defer:
+    # The one that lasts longest decides: a person's (no end) before any cool-down.
+    endless = next((control for control in controls if control.until is None), None)
+    lasting = endless or max(controls, key=lambda control: control.until or _NEVER)
+    scope = lasting.scope.value if not lasting.scope_id else f"{lasting.scope.value} {lasting.scope_id}"
+    kind = lasting.kind.value.replace("_", "-")
+    return Defer(until=lasting.until, reason=f"{kind} on {scope}: {lasting.reason}")

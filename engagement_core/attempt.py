@@ -1,0 +1,106 @@
+"""An attempt: the write-ahead record of one try to execute an activity.
+
+The one rule: an attempt is written before anything is sent, and until it is *proven* to be without effect no other
+attempt of the same activity may exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from engagement_core.errors import Effect
+from engagement_core.lifecycle import IN_FLIGHT, Event, Phase, next_phase
+
+__all__ = ["Attempt", "Provenance", "attempts_since_requeue", "count_crashes", "count_refusals"]
+
+
+class Provenance(str, Enum):
+    """How we know that an engagement was executed."""
+
+    RESPONSE = "response"
+    RECONCILED = "reconciled"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One row of `engagement_attempts`.
+
+    `number` counts from 1 within the activity. `token` is the fencing token: one execution's own, never used again; who
+    holds another one decides nothing. `phase` is the activity's phase while the attempt is open, and the phase it
+    was left in afterwards. `text` is the frozen comment. `look_at` is when an unknown outcome is looked for next.
+    `evidence` is an answer that came after the attempt had been closed by somebody else.
+    """
+
+    activity_id: str
+    number: int
+    token: str
+    worker_id: str
+    phase: Phase
+    event: Event
+    effect: Effect
+    account_id: str | None
+    claimed_at: datetime
+    deadline_at: datetime
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+    text: str | None = None
+    look_at: datetime | None = None
+    answer: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None
+    evidence: Mapping[str, Any] | None = None
+    crashed: bool = False
+    requeued_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """It owns the activity: nobody else may act on it."""
+        return self.phase in IN_FLIGHT
+
+    @property
+    def proves_effect(self) -> bool:
+        """An answer that came late says that it happened."""
+        return self.evidence is not None and self.evidence.get("effect") == Effect.APPLIED.value
+
+    @property
+    def may_have_had_effect(self) -> bool:
+        """It forbids another attempt: the effect happened, or nobody has proven that it did not."""
+        return self.effect in (Effect.UNKNOWN, Effect.APPLIED)
+
+    def after(self, event: Event, **changes: Any) -> Attempt:
+        """The attempt after `event`, in the phase that the lifecycle says.
+
+        Raises:
+            IllegalEvent: the lifecycle does not know the event in this phase.
+        """
+        return replace(self, phase=next_phase(self.phase, event), event=event, **changes)
+
+
+def attempts_since_requeue(attempts: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
+    """Those that count for the retry policy: a person who requeues starts the count afresh.
+
+    Args:
+        attempts: all of one activity, by number.
+    """
+    for index in range(len(attempts) - 1, -1, -1):
+        if attempts[index].requeued_at is not None:
+            return attempts[index + 1 :]
+    return attempts
+
+
+# Each of these ended an attempt that the provider could judge and that left nothing behind, or nothing that matters.
+_REFUSALS = frozenset({Event.REFUSE, Event.FIND_ABSENT, Event.REPEAT})
+
+
+def count_refusals(attempts: tuple[Attempt, ...]) -> int:
+    """How many attempts since the last requeue the retry policy charges. A release or a crash is free."""
+    return sum(1 for attempt in attempts_since_requeue(attempts) if attempt.event in _REFUSALS)
+
+
+def count_crashes(attempts: tuple[Attempt, ...]) -> int:
+    """How many workers died with this activity since the last requeue."""
+    return sum(1 for attempt in attempts_since_requeue(attempts) if attempt.crashed)

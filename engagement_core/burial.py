@@ -1,0 +1,92 @@
+"""How an activity becomes a dead letter. The row, the letter and the alert always agree: they are written here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from engagement_core.errors import Effect, Failure, Scope
+from engagement_core.ports.activities import (
+    AddDeadLetter,
+    Block,
+    BlockScope,
+    Control,
+    ControlKind,
+    DeadLetter,
+    ErrorNote,
+    MarkFailed,
+    RaiseAlert,
+    Snapshot,
+    Write,
+)
+from engagement_core.retry import wait_asked_for
+
+__all__ = ["account_effects", "bury", "note"]
+
+
+def note(failure: Failure, now: datetime, *, will_retry: bool) -> ErrorNote:
+    """What `last_error` says about a failure."""
+    return ErrorNote(error_type=failure.error_type, message=failure.message, timestamp=now, will_retry=will_retry)
+
+
+def bury(
+    snapshot: Snapshot, activity_id: str, failure: Failure, *, counts: bool, effect: Effect | None = None
+) -> tuple[Write, ...]:
+    """The writes that make it a dead letter.
+
+    Args:
+        snapshot: what the store showed.
+        activity_id: the activity.
+        failure: the last word on it.
+        counts: whether a failed attempt stands behind it (`failure_count` grows).
+        effect: what is known of the effect, when that is more than the failure itself says.
+    """
+    letter = DeadLetter(
+        activity_id=activity_id,
+        error_type=failure.error_type,
+        message=failure.message,
+        effect=effect or failure.effect,
+        buried_at=snapshot.now,
+        next_step=failure.meaning.next_step,
+    )
+    return (
+        MarkFailed(
+            activity_id=activity_id,
+            executed_at=snapshot.now,
+            error=note(failure, snapshot.now, will_retry=False),
+            counts=counts,
+        ),
+        AddDeadLetter(letter),
+        *account_effects(snapshot, failure),
+        _alert(snapshot, activity_id, failure),
+    )
+
+
+def account_effects(snapshot: Snapshot, failure: Failure) -> tuple[Write, ...]:
+    """What the failure does to the account: a sign-out holds its other work, a rate limit with a hint cools it down."""
+    if snapshot.account is None or failure.meaning.scope is not Scope.ACCOUNT:
+        return ()
+    wait = wait_asked_for(failure)
+    if failure.meaning.retryable and not wait:
+        return ()
+    control = Control(
+        kind=ControlKind.COOL_DOWN if failure.meaning.retryable else ControlKind.HOLD,
+        scope=BlockScope.ACCOUNT,
+        scope_id=snapshot.account.id,
+        until=snapshot.now + wait if failure.meaning.retryable else None,
+        reason=failure.message,
+    )
+    return (Block(control),)
+
+
+def _alert(snapshot: Snapshot, activity_id: str, failure: Failure) -> RaiseAlert:
+    kind = failure.error_type.value
+    whose = activity_id
+    if failure.meaning.scope is Scope.ACCOUNT and snapshot.account is not None:
+        whose = f"account {snapshot.account.id}"
+    pod = f" (pod {snapshot.pod.id})" if snapshot.pod else ""
+    return RaiseAlert(
+        incident=f"{kind}:{whose}",
+        kind=kind,
+        message=f"Activity {activity_id}{pod} failed: {failure.message} Next: {failure.meaning.next_step}",
+        activity_id=activity_id,
+    )

@@ -1,0 +1,192 @@
+"""May this activity be executed now, and by me?
+
+The one rule: nothing from before the lock is believed. What a job, the sweep or an earlier read said is asked again of
+the snapshot, here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from engagement_core.activity import Account, Activity, EngagementType, Malformed, Pod, PublicStatus, VoiceCartridge
+from engagement_core.admission import Defer, admit
+from engagement_core.attempt import Attempt, attempts_since_requeue, count_crashes
+from engagement_core.burial import bury
+from engagement_core.errors import Cause, Effect, Failure
+from engagement_core.lifecycle import Event, Phase
+from engagement_core.outcome import Buried, Dropped, Executed, Waits
+from engagement_core.ports.activities import Decision, SaveAttempt, Snapshot
+from engagement_core.ports.linkedin import Engagement
+from engagement_core.presence import believe, witness
+from engagement_core.validation import problems_of
+
+__all__ = ["ClaimPolicy", "ClaimResult", "Claimed", "Holder", "decide_claim", "waits_for"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClaimPolicy:
+    """`job_timeout` is the attempt's hard total deadline; after `max_crashes` dead workers an activity is quarantined;
+    one that is late by more than `max_lateness` is not sent any more."""
+
+    job_timeout: timedelta = timedelta(seconds=30)
+    max_crashes: int = 5
+    max_lateness: timedelta | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Holder:
+    """Who claims: a worker, and the fencing token of this one execution."""
+
+    worker_id: str
+    token: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claimed:
+    """It is mine. `attempt` is as stored; in phase sending the intent is committed and the call may be made.
+
+    `suspect` means that an earlier attempt at this comment was believed absent: look once more before sending.
+    """
+
+    attempt: Attempt
+    activity: Activity
+    pod: Pod
+    account: Account
+    cartridge: VoiceCartridge | None
+    lateness: timedelta
+    suspect: bool = False
+
+    @property
+    def engagement(self) -> Engagement:
+        """Exactly what is to be sent."""
+        return Engagement(
+            engagement_type=self.activity.engagement_type,
+            post_id=self.activity.post_id,
+            account=self.account,
+            text=self.attempt.text,
+        )
+
+
+ClaimResult = Claimed | Waits | Dropped | Buried | Executed
+
+
+def decide_claim(snapshot: Snapshot, *, activity_id: str, holder: Holder, policy: ClaimPolicy) -> Decision[ClaimResult]:
+    """Claim the activity if it is free, well formed, due and admitted. A like begins sending in the same commit."""
+    activity = snapshot.activity
+    not_ours = _not_ours(snapshot)
+    if activity is None or not_ours is not None:
+        return Decision(Dropped(reason=not_ours or "there is no such activity"))
+    if isinstance(activity, Malformed):
+        return _bury(snapshot, activity_id, Cause.INVALID_ACTIVITY, "; ".join(activity.problems) + ".")
+    seen = witness(snapshot)
+    if seen is not None:
+        believed = believe(snapshot, activity, seen)
+        return Decision(believed.result, believed.writes)
+    if activity.due_at > snapshot.now:
+        return Decision(Waits(again_in=activity.due_at - snapshot.now, reason="it is not due yet"))
+    return _claim_due(snapshot, activity, holder, policy)
+
+
+def waits_for(snapshot: Snapshot, defer: Defer) -> Waits:
+    """The gate's deferral as an outcome."""
+    return Waits(
+        again_in=None if defer.until is None else max(defer.until - snapshot.now, timedelta(0)), reason=defer.reason
+    )
+
+
+def _not_ours(snapshot: Snapshot) -> str | None:
+    activity = snapshot.activity
+    if activity is None:
+        return None
+    if activity.status != PublicStatus.SCHEDULED.value:
+        return f"its status is {activity.status!r}, not 'scheduled'"
+    if any(attempt.may_have_had_effect for attempt in snapshot.attempts):
+        return "another attempt owns it or may have had an effect"
+    return None
+
+
+def _claim_due(snapshot: Snapshot, activity: Activity, holder: Holder, policy: ClaimPolicy) -> Decision[ClaimResult]:
+    for cause, why in ((cause, rule(snapshot, activity, policy)) for cause, rule in _BURIED_BEFORE_SENDING):
+        if why is not None:
+            return _bury(snapshot, activity.id, cause, why)
+    assert snapshot.pod is not None  # noqa: S101  # the rules have said so; this tells the type checker
+    assert snapshot.account is not None  # noqa: S101
+    admission = admit(snapshot, snapshot.account)
+    if isinstance(admission, Defer):
+        return Decision(waits_for(snapshot, admission))
+    attempt = _new_attempt(snapshot, activity, snapshot.account, holder, policy)
+    claimed = Claimed(
+        attempt=attempt,
+        activity=activity,
+        pod=snapshot.pod,
+        account=snapshot.account,
+        cartridge=snapshot.cartridge,
+        lateness=snapshot.now - activity.due_at,
+        suspect=_is_suspect(snapshot, activity),
+    )
+    return Decision(claimed, (SaveAttempt(attempt),))
+
+
+def _too_late(snapshot: Snapshot, activity: Activity, policy: ClaimPolicy) -> str | None:
+    lateness = snapshot.now - activity.due_at
+    if policy.max_lateness is None or lateness <= policy.max_lateness:
+        return None
+    return (
+        f"it was due {lateness.total_seconds():.0f} s ago, and {policy.max_lateness.total_seconds():.0f} s is the most."
+    )
+
+
+def _quarantined(snapshot: Snapshot, _: Activity, policy: ClaimPolicy) -> str | None:
+    crashes = count_crashes(snapshot.attempts)
+    return f"{crashes} workers died while they had it." if crashes >= policy.max_crashes else None
+
+
+def _invalid(snapshot: Snapshot, activity: Activity, _: ClaimPolicy) -> str | None:
+    problems = problems_of(snapshot, activity)
+    return "; ".join(problems) + "." if problems else None
+
+
+_BURIED_BEFORE_SENDING: tuple[tuple[Cause, Callable[[Snapshot, Activity, ClaimPolicy], str | None]], ...] = (
+    (Cause.INVALID_ACTIVITY, _invalid),
+    (Cause.QUARANTINED, _quarantined),
+    (Cause.TOO_LATE, _too_late),
+)
+
+
+def _bury(snapshot: Snapshot, activity_id: str, cause: Cause, why: str) -> Decision[ClaimResult]:
+    failure = Failure(cause=cause, message=why)
+    return Decision(Buried(failure=failure), bury(snapshot, activity_id, failure, counts=False))
+
+
+def _new_attempt(
+    snapshot: Snapshot, activity: Activity, account: Account, holder: Holder, policy: ClaimPolicy
+) -> Attempt:
+    is_like = activity.engagement_type is EngagementType.LIKE
+    claimed = Attempt(
+        activity_id=activity.id,
+        number=snapshot.attempts[-1].number + 1 if snapshot.attempts else 1,
+        token=holder.token,
+        worker_id=holder.worker_id,
+        phase=Phase.CLAIMED,
+        event=Event.CLAIM,
+        effect=Effect.UNKNOWN,
+        account_id=account.id,
+        claimed_at=snapshot.now,
+        deadline_at=snapshot.now + policy.job_timeout,
+        text=None if is_like else _frozen_text(snapshot),
+    )
+    # A like has nothing to prepare: its claim and its intent are one commit.
+    return claimed.after(Event.BEGIN_SENDING, began_at=snapshot.now) if is_like else claimed
+
+
+def _frozen_text(snapshot: Snapshot) -> str | None:
+    """The first text wins: a retry neither pays the voice again nor changes what was said."""
+    return next((a.text for a in attempts_since_requeue(snapshot.attempts) if a.text is not None), None)
+
+
+def _is_suspect(snapshot: Snapshot, activity: Activity) -> bool:
+    return activity.engagement_type is EngagementType.COMMENT and any(
+        attempt.event is Event.FIND_ABSENT for attempt in snapshot.attempts
+    )

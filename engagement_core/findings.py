@@ -1,0 +1,184 @@
+"""What a read-back says about an unknown outcome.
+
+The one rule: presence may be believed at any time, absence only when a complete read, late enough, shows nothing of
+ours that is not accounted for. A read that fails proves nothing. What cannot be proven in a day is left to a person.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from engagement_core.activity import Activity, EngagementType
+from engagement_core.attempt import Attempt, count_refusals
+from engagement_core.begin import still_claimed
+from engagement_core.burial import bury, note
+from engagement_core.claim import Claimed, ClaimResult
+from engagement_core.errors import Cause, Effect, Failure
+from engagement_core.lifecycle import Event, Phase
+from engagement_core.outcome import Buried, Dropped, Executed, Waits
+from engagement_core.ports.activities import Decision, MarkScheduled, SaveAttempt, Snapshot
+from engagement_core.ports.linkedin import Found, NoReadBack, ReadBack, Seen
+from engagement_core.presence import find_present
+from engagement_core.release import release
+from engagement_core.retry import RetryPolicy
+
+__all__ = ["ReconcilePolicy", "Reconciled", "decide_last_look", "decide_reconcile", "unknown_attempt"]
+
+_TOLERANCE = timedelta(seconds=5)
+"""The provider's clock against the database's, and dates that it truncates to the second."""
+_STRANGER = "the post shows a comment of the account that nobody accounts for"
+
+Reconciled = Executed | Waits | Buried | Dropped
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReconcilePolicy:
+    """`visibility_lag`: how long the provider's reads may lag behind its writes. `give_up_after`: then a person
+    decides. `look_every`: the pause between two looks that prove nothing."""
+
+    visibility_lag: timedelta = timedelta(seconds=90)
+    give_up_after: timedelta = timedelta(hours=24)
+    look_every: timedelta = timedelta(seconds=30)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+def unknown_attempt(snapshot: Snapshot) -> Attempt | None:
+    """The attempt whose outcome is unknown, if there is one."""
+    return next((attempt for attempt in snapshot.attempts if attempt.phase is Phase.UNKNOWN), None)
+
+
+def decide_reconcile(
+    snapshot: Snapshot, *, token: str, seen: ReadBack, read_at: datetime, policy: ReconcilePolicy
+) -> Decision[Reconciled]:
+    """What a read-back says about the attempt that holds `token`.
+
+    Args:
+        snapshot: what the store shows now; `credited` are the ids that belong to other activities.
+        token: the attempt that was read for.
+        seen: what the post shows.
+        read_at: the database's time before the read was made.
+        policy: how long to wait and to insist.
+    """
+    mine = unknown_attempt(snapshot)
+    if mine is None or mine.token != token or not isinstance(snapshot.activity, Activity):
+        return Decision(Dropped(reason="its outcome is not unknown any more"))
+    case = _Case(snapshot=snapshot, activity=snapshot.activity, mine=mine, policy=policy)
+    if isinstance(seen, NoReadBack):
+        return case.without_read_back()
+    if isinstance(seen, Failure):
+        return case.look_again(f"the read-back failed: {seen.message}")
+    return case.judge(seen, read_at)
+
+
+def decide_last_look(
+    snapshot: Snapshot, *, claimed: Claimed, text: str, seen: ReadBack
+) -> Decision[ClaimResult | None]:
+    """Before a comment that was believed absent is sent again: is it there after all? None means: send it."""
+    mine = still_claimed(snapshot, claimed.attempt)
+    if mine is None:
+        return Decision(Dropped(reason="the claim was lost to somebody else"))
+    if not isinstance(seen, Seen):
+        return _postpone(snapshot, mine, timedelta(seconds=30), "the read-back before sending again failed")
+    first = min((a.began_at for a in snapshot.attempts if a.began_at), default=snapshot.now)
+    own = _unaccounted(snapshot, first, seen)
+    present = _match(claimed.activity, text, own)
+    if present is not None:
+        found = find_present(snapshot, claimed.activity, replace(mine, text=text), engagement_id=present.engagement_id)
+        return Decision(found.result, found.writes)
+    return _postpone(snapshot, mine, timedelta(minutes=5), _STRANGER) if own else Decision(None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Case:
+    """One unknown outcome, while it is judged."""
+
+    snapshot: Snapshot
+    activity: Activity
+    mine: Attempt
+    policy: ReconcilePolicy
+
+    def judge(self, seen: Seen, read_at: datetime) -> Decision[Reconciled]:
+        own = _unaccounted(self.snapshot, self.mine.began_at or self.mine.claimed_at, seen)
+        present = _match(self.activity, self.mine.text, own)
+        if present is not None:
+            found = find_present(self.snapshot, self.activity, self.mine, engagement_id=present.engagement_id)
+            return Decision(found.result, found.writes)
+        if own:
+            return self.look_again(_STRANGER)
+        visible_at = self.mine.deadline_at + self.policy.visibility_lag
+        if read_at < visible_at:
+            return self._wait_until(visible_at, "the provider may not show it yet")
+        return self._try_again(Event.FIND_ABSENT, Effect.NONE)
+
+    def without_read_back(self) -> Decision[Reconciled]:
+        if self.snapshot.now < self.mine.deadline_at:
+            return self._wait_until(self.mine.deadline_at, "the call may still be under way")
+        if self.activity.engagement_type is EngagementType.LIKE:
+            # A reaction is set, not added: whatever the first call did, a second one changes nothing.
+            return self._try_again(Event.REPEAT, Effect.REPEATABLE)
+        return self._bury("The provider cannot be asked whether the comment was posted.", Effect.UNKNOWN)
+
+    def look_again(self, why: str) -> Decision[Reconciled]:
+        if self.snapshot.now >= (self.mine.began_at or self.mine.claimed_at) + self.policy.give_up_after:
+            return self._bury(f"After {self.policy.give_up_after} {why}.", Effect.UNKNOWN)
+        return self._wait_until(self.snapshot.now + self.policy.look_every, why)
+
+    def _wait_until(self, look_at: datetime, why: str) -> Decision[Reconciled]:
+        waits = Waits(again_in=look_at - self.snapshot.now, reason=why)
+        return Decision(waits, (SaveAttempt(replace(self.mine, look_at=look_at)),))
+
+    def _try_again(self, event: Event, effect: Effect) -> Decision[Reconciled]:
+        if count_refusals(self.snapshot.attempts) + 1 >= self.policy.retry.max_attempts:
+            return self._bury("It was the last attempt.", effect)
+        failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message=self._what_was_seen)
+        scheduled = MarkScheduled(
+            activity_id=self.activity.id,
+            next_retry_at=self.snapshot.now,
+            error=note(failure, self.snapshot.now, will_retry=True),
+            counts=True,
+        )
+        ended = self.mine.after(event, effect=effect, ended_at=self.snapshot.now)
+        waits = Waits(again_in=timedelta(0), reason=f"{event.value}: it is sent again")
+        return Decision(waits, (SaveAttempt(ended), scheduled))
+
+    def _bury(self, why: str, effect: Effect) -> Decision[Reconciled]:
+        failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message=f"{self._what_was_seen} {why}")
+        ended = self.mine.after(Event.BURY, effect=effect, ended_at=self.snapshot.now)
+        letter = bury(self.snapshot, self.activity.id, failure, counts=True, effect=effect)
+        return Decision(Buried(failure=failure), (SaveAttempt(ended), *letter))
+
+    @property
+    def _what_was_seen(self) -> str:
+        message = (self.mine.error or {}).get("message")
+        return str(message) if message else "The worker was lost while the request was on its way."
+
+
+def _postpone(snapshot: Snapshot, mine: Attempt, pause: timedelta, why: str) -> Decision[ClaimResult | None]:
+    return Decision(Waits(again_in=pause, reason=why), release(snapshot, mine, not_before=snapshot.now + pause))
+
+
+def _unaccounted(snapshot: Snapshot, began_at: datetime, seen: Seen) -> tuple[Found, ...]:
+    """Our account's engagements that may be this activity's: since it began, and not another activity's."""
+    since = began_at - _TOLERANCE
+    return tuple(
+        own
+        for own in seen.own
+        if own.engagement_id not in snapshot.credited and (own.created_at is None or own.created_at >= since)
+    )
+
+
+def _match(activity: Activity, text: str | None, own: tuple[Found, ...]) -> Found | None:
+    if activity.engagement_type is EngagementType.LIKE:
+        return own[0] if own else None
+    return next((found for found in own if _same_text(found.text, text)), None)
+
+
+def _same_text(shown: str | None, sent: str | None) -> bool:
+    return shown is not None and sent is not None and _plain(shown) == _plain(sent)
+
+
+def _plain(text: str) -> str:
+    # Providers trim, collapse blanks and change entities on the way back.
+    return " ".join(html.unescape(text).split())

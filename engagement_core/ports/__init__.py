@@ -1,0 +1,1 @@
+"""What the domain needs from the outside, one Protocol per concept. No vendor type or exception crosses a port."""

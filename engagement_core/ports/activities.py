@@ -1,0 +1,260 @@
+"""The truth: activities, their attempts, and the one way in which they change.
+
+The one rule: *lock, show, decide, apply*. Every change of an activity, whoever asks for it, goes through
+`ActivityStore.change`: the store locks the activity, shows what it knows (`Snapshot`), lets a pure function decide, and
+applies the writes that the function returned, all in one transaction. So the decisions are pure, there is one place
+that can race, and the fake needs no logic of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
+
+from engagement_core.activity import Account, Activity, Malformed, Pod, VoiceCartridge
+from engagement_core.attempt import Attempt, Provenance
+from engagement_core.errors import Effect, ErrorType
+
+__all__ = [
+    "ActivityStore",
+    "AddDeadLetter",
+    "Block",
+    "BlockScope",
+    "CloseDeadLetter",
+    "Control",
+    "ControlKind",
+    "DeadLetter",
+    "Decision",
+    "Due",
+    "ErrorNote",
+    "MarkExecuted",
+    "MarkFailed",
+    "MarkScheduled",
+    "Orphan",
+    "RaiseAlert",
+    "SaveAttempt",
+    "Snapshot",
+    "StoreUnavailable",
+    "Write",
+]
+
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+
+
+class StoreUnavailable(Exception):
+    """The database cannot be reached, or broke the connection: whether the last change was applied is not known.
+
+    The message says what happened and carries no credentials.
+    """
+
+
+class ControlKind(str, Enum):
+    """Why a scope is blocked."""
+
+    PAUSE = "pause"
+    COOL_DOWN = "cool_down"
+    HOLD = "hold"
+
+
+class BlockScope(str, Enum):
+    """What a control blocks."""
+
+    ALL = "all"
+    POD = "pod"
+    ACCOUNT = "account"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Control:
+    """A row of `engagement_controls` that is in force. `until` is None for one that a person must lift."""
+
+    kind: ControlKind
+    scope: BlockScope
+    scope_id: str
+    until: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadLetter:
+    """An activity that needs a person. `effect` is unknown when nobody could tell whether it happened."""
+
+    activity_id: str
+    error_type: ErrorType
+    message: str
+    effect: Effect
+    buried_at: datetime
+    next_step: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """What the store knows of one activity while it is locked. `now` is the database's clock, the only one for leases.
+
+    `attempts` are all of it, by number. `controls` are those in force for its pod, its account or everything.
+    `account` is the one that acts: the profile's, or the pod's when no profile is named; None when there is none.
+    `sent_in_last_day` counts the account's sends of the last 24 hours, and only when the account has a daily limit.
+    `credited` are those of the provider's ids that were asked about and that another activity already has.
+    """
+
+    now: datetime
+    activity: Activity | Malformed | None
+    pod: Pod | None = None
+    account: Account | None = None
+    cartridge: VoiceCartridge | None = None
+    attempts: tuple[Attempt, ...] = ()
+    controls: tuple[Control, ...] = ()
+    sent_in_last_day: int = 0
+    dead_letter: DeadLetter | None = None
+    credited: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ErrorNote:
+    """`last_error`, as the contract spells it."""
+
+    error_type: ErrorType
+    message: str
+    timestamp: datetime
+    will_retry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SaveAttempt:
+    """Insert the attempt, or overwrite the one with its number."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MarkScheduled:
+    """It waits again. `error` is None when nothing went wrong (a release); then `last_error` stays as it was.
+
+    `counts` says whether this was a failed attempt (`failure_count` grows).
+    """
+
+    activity_id: str
+    next_retry_at: datetime | None
+    error: ErrorNote | None = None
+    counts: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MarkExecuted:
+    """It happened. `engagement_id` and `created_at` are the provider's, where it gave them."""
+
+    activity_id: str
+    executed_at: datetime
+    post_id: str
+    engagement_id: str | None
+    created_at: datetime | None
+    provenance: Provenance
+    comment_generated: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MarkFailed:
+    """It will not be tried again until a person says so. `counts`: see `MarkScheduled`."""
+
+    activity_id: str
+    executed_at: datetime
+    error: ErrorNote
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AddDeadLetter:
+    """File it (or replace the one on file for this activity)."""
+
+    letter: DeadLetter
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CloseDeadLetter:
+    """A person has dealt with it."""
+
+    activity_id: str
+    closed_at: datetime
+    resolution: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Put a control in force. One that is already there for the same kind and scope keeps the later end."""
+
+    control: Control
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RaiseAlert:
+    """Queue an alert in the outbox. One with the same `incident` that is still open is not raised again."""
+
+    incident: str
+    kind: str
+    message: str
+    activity_id: str | None
+
+
+Write = SaveAttempt | MarkScheduled | MarkExecuted | MarkFailed | AddDeadLetter | CloseDeadLetter | Block | RaiseAlert
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[R_co]):
+    """What a pure function made of a snapshot: the value for its caller, and the writes to apply, in order."""
+
+    result: R_co
+    writes: tuple[Write, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Due:
+    """An activity that waits for its time; `due_in` is measured on the database's clock at the time of the read."""
+
+    activity_id: str
+    due_in: timedelta
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Orphan:
+    """An open attempt that nobody works on any more."""
+
+    activity_id: str
+    number: int
+    reason: str
+
+
+class ActivityStore(Protocol):
+    """Every method raises `StoreUnavailable` when the database does not do its part."""
+
+    def change(
+        self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] = ()
+    ) -> T:
+        """Lock the activity, show it, apply what `decide` returns; durable when this returns.
+
+        Concurrent changes of one activity happen one after the other, each seeing the one before. `decide` must be
+        quick and pure: it runs while the row is locked, and may run again. Nothing is written if it raises.
+        `crediting` names the provider's ids that the decision may credit to this activity: two decisions about one id
+        never overlap, and `Snapshot.credited` shows those that another activity has.
+        """
+        ...
+
+    def due(self, *, look_ahead: timedelta, limit: int) -> tuple[Due, ...]:
+        """Scheduled activities whose time comes within `look_ahead`, the earliest first, at most `limit`.
+
+        Those with an attempt that may have had an effect, and those of a blocked scope, are left out: they must not
+        starve the rest.
+        """
+        ...
+
+    def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
+        """Open attempts, claimed or sending, whose worker has not beaten for `silent_for`, or that are past their
+        deadline by `margin`, whoever holds them."""
+        ...
+
+    def unknowns(self, *, limit: int) -> tuple[str, ...]:
+        """Activities in phase unknown whose attempt's `look_at` has come, the longest waiting first."""
+        ...

@@ -1,0 +1,87 @@
+"""The provider through which accounts engage: one write, one read-back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from engagement_core.activity import Account, EngagementType
+from engagement_core.errors import Failure
+from engagement_core.ports.clock import Deadline
+
+__all__ = ["Answer", "Applied", "Engagement", "Found", "LinkedIn", "NoReadBack", "NotSent", "ReadBack", "Seen"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Engagement:
+    """Exactly what is to be sent: `text` is the frozen comment, None for a like."""
+
+    engagement_type: EngagementType
+    post_id: str
+    account: Account
+    text: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Applied:
+    """The provider said yes. Its id and time are kept where it gave them (a like has no id)."""
+
+    engagement_id: str | None
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotSent:
+    """The provider is not being called at present (open breaker); nothing was sent and nobody is to blame."""
+
+    reason: str
+    retry_in: timedelta
+
+
+Answer = Applied | NotSent | Failure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """One engagement of our account on the post, as the provider's reads show it. A like has neither date nor text."""
+
+    engagement_id: str | None
+    text: str | None
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """A complete read (cursor followed to its end): every engagement of the asked type by our own account."""
+
+    own: tuple[Found, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The provider's ids of what was seen."""
+        return tuple(found.engagement_id for found in self.own if found.engagement_id)
+
+
+@dataclass(frozen=True, slots=True)
+class NoReadBack:
+    """This dialect of the provider cannot be asked."""
+
+
+ReadBack = Seen | NoReadBack | Failure
+
+
+class LinkedIn(Protocol):
+    """A provider's gateway. Neither method raises for anything that the provider or the network does."""
+
+    def engage(self, engagement: Engagement, deadline: Deadline) -> Answer:
+        """Send one request, once: no retry, no redirect; too late to send in time means not sent (`not_sent`)."""
+        ...
+
+    def read_back(self, engagement: Engagement, deadline: Deadline) -> ReadBack:
+        """Which engagements of this account the post shows now. A `Failure` proves nothing."""
+        ...
+
+    def available_in(self) -> timedelta:
+        """How long calls are held back by the breaker; zero when they are not."""
+        ...

@@ -1,0 +1,47 @@
+"""What happens, told as it happens: logs, metrics, progress and crash tests all listen to the same events."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Protocol
+
+__all__ = ["Signal", "Telemetry"]
+
+
+class Signal(str, Enum):
+    """The closed list of events. Names are constants, details are fields; nothing is prose."""
+
+    JOB_RECEIVED = "job_received"
+    ACTIVITY_VALIDATED = "activity_validated"
+    ACTIVITY_DEFERRED = "activity_deferred"
+    ACTIVITY_DROPPED = "activity_dropped"
+    COMMENT_PREPARED = "comment_prepared"
+    SENDING_BEGUN = "sending_begun"
+    CALL_STARTED = "call_started"
+    CALL_ENDED = "call_ended"
+    ERROR_CLASSIFIED = "error_classified"
+    DATABASE_UPDATED = "database_updated"
+    JOB_COMPLETED = "job_completed"
+    ORPHAN_FOUND = "orphan_found"
+    OUTCOME_RECONCILED = "outcome_reconciled"
+    DEAD_LETTER = "dead_letter"
+    ALERT = "alert"
+    STORE_UNAVAILABLE = "store_unavailable"
+    STORE_RECOVERED = "store_recovered"
+    QUEUE_UNAVAILABLE = "queue_unavailable"
+    QUEUE_RECOVERED = "queue_recovered"
+    PAYLOAD_UNREADABLE = "payload_unreadable"
+    WORKER_STARTED = "worker_started"
+    WORKER_DRAINING = "worker_draining"
+    WORKER_STOPPED = "worker_stopped"
+    WORKER_LOST = "worker_lost"
+    ROUND_FAILED = "round_failed"
+    EXECUTION_FAILED = "execution_failed"
+
+
+class Telemetry(Protocol):
+    """A listener. It must never raise, block, or be told a secret or a comment's text."""
+
+    def emit(self, signal: Signal, **fields: object) -> None:
+        """Something happened; `fields` are plain values (activity_id, attempt, duration_ms, ...)."""
+        ...

@@ -1,0 +1,82 @@
+"""Use case: learn what became of an unknown outcome, by reading back what the post shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+
+from engagement_core.activity import Activity
+from engagement_core.attempt import Attempt
+from engagement_core.errors import Cause, Failure
+from engagement_core.findings import Reconciled, ReconcilePolicy, decide_reconcile, unknown_attempt
+from engagement_core.outcome import Dropped
+from engagement_core.ports.activities import ActivityStore, Decision, Snapshot
+from engagement_core.ports.clock import Clock, Deadline
+from engagement_core.ports.linkedin import Engagement, LinkedIn, ReadBack, Seen
+from engagement_core.ports.telemetry import Signal, Telemetry
+
+__all__ = ["Reconciler"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconciler:
+    """Settles unknown outcomes. Several workers may do so at once: the decisions are made under the store's lock."""
+
+    store: ActivityStore
+    linkedin: LinkedIn
+    telemetry: Telemetry
+    clock: Clock
+    policy: ReconcilePolicy = field(default_factory=ReconcilePolicy)
+    read_timeout: timedelta = timedelta(seconds=30)
+
+    def settle_all(self, *, limit: int = 20) -> int:
+        """Look for every unknown outcome whose time for a look has come; how many were looked for.
+
+        Raises:
+            StoreUnavailable: the database did not do its part; whatever was settled before stays settled.
+        """
+        waiting = self.store.unknowns(limit=limit)
+        for activity_id in waiting:
+            self.settle(activity_id)
+        return len(waiting)
+
+    def settle(self, activity_id: str) -> Reconciled:
+        """Read back what became of one activity, and decide.
+
+        Raises:
+            StoreUnavailable: as above.
+        """
+        snapshot = self.store.change(activity_id, _look)
+        mine = unknown_attempt(snapshot)
+        if mine is None or not isinstance(snapshot.activity, Activity):
+            return Dropped(reason="its outcome is not unknown any more")
+        seen = self._read(snapshot, snapshot.activity, mine)
+        decide: Callable[[Snapshot], Decision[Reconciled]] = partial(
+            decide_reconcile, token=mine.token, seen=seen, read_at=snapshot.now, policy=self.policy
+        )
+        outcome = self.store.change(activity_id, decide, crediting=seen.ids if isinstance(seen, Seen) else ())
+        self.telemetry.emit(
+            Signal.OUTCOME_RECONCILED,
+            activity_id=activity_id,
+            attempt=mine.number,
+            verdict=type(outcome).__name__.lower(),
+            reason=getattr(outcome, "reason", None),
+        )
+        return outcome
+
+    def _read(self, snapshot: Snapshot, activity: Activity, mine: Attempt) -> ReadBack:
+        if snapshot.account is None or snapshot.account.id != mine.account_id:
+            return Failure(cause=Cause.ACCOUNT_SIGNED_OUT, message="the account that acted is not on record any more")
+        engagement = Engagement(
+            engagement_type=activity.engagement_type,
+            post_id=activity.post_id,
+            account=snapshot.account,
+            text=mine.text,
+        )
+        return self.linkedin.read_back(engagement, Deadline.after(self.clock, self.read_timeout))
+
+
+def _look(snapshot: Snapshot) -> Decision[Snapshot]:
+    return Decision(snapshot)

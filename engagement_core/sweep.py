@@ -1,0 +1,71 @@
+"""Use case: what no job rang for, and what nobody works on any more.
+
+The one rule: it finds, it never sends. What it finds goes through the same claim, or the same lifecycle, as everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from engagement_core.errors import Cause, Failure
+from engagement_core.lifecycle import Event, Phase
+from engagement_core.ports.activities import ActivityStore, Decision, Orphan, SaveAttempt, Snapshot
+from engagement_core.ports.telemetry import Signal, Telemetry
+from engagement_core.release import release
+
+__all__ = ["OrphanPolicy", "adopt_orphans", "decide_orphan"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrphanPolicy:
+    """A worker silent for `silent_for` is dead; an attempt past its deadline by `margin` is nobody's."""
+
+    silent_for: timedelta = timedelta(seconds=6)
+    margin: timedelta = timedelta(seconds=5)
+    limit: int = 200
+
+
+def adopt_orphans(store: ActivityStore, telemetry: Telemetry, policy: OrphanPolicy) -> int:
+    """Free or mark as unknown every attempt whose worker is gone; how many.
+
+    Raises:
+        StoreUnavailable: the database did not do its part; whatever was adopted before stays adopted.
+    """
+    adopted = 0
+    for orphan in store.orphans(silent_for=policy.silent_for, margin=policy.margin, limit=policy.limit):
+        phase = store.change(orphan.activity_id, partial(decide_orphan, orphan=orphan))
+        if phase is not None:
+            adopted += 1
+            telemetry.emit(
+                Signal.ORPHAN_FOUND,
+                activity_id=orphan.activity_id,
+                attempt=orphan.number,
+                reason=orphan.reason,
+                phase=phase.value,
+            )
+    return adopted
+
+
+def decide_orphan(snapshot: Snapshot, *, orphan: Orphan) -> Decision[Phase | None]:
+    """What becomes of an attempt that nobody works on: released if nothing can have been sent, else unknown.
+
+    A worker that only slept comes back to a lost claim (its `begin` is fenced off) or to an attempt that is unknown,
+    where its answer is still welcome.
+    """
+    mine = next((attempt for attempt in snapshot.attempts if attempt.number == orphan.number), None)
+    if mine is None or mine.phase not in (Phase.CLAIMED, Phase.SENDING):
+        return Decision(None)
+    if mine.phase is Phase.CLAIMED:
+        return Decision(Phase.SCHEDULED, release(snapshot, mine, crashed=True))
+    failure = Failure(
+        cause=Cause.WORKER_LOST, message=f"The worker was lost while the call was made ({orphan.reason})."
+    )
+    lost = mine.after(
+        Event.LOSE_TRACK,
+        crashed=True,
+        look_at=mine.deadline_at,
+        error={"cause": failure.cause.value, "error_type": failure.error_type.value, "message": failure.message},
+    )
+    return Decision(Phase.UNKNOWN, (SaveAttempt(lost),))

@@ -1,0 +1,158 @@
+"""What an answer means for the activity, the attempt and the account.
+
+The one rule: *decisions are fenced, evidence never is*. Only the attempt that owns the activity decides what becomes of
+it; but an answer that says what happened is always recorded, however late, and everybody reads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from engagement_core.activity import Activity, PublicStatus
+from engagement_core.attempt import Attempt, Provenance, count_refusals
+from engagement_core.burial import account_effects, bury, note
+from engagement_core.errors import Effect, Failure
+from engagement_core.lifecycle import Event, Phase
+from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
+from engagement_core.ports.activities import (
+    CloseDeadLetter,
+    Decision,
+    MarkExecuted,
+    MarkScheduled,
+    SaveAttempt,
+    Snapshot,
+    Write,
+)
+from engagement_core.ports.linkedin import Answer, Applied, NotSent
+from engagement_core.retry import Reconcile, RetryAt, RetryPolicy
+
+__all__ = ["decide_verdict"]
+
+
+# After one of these the sender has spoken already: deciding again (a commit whose answer was lost) changes nothing.
+_OWN_VERDICTS = frozenset({Event.CONFIRM, Event.REFUSE, Event.RELEASE})
+
+
+def decide_verdict(
+    snapshot: Snapshot, *, attempt: Attempt, activity: Activity, answer: Answer, policy: RetryPolicy
+) -> Decision[Outcome]:
+    """Record what the provider answered to `attempt`. May be decided again: what is recorded already stays.
+
+    Args:
+        snapshot: what the store shows now, which may be more than the sender knew.
+        attempt: as it was when it was sent.
+        activity: what was sent.
+        answer: what came back.
+        policy: when a refusal is followed by another attempt.
+    """
+    mine = _find(snapshot, attempt)
+    if mine is None:
+        return Decision(Dropped(reason="its attempt is not on record any more"))
+    if mine.phase not in (Phase.SENDING, Phase.UNKNOWN):
+        return _late(snapshot, activity, mine, answer)
+    if isinstance(answer, Applied):
+        return _confirm(snapshot, activity, mine, answer)
+    if isinstance(answer, NotSent):
+        ended = mine.after(Event.RELEASE, effect=Effect.NONE, ended_at=snapshot.now)
+        waits = MarkScheduled(activity_id=activity.id, next_retry_at=snapshot.now + answer.retry_in)
+        return Decision(Waits(again_in=answer.retry_in, reason=answer.reason), (SaveAttempt(ended), waits))
+    return _fail(snapshot, activity, mine, answer, policy)
+
+
+def _confirm(snapshot: Snapshot, activity: Activity, mine: Attempt, answer: Applied) -> Decision[Outcome]:
+    ended = mine.after(Event.CONFIRM, effect=Effect.APPLIED, ended_at=snapshot.now, answer=_as_record(answer))
+    executed = _mark_executed(snapshot, activity, mine, answer)
+    return Decision(Executed(provenance=Provenance.RESPONSE), (SaveAttempt(ended), executed))
+
+
+def _fail(
+    snapshot: Snapshot, activity: Activity, mine: Attempt, failure: Failure, policy: RetryPolicy
+) -> Decision[Outcome]:
+    decision = policy.decide(failure, refused=count_refusals(snapshot.attempts) + 1, now=snapshot.now)
+    error = _as_record(failure)
+    if isinstance(decision, Reconcile):
+        return _lose_track(snapshot, activity, mine, failure)
+    if isinstance(decision, RetryAt):
+        ended = mine.after(Event.REFUSE, effect=Effect.NONE, ended_at=snapshot.now, error=error)
+        scheduled = MarkScheduled(
+            activity_id=activity.id,
+            next_retry_at=decision.at,
+            error=note(failure, snapshot.now, will_retry=True),
+            counts=True,
+        )
+        writes = (SaveAttempt(ended), scheduled, *account_effects(snapshot, failure))
+        return Decision(Waits(again_in=decision.at - snapshot.now, reason=failure.message), writes)
+    return _bury_refused(snapshot, activity, mine, replace(failure, message=decision.reason))
+
+
+def _bury_refused(snapshot: Snapshot, activity: Activity, mine: Attempt, failure: Failure) -> Decision[Outcome]:
+    ended = mine.after(Event.BURY, effect=Effect.NONE, ended_at=snapshot.now, error=_as_record(failure))
+    return Decision(Buried(failure=failure), (SaveAttempt(ended), *bury(snapshot, activity.id, failure, counts=True)))
+
+
+def _lose_track(snapshot: Snapshot, activity: Activity, mine: Attempt, failure: Failure) -> Decision[Outcome]:
+    if mine.phase is Phase.UNKNOWN:
+        return Decision(Unknown(failure=failure))
+    lost = mine.after(Event.LOSE_TRACK, error=_as_record(failure), look_at=mine.deadline_at)
+    waits = MarkScheduled(
+        activity_id=activity.id, next_retry_at=None, error=note(failure, snapshot.now, will_retry=True)
+    )
+    return Decision(Unknown(failure=failure), (SaveAttempt(lost), waits))
+
+
+def _late(snapshot: Snapshot, activity: Activity, mine: Attempt, answer: Answer) -> Decision[Outcome]:
+    """Somebody else has closed the attempt meanwhile: the answer is evidence now."""
+    if mine.evidence is not None or mine.event in _OWN_VERDICTS:
+        return Decision(Dropped(reason="its verdict is on record already"))
+    witnessed = replace(mine, evidence=_as_record(answer))
+    another_owns_it = any(other.may_have_had_effect for other in snapshot.attempts if other.token != mine.token)
+    if not isinstance(answer, Applied) or another_owns_it or not _may_still_become_executed(snapshot):
+        return Decision(Dropped(reason="its lease was lost; the answer is kept as evidence"), (SaveAttempt(witnessed),))
+    writes: tuple[Write, ...] = (
+        SaveAttempt(witnessed.after(Event.CONFIRM, effect=Effect.APPLIED)),
+        _mark_executed(snapshot, activity, mine, answer),
+        CloseDeadLetter(activity_id=activity.id, closed_at=snapshot.now, resolution="executed"),
+    )
+    return Decision(Executed(provenance=Provenance.RESPONSE), writes)
+
+
+def _may_still_become_executed(snapshot: Snapshot) -> bool:
+    return snapshot.activity is not None and snapshot.activity.status != PublicStatus.EXECUTED.value
+
+
+def _find(snapshot: Snapshot, attempt: Attempt) -> Attempt | None:
+    return next((other for other in snapshot.attempts if other.token == attempt.token), None)
+
+
+def _mark_executed(snapshot: Snapshot, activity: Activity, attempt: Attempt, answer: Applied) -> MarkExecuted:
+    return MarkExecuted(
+        activity_id=activity.id,
+        executed_at=snapshot.now,
+        post_id=activity.post_id,
+        engagement_id=answer.engagement_id,
+        created_at=answer.created_at,
+        provenance=Provenance.RESPONSE,
+        comment_generated=attempt.text,
+    )
+
+
+def _as_record(answer: Answer) -> dict[str, Any]:
+    """The answer as the attempt's row keeps it: JSON values only."""
+    if isinstance(answer, Applied):
+        created_at = answer.created_at.isoformat() if answer.created_at else None
+        return {"effect": Effect.APPLIED.value, "engagement_id": answer.engagement_id, "created_at": created_at}
+    if isinstance(answer, NotSent):
+        return {"effect": Effect.NONE.value, "message": answer.reason}
+    record: dict[str, Any] = {
+        "effect": answer.effect.value,
+        "cause": answer.cause.value,
+        "error_type": answer.error_type.value,
+        "message": answer.message,
+        "provider_status": answer.provider_status,
+        "provider_type": answer.provider_type,
+    }
+    if answer.retry_after is not None:
+        record["retry_after_s"] = answer.retry_after / timedelta(seconds=1)
+    return record

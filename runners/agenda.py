@@ -1,0 +1,145 @@
+"""The precise timer: what is due in the next seconds, to the millisecond.
+
+The one rule: it holds hints. An entry may be lost, doubled or wrong without harm, because only a claim is believed; so
+it is bounded, and on a drain it is simply handed back.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from dataclasses import dataclass
+
+from engagement_core.ports.clock import Clock
+from engagement_core.ports.queue import WakeUp
+
+__all__ = ["Agenda", "Entry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An activity to look at, and the job that rang for it, if one did."""
+
+    activity_id: str
+    wake_up: WakeUp | None = None
+
+
+class Agenda:
+    """Entries in the order of their time. Safe to use from several threads.
+
+    Threads that wait follow one leader: only one of them is woken when the next entry's time comes.
+    """
+
+    def __init__(self, clock: Clock, *, capacity: int = 1_000) -> None:
+        """`capacity`: how many entries it holds at most; the sweep brings the others when there is room."""
+        self._clock = clock
+        self._capacity = capacity
+        self._heap: list[tuple[float, int, str]] = []
+        self._waiting: dict[str, tuple[float, Entry]] = {}
+        self._busy: set[str] = set()
+        self._changed = threading.Condition()
+        self._leader: int | None = None
+        self._closed = False
+        self._serial = 0
+
+    @property
+    def capacity(self) -> int:
+        """How many entries it holds at most."""
+        return self._capacity
+
+    def add(self, entry: Entry, at: float) -> bool:
+        """Look at an activity at `at` on the clock. False when it was not taken: it is being executed, or there is no
+        room. One that is there already keeps the earlier time, and the job that rang for it."""
+        with self._changed:
+            key = entry.activity_id
+            known = self._waiting.get(key)
+            if self._closed or key in self._busy or (known is None and len(self._waiting) >= self._capacity):
+                return False
+            if known is not None:
+                entry = Entry(key, entry.wake_up or known[1].wake_up)
+                at = min(at, known[0])
+            self._waiting[key] = (at, entry)
+            self._serial += 1
+            heapq.heappush(self._heap, (at, self._serial, key))
+            if self._heap[0][2] == key:
+                # Whoever leads waits for a later time than this one: somebody else shall.
+                self._leader = None
+                self._changed.notify()
+            return True
+
+    def take(self) -> Entry | None:
+        """The next entry, as soon as its time has come; None when the agenda is closed. `done` must follow."""
+        with self._changed:
+            try:
+                return self._await_next()
+            finally:
+                # Whoever leaves makes room for the next leader.
+                if self._heap and self._leader is None:
+                    self._changed.notify()
+
+    def done(self, entry: Entry) -> None:
+        """The activity is not being executed any more."""
+        with self._changed:
+            self._busy.discard(entry.activity_id)
+            self._changed.notify_all()
+
+    def overdue(self) -> int:
+        """How many entries wait although their time has come: more than zero means that every thread is busy."""
+        with self._changed:
+            now = self._clock.elapsed()
+            return sum(1 for at, _ in self._waiting.values() if at <= now)
+
+    def is_idle(self) -> bool:
+        """Nothing waits and nothing is being executed."""
+        with self._changed:
+            return not self._waiting and not self._busy
+
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Block until nothing is being executed and nothing waits; False when `timeout` seconds were not enough."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout)
+
+    def close(self) -> tuple[Entry, ...]:
+        """Stop handing out; what was waiting is returned, to be handed back."""
+        with self._changed:
+            self._closed = True
+            left = tuple(entry for _, entry in self._waiting.values())
+            self._waiting.clear()
+            self._heap.clear()
+            self._changed.notify_all()
+            return left
+
+    def _await_next(self) -> Entry | None:
+        me = threading.get_ident()
+        while not self._closed:
+            self._forget_moved()
+            if not self._heap:
+                self._changed.wait()
+                continue
+            delay = self._heap[0][0] - self._clock.elapsed()
+            if delay <= 0:
+                return self._pop()
+            if self._leader is not None:
+                self._changed.wait()
+                continue
+            self._leader = me
+            try:
+                self._changed.wait(delay)
+            finally:
+                if self._leader == me:
+                    self._leader = None
+        return None
+
+    def _pop(self) -> Entry:
+        _, _, key = heapq.heappop(self._heap)
+        _, entry = self._waiting.pop(key)
+        self._busy.add(key)
+        return entry
+
+    def _forget_moved(self) -> None:
+        """Drop what an earlier time has superseded."""
+        while self._heap:
+            at, _, key = self._heap[0]
+            if key in self._waiting and self._waiting[key][0] == at:
+                return
+            heapq.heappop(self._heap)

@@ -1,0 +1,191 @@
+"""The only place that constructs adapters."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from adapters.alerts.log import LogAlerts
+from adapters.clock import SystemClock
+from adapters.http.breaker import HostBreaker
+from adapters.http.session import HttpSession
+from adapters.postgres.activities import PostgresActivityStore
+from adapters.postgres.alerts import PostgresAlertOutbox
+from adapters.postgres.pool import PostgresPool
+from adapters.postgres.workers import PostgresWorkerRegistry
+from adapters.rq.queue import RqQueue
+from adapters.unipile.gateway import DIALECTS, UnipileGateway
+from adapters.voices.none import NoVoice
+from adapters.voices.template import TemplateVoice
+from engagement_core.backlog import Backlog
+from engagement_core.claim import ClaimPolicy
+from engagement_core.execute import Executor
+from engagement_core.findings import ReconcilePolicy
+from engagement_core.ports.telemetry import Telemetry
+from engagement_core.ports.voice import Voice
+from engagement_core.reconcile import Reconciler
+from engagement_core.retry import RetryPolicy
+from engagement_core.sweep import OrphanPolicy
+from runners.agenda import Agenda
+from runners.duties import Duties
+from runners.settings import Settings, SettingsProblem
+from runners.worker import Worker, WorkerPolicy
+
+__all__ = ["App", "build_worker", "new_worker_id", "open_app"]
+
+_MOST_CONNECTIONS = 10
+_VOICES: dict[str, type[TemplateVoice] | type[NoVoice]] = {"template": TemplateVoice, "none": NoVoice}
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """Everything that one process needs to execute engagements."""
+
+    executor: Executor
+    duties: Duties
+    queue: RqQueue
+    clock: SystemClock
+
+
+def new_worker_id() -> str:
+    """A name that no other worker has or had."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+@contextmanager
+def open_app(settings: Settings, *, worker_id: str, telemetry: Telemetry) -> Iterator[App]:
+    """The wired application; its connections are closed at the end of the `with` block.
+
+    Raises:
+        SettingsProblem: a setting is missing, or no adapter takes its value.
+        SchemaProblem: the database lacks something.
+        StoreUnavailable: it cannot be reached.
+    """
+    settings.need("database_url", "redis_url", "unipile_api_key")
+    clock = SystemClock()
+    # The rounds borrow a connection now and then; two is the least that never makes them wait for a call to end.
+    pool = PostgresPool(str(settings.database_url), size=min(max(settings.concurrency, 2), _MOST_CONNECTIONS))
+    queue = build_queue(settings)
+    session = HttpSession()
+    try:
+        store = PostgresActivityStore(pool)
+        yield _wire(
+            settings,
+            worker_id=worker_id,
+            telemetry=telemetry,
+            clock=clock,
+            pool=pool,
+            queue=queue,
+            store=store,
+            session=session,
+        )
+    finally:
+        queue.close()
+        session.close()
+        pool.close()
+
+
+def build_queue(settings: Settings) -> RqQueue:
+    """The queue that the settings name.
+
+    Raises:
+        SettingsProblem: its URL is not set, or is not one.
+    """
+    settings.need("redis_url")
+    try:
+        return RqQueue(
+            str(settings.redis_url), name=settings.queue_name, dead_letter_name=settings.dead_letter_queue_name
+        )
+    except ValueError as error:
+        raise SettingsProblem(f"REDIS_URL: {error}") from error
+
+
+def build_worker(app: App, settings: Settings) -> Worker:
+    """A worker on the application's adapters."""
+    return Worker(
+        executor=app.executor,
+        store=app.executor.store,
+        queue=app.queue,
+        clock=app.clock,
+        telemetry=app.executor.telemetry,
+        agenda=Agenda(app.clock),
+        rounds=app.duties.rounds(),
+        policy=WorkerPolicy(
+            concurrency=settings.concurrency,
+            poll_interval=min(max(settings.poll_interval, timedelta(seconds=1)), timedelta(seconds=5)),
+        ),
+    )
+
+
+def _wire(
+    settings: Settings,
+    *,
+    worker_id: str,
+    telemetry: Telemetry,
+    clock: SystemClock,
+    pool: PostgresPool,
+    queue: RqQueue,
+    store: PostgresActivityStore,
+    session: HttpSession,
+) -> App:
+    retry = RetryPolicy(max_attempts=settings.max_retries, backoff=settings.retry_backoff)
+    linkedin = _gateway(settings, clock, session)
+    backlog = Backlog()
+    executor = Executor(
+        worker_id=worker_id,
+        store=store,
+        linkedin=linkedin,
+        voice=_voice(settings),
+        telemetry=telemetry,
+        clock=clock,
+        backlog=backlog,
+        claim_policy=ClaimPolicy(job_timeout=settings.job_timeout, max_lateness=settings.max_lateness),
+        retry_policy=retry,
+        voice_timeout=settings.voice_timeout,
+    )
+    reconciler = Reconciler(
+        store=store,
+        linkedin=linkedin,
+        telemetry=telemetry,
+        clock=clock,
+        policy=ReconcilePolicy(visibility_lag=settings.visibility_lag, retry=retry),
+        read_timeout=settings.job_timeout,
+    )
+    duties = Duties(
+        worker_id=worker_id,
+        concurrency=settings.concurrency,
+        store=store,
+        registry=PostgresWorkerRegistry(pool, silent_for=settings.orphan_after),
+        backlog=backlog,
+        reconciler=reconciler,
+        queue=queue,
+        outbox=PostgresAlertOutbox(pool),
+        alerts=LogAlerts(telemetry),
+        telemetry=telemetry,
+        orphans=OrphanPolicy(silent_for=settings.orphan_after),
+        look_ahead=timedelta(seconds=3),
+    )
+    return App(executor=executor, duties=duties, queue=queue, clock=clock)
+
+
+def _gateway(settings: Settings, clock: SystemClock, session: HttpSession) -> UnipileGateway:
+    try:
+        return UnipileGateway(
+            base_url=settings.unipile_base_url,
+            dialect=DIALECTS[settings.unipile_api_version],
+            api_key=str(settings.unipile_api_key),
+            session=session,
+            breaker=HostBreaker(host=urlsplit(settings.unipile_base_url).netloc, clock=clock),
+        )
+    except ValueError as error:
+        raise SettingsProblem(f"UNIPILE_API_KEY: {error}") from error
+
+
+def _voice(settings: Settings) -> Voice:
+    return _VOICES[settings.voice_provider]()

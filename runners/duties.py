@@ -1,0 +1,88 @@
+"""The rounds that every worker makes: beat, settle what is unknown, keep the queue moving.
+
+The one rule: the heartbeat is alone in its thread. Whatever else is slow, a living worker is never taken for dead.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+
+from engagement_core.backlog import Backlog
+from engagement_core.ports.activities import ActivityStore, StoreUnavailable
+from engagement_core.ports.alerts import AlertOutbox, Alerts, AlertsUndelivered
+from engagement_core.ports.queue import Queue, QueueUnavailable
+from engagement_core.ports.telemetry import Telemetry
+from engagement_core.ports.workers import WorkerRegistry
+from engagement_core.reconcile import Reconciler
+from engagement_core.sweep import OrphanPolicy, adopt_orphans
+from runners.rounds import Round
+
+__all__ = ["Duties"]
+
+_BEAT = timedelta(seconds=2)
+_QUEUE = timedelta(seconds=1)
+_AT_ONCE = timedelta(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duties:
+    """What the rounds need. `beat_every` must be well under the time after which a worker counts as dead."""
+
+    worker_id: str
+    concurrency: int
+    store: ActivityStore
+    registry: WorkerRegistry
+    backlog: Backlog
+    reconciler: Reconciler
+    queue: Queue
+    outbox: AlertOutbox
+    alerts: Alerts
+    telemetry: Telemetry
+    orphans: OrphanPolicy
+    look_ahead: timedelta
+
+    def rounds(self) -> tuple[Round, ...]:
+        """All of them."""
+        return (
+            Round(name="beat", do=self._beat, needs=StoreUnavailable),
+            Round(name="rescue", do=self._rescue, needs=StoreUnavailable),
+            Round(name="settle", do=self._settle, needs=StoreUnavailable),
+            Round(name="alerts", do=self._alert, needs=StoreUnavailable),
+            Round(name="queue", do=self._advance, needs=QueueUnavailable),
+        )
+
+    def beat(self) -> None:
+        """One sign of life.
+
+        Raises:
+            StoreUnavailable: the database did not do its part.
+        """
+        self.registry.beat(self.worker_id, host=socket.gethostname(), pid=os.getpid(), concurrency=self.concurrency)
+
+    def _beat(self) -> timedelta:
+        self.beat()
+        return min(_BEAT, self.orphans.silent_for / 3)
+
+    def _rescue(self) -> timedelta:
+        self.backlog.flush(self.store)
+        adopt_orphans(self.store, self.telemetry, self.orphans)
+        return _BEAT
+
+    def _settle(self) -> timedelta:
+        return _AT_ONCE if self.reconciler.settle_all() else _BEAT
+
+    def _alert(self) -> timedelta:
+        for alert in self.outbox.take(limit=20):
+            try:
+                self.alerts.send(alert)
+            except AlertsUndelivered:
+                continue  # it stays in the outbox
+            self.outbox.delivered(alert)
+        return _BEAT
+
+    def _advance(self) -> timedelta:
+        self.queue.advance(self.look_ahead)
+        return _QUEUE

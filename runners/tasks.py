@@ -1,0 +1,71 @@
+"""The function that an RQ job names, so that a plain `rq worker` can execute engagements too.
+
+The one rule: it does exactly what our own worker does with a wake-up. It claims, it beats while it works, and it waits
+in place only for what is due within seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta, timezone
+
+from engagement_core.outcome import Outcome, Waits
+from engagement_core.ports.activities import StoreUnavailable
+from runners.bootstrap import App, new_worker_id, open_app
+from runners.logs import start_logging
+from runners.settings import read_settings
+
+__all__ = ["execute_engagement"]
+
+_LONGEST_WAIT_IN_PLACE = timedelta(seconds=5)
+
+
+def execute_engagement(activity_id: str) -> str:
+    """Execute one activity, its quick retries included; returns how it ended, in a word and a reason.
+
+    Raises:
+        SettingsProblem: the environment of the process lacks a setting.
+        SchemaProblem, StoreUnavailable: the database is of no use.
+    """
+    settings = read_settings()
+    worker_id = new_worker_id()
+    telemetry = start_logging(settings, worker=worker_id)
+    with open_app(settings, worker_id=worker_id, telemetry=telemetry) as app, _beating(app):
+        outcome = _until_it_takes_longer(app, activity_id)
+        if isinstance(outcome, Waits) and outcome.again_in is not None:
+            app.queue.ring(activity_id, datetime.now(timezone.utc) + outcome.again_in)
+    reason = getattr(outcome, "reason", "")
+    return f"{type(outcome).__name__.lower()}: {reason}" if reason else type(outcome).__name__.lower()
+
+
+def _until_it_takes_longer(app: App, activity_id: str) -> Outcome:
+    waiting = threading.Event()
+    outcome = app.executor.execute(activity_id)
+    while isinstance(outcome, Waits) and outcome.again_in is not None and outcome.again_in <= _LONGEST_WAIT_IN_PLACE:
+        waiting.wait(outcome.again_in.total_seconds())
+        outcome = app.executor.execute(activity_id)
+    return outcome
+
+
+@contextmanager
+def _beating(app: App) -> Iterator[None]:
+    """Alive for as long as the block lasts: a claim by somebody who does not beat would be taken away."""
+    app.duties.beat()
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(1.0):
+            with suppress(StoreUnavailable):
+                app.duties.beat()
+
+    thread = threading.Thread(target=beat, name="beat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        app.executor.backlog.flush(app.executor.store)
+        app.duties.registry.leave(app.duties.worker_id)

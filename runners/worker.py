@@ -1,0 +1,213 @@
+"""The worker: threads that execute, one that listens to the queue, and the rounds.
+
+The one rule: every path to a call of the provider goes agenda, claim, call. The queue and the sweep only fill the
+agenda.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from engagement_core.execute import Executor
+from engagement_core.outcome import Buried, Outcome, Waits
+from engagement_core.ports import queue as ring
+from engagement_core.ports.activities import ActivityStore, StoreUnavailable
+from engagement_core.ports.clock import Clock
+from engagement_core.ports.queue import Queue, QueueUnavailable, Unreadable, WakeUp
+from engagement_core.ports.telemetry import Signal, Telemetry
+from runners.agenda import Agenda, Entry
+from runners.rounds import Outages, Round, Rounds
+
+__all__ = ["Worker", "WorkerPolicy"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerPolicy:
+    """`look_ahead`: how far into the future the agenda reaches; `listen`: how long one wait for a job lasts."""
+
+    concurrency: int = 5
+    poll_interval: timedelta = timedelta(seconds=2)
+    look_ahead: timedelta = timedelta(seconds=8)
+    listen: timedelta = timedelta(seconds=1)
+
+
+class Worker:
+    """One worker process. `start`, then `drain`; or `burst` for all due work."""
+
+    def __init__(
+        self,
+        *,
+        executor: Executor,
+        store: ActivityStore,
+        queue: Queue,
+        clock: Clock,
+        telemetry: Telemetry,
+        agenda: Agenda,
+        rounds: tuple[Round, ...],
+        policy: WorkerPolicy,
+    ) -> None:
+        self._executor = executor
+        self._store = store
+        self._queue = queue
+        self._clock = clock
+        self._telemetry = telemetry
+        self._agenda = agenda
+        self._policy = policy
+        self._outages = Outages(telemetry)
+        sweep = Round(name="sweep", do=self._sweep_round, needs=StoreUnavailable)
+        self._rounds = Rounds((*rounds, sweep), telemetry=telemetry, outages=self._outages)
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._interval = policy.poll_interval
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._telemetry.emit(Signal.WORKER_STARTED, concurrency=self._policy.concurrency)
+        self._start_executing()
+        self._thread(self._listen, "listen")
+        self._rounds.start()
+
+    def burst(self) -> None:
+        """Execute everything that is due, its retries included, and return."""
+        self._telemetry.emit(Signal.WORKER_STARTED, concurrency=self._policy.concurrency, burst=True)
+        self._start_executing()
+        self._rounds.start()
+        while not self._stopping.is_set() and self._fill_burst():
+            self._agenda.wait_until_idle(self._policy.listen.total_seconds())
+
+    def drain(self, grace: timedelta) -> bool:
+        """Claim nothing new, finish what is in flight within `grace`, give back the rest; False if some was not
+        finished (it is an orphan then, and another worker settles it)."""
+        self._telemetry.emit(Signal.WORKER_DRAINING, grace_s=grace.total_seconds())
+        self._stopping.set()
+        left = self._agenda.close()
+        finished = self._agenda.wait_until_idle(grace.total_seconds())
+        for thread in self._threads:
+            thread.join(self._policy.listen.total_seconds() + 1 if finished else 0)
+        self._rounds.stop(5.0)
+        for entry in left:
+            self._settle(entry, ring.Later(at=_utc_now()))
+        self._telemetry.emit(Signal.WORKER_STOPPED, finished=finished)
+        return finished
+
+    def _start_executing(self) -> None:
+        for number in range(self._policy.concurrency):
+            self._thread(self._execute, f"execute-{number}")
+
+    def _thread(self, target: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _execute(self) -> None:
+        while (entry := self._agenda.take()) is not None:
+            outcome: Outcome | None = None
+            try:
+                outcome = self._executor.execute(entry.activity_id)
+            except Exception as error:  # noqa: BLE001 - a defect met by one activity must not end the thread
+                self._telemetry.emit(
+                    Signal.EXECUTION_FAILED,
+                    activity_id=entry.activity_id,
+                    message=f"{type(error).__name__}: {error}",
+                )
+            finally:
+                self._agenda.done(entry)
+            if outcome is not None:
+                self._follow(entry, outcome)
+
+    def _follow(self, entry: Entry, outcome: Outcome) -> None:
+        """What the outcome means for the agenda and for the job that rang."""
+        if isinstance(outcome, Waits):
+            self._wait(entry, outcome)
+        elif isinstance(outcome, Buried):
+            reason = outcome.failure.message
+            if entry.wake_up is None:
+                self._quietly(lambda: self._queue.bury(entry.activity_id, reason))
+            self._settle(entry, ring.Buried(reason=reason))
+        else:
+            self._settle(entry, ring.Done())
+
+    def _wait(self, entry: Entry, waits: Waits) -> None:
+        again_in = waits.again_in
+        if again_in is None:
+            self._settle(entry, ring.Done())  # the sweep finds it when whatever blocks it is lifted
+            return
+        is_soon = again_in <= self._policy.look_ahead
+        if not (is_soon and self._agenda.add(entry, self._clock.elapsed() + again_in.total_seconds())):
+            self._settle(entry, ring.Later(at=_utc_now() + again_in))
+
+    def _settle(self, entry: Entry, settlement: ring.Settlement) -> None:
+        wake_up = entry.wake_up
+        if wake_up is not None:
+            self._quietly(lambda: self._queue.settle(wake_up, settlement))
+
+    def _quietly(self, tell: Callable[[], None]) -> None:
+        """The queue is a mirror: that it cannot be told changes nothing."""
+        try:
+            tell()
+        except QueueUnavailable as error:
+            self._outages.met(error)
+
+    def _listen(self) -> None:
+        while not self._stopping.is_set():
+            if self._agenda.overdue():
+                # Every thread is busy: leave the jobs to a worker that is idle.
+                self._stopping.wait(0.05)
+                continue
+            try:
+                received = self._queue.receive(self._policy.listen)
+            except QueueUnavailable as error:
+                self._outages.met(error)
+                self._stopping.wait(1.0)
+                continue
+            self._outages.over(QueueUnavailable)
+            self._note(received)
+
+    def _note(self, received: WakeUp | Unreadable | None) -> None:
+        if isinstance(received, Unreadable):
+            self._telemetry.emit(Signal.PAYLOAD_UNREADABLE, job=received.receipt, reason=received.reason)
+        elif received is not None:
+            self._telemetry.emit(Signal.JOB_RECEIVED, activity_id=received.activity_id, job=received.receipt)
+            entry = Entry(received.activity_id, received)
+            if not self._agenda.add(entry, self._clock.elapsed()):
+                self._settle(entry, ring.Done())  # it is being executed, or the sweep brings it
+
+    def _sweep_round(self) -> timedelta:
+        found = self._sweep(self._policy.look_ahead)
+        if found >= self._agenda.capacity:
+            return timedelta(milliseconds=200)
+        fastest, slowest = timedelta(seconds=1), self._policy.poll_interval
+        self._interval = max(fastest, self._interval / 2) if found else min(slowest, self._interval * 2)
+        return self._interval
+
+    def _sweep(self, look_ahead: timedelta) -> int:
+        """Bring what is due soon into the agenda; how many were found."""
+        before = self._clock.elapsed()
+        due = self._store.due(look_ahead=look_ahead, limit=self._agenda.capacity)
+        # The read happened somewhere between `before` and now; the claim corrects the rest.
+        read_at = (before + self._clock.elapsed()) / 2
+        for each in due:
+            self._agenda.add(Entry(each.activity_id), read_at + each.due_in.total_seconds())
+        return len(due)
+
+    def _fill_burst(self) -> bool:
+        """Whether there was anything to do, or still is."""
+        found = self._sweep(timedelta(0))
+        while True:
+            try:
+                received = self._queue.receive(timedelta(milliseconds=10))
+            except QueueUnavailable as error:
+                self._outages.met(error)
+                break
+            if received is None:
+                break
+            self._note(received)
+            found += 1
+        return found > 0 or not self._agenda.is_idle()
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
