@@ -61,16 +61,15 @@ class Round:
 class Rounds:
     """One thread per round: a slow one delays no other."""
 
-    def __init__(self, rounds: tuple[Round, ...], *, telemetry: Telemetry, outages: Outages) -> None:
-        self._rounds = rounds
+    def __init__(self, *, telemetry: Telemetry, outages: Outages) -> None:
         self._telemetry = telemetry
         self._outages = outages
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def start(self) -> None:
+    def start(self, rounds: tuple[Round, ...]) -> None:
         """Begin all of them; each does its first round at once."""
-        for each in self._rounds:
+        for each in rounds:
             thread = threading.Thread(target=self._go_on, args=(each,), name=f"round-{each.name}", daemon=True)
             self._threads.append(thread)
             thread.start()

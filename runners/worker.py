@@ -57,8 +57,8 @@ class Worker:
         self._agenda = agenda
         self._policy = policy
         self._outages = Outages(telemetry)
-        sweep = Round(name="sweep", do=self._sweep_round, needs=StoreUnavailable)
-        self._rounds = Rounds((*rounds, sweep), telemetry=telemetry, outages=self._outages)
+        self._rounds = Rounds(telemetry=telemetry, outages=self._outages)
+        self._duties = rounds
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._interval = policy.poll_interval
@@ -68,14 +68,18 @@ class Worker:
         self._telemetry.emit(Signal.WORKER_STARTED, concurrency=self._policy.concurrency)
         self._start_executing()
         self._thread(self._listen, "listen")
-        self._rounds.start()
+        self._rounds.start((*self._duties, Round(name="sweep", do=self._sweep_round, needs=StoreUnavailable)))
 
-    def burst(self) -> None:
-        """Execute everything that is due, its retries included, and return."""
+    def burst(self, stop: threading.Event) -> None:
+        """Execute everything that is due, its retries included, and return; earlier when `stop` is set.
+
+        Raises:
+            StoreUnavailable: the database did not do its part.
+        """
         self._telemetry.emit(Signal.WORKER_STARTED, concurrency=self._policy.concurrency, burst=True)
         self._start_executing()
-        self._rounds.start()
-        while not self._stopping.is_set() and self._fill_burst():
+        self._rounds.start(self._duties)
+        while not stop.is_set() and self._fill_burst():
             self._agenda.wait_until_idle(self._policy.listen.total_seconds())
 
     def drain(self, grace: timedelta) -> bool:

@@ -1,0 +1,76 @@
+"""The call that a thread is making now: what its connection must know and urllib3 has no place for.
+
+The one rule: the connection itself records the instant from which the server may have acted; nobody guesses it later
+from an exception's type.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from adapters.http.errors import TooLateToSend
+from engagement_core.ports.clock import Deadline
+
+__all__ = ["Call", "calling", "current_call"]
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way; `began` turns true right before its first byte is written."""
+
+    deadline: Deadline
+    began: bool = False
+
+    def check(self) -> None:
+        """Go on only while there is time.
+
+        Raises:
+            TooLateToSend: the deadline has passed.
+        """
+        if self.deadline.remaining() <= 0:
+            raise TooLateToSend("The deadline passed before the request could be sent.")
+
+    def begin(self) -> None:
+        """Pass the point of no return, right before the first byte is written; raises as `check` does."""
+        if not self.began:
+            self.check()
+            self.began = True
+
+    def time_left(self) -> float:
+        """Seconds that the next socket operation may take.
+
+        Raises:
+            TimeoutError: none are left.
+        """
+        left = self.deadline.remaining()
+        if left <= 0:
+            raise TimeoutError("the deadline has passed")
+        return left
+
+
+class _ThisThread(threading.local):
+    call: Call | None = None
+
+
+_this_thread = _ThisThread()
+
+
+@contextmanager
+def calling(deadline: Deadline) -> Iterator[Call]:
+    """Make this thread's connections obey `deadline` inside the block."""
+    call = _this_thread.call = Call(deadline)
+    try:
+        yield call
+    finally:
+        _this_thread.call = None
+
+
+def current_call() -> Call:
+    """The call that this thread is making."""
+    call = _this_thread.call
+    if call is None:
+        raise RuntimeError("a connection was used outside of a call")
+    return call

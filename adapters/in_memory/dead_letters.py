@@ -1,0 +1,57 @@
+"""Dead letters in memory: a view of what the store's writes have filed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from adapters.in_memory.activities import InMemoryActivityStore
+from engagement_core.activity import Activity
+from engagement_core.errors import ErrorType
+from engagement_core.ports.dead_letters import FiledLetter, LetterFilter
+
+__all__ = ["InMemoryDeadLetters"]
+
+
+class InMemoryDeadLetters:
+    """Fills `engagement_core.ports.dead_letters.DeadLetters` from the letters of `store`."""
+
+    def __init__(self, store: InMemoryActivityStore) -> None:
+        self._store = store
+
+    def page(self, wanted: LetterFilter, *, limit: int, after: int = 0) -> tuple[FiledLetter, ...]:
+        """See the port."""
+        found = (filed for filed in self._all() if filed.number > after and _is_wanted(filed, wanted))
+        return tuple(found)[:limit]
+
+    def count(self, wanted: LetterFilter) -> Mapping[ErrorType, int]:
+        """See the port."""
+        counted = Counter(filed.letter.error_type for filed in self._all() if _is_wanted(filed, wanted))
+        return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0].value)))
+
+    def find(self, activity_id: str) -> FiledLetter | None:
+        """See the port."""
+        return next((filed for filed in self._all() if filed.letter.activity_id == activity_id), None)
+
+    def _all(self) -> list[FiledLetter]:
+        return [self._filed(number, activity_id) for number, activity_id in enumerate(self._store.dead_letters, 1)]
+
+    def _filed(self, number: int, activity_id: str) -> FiledLetter:
+        activity = self._store.activities.get(activity_id)
+        attempts = self._store.attempts.get(activity_id, {})
+        account_id = attempts[max(attempts)].account_id if attempts else None
+        return FiledLetter(
+            number=number,
+            letter=self._store.dead_letters[activity_id],
+            pod_id=activity.pod_id if isinstance(activity, Activity) else None,
+            account_id=account_id,
+        )
+
+
+def _is_wanted(filed: FiledLetter, wanted: LetterFilter) -> bool:
+    return (
+        wanted.error_type in (None, filed.letter.error_type)
+        and wanted.pod_id in (None, filed.pod_id)
+        and wanted.account_id in (None, filed.account_id)
+        and (wanted.since is None or filed.letter.buried_at >= wanted.since)
+    )

@@ -1,0 +1,30 @@
+"""Whether a text is a PostgreSQL URL, without connecting.
+
+The one rule: what is wrong with it is said without repeating it, because it may hold a password.
+"""
+
+from __future__ import annotations
+
+import psycopg2
+from psycopg2.extensions import parse_dsn
+
+__all__ = ["checked_database_url"]
+
+_NO_URL = (
+    "it is not a PostgreSQL URL: postgresql://user:password@host:5432/database; special characters in the password"
+    " must be percent-encoded"
+)
+
+
+def checked_database_url(url: str) -> str:
+    """The URL (or libpq's key=value form), if libpq understands it.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    try:
+        parse_dsn(url)
+    except psycopg2.Error:
+        # Not chained to the parser's error: that quotes what it stumbled over, maybe a piece of the password.
+        raise ValueError(_NO_URL) from None
+    return url

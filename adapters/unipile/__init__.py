@@ -1,0 +1,1 @@
+"""Unipile, the provider through which LinkedIn accounts engage; `unipile/sandbox` is the provider simulated."""

@@ -1,0 +1,108 @@
+"""What one generation of the provider's API must be able to say, and the words that all of them share.
+
+The one rule: a dialect builds requests and parses answers; it sends nothing and decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import quote
+
+from adapters.http.session import HttpReply, HttpRequest, is_header_value
+from engagement_core.activity import Account
+from engagement_core.ports.linkedin import Applied, Engagement, Found
+
+__all__ = ["Dialect", "OwnPage", "Reads", "Unsendable", "json_request", "path_segment"]
+
+
+class Unsendable(Exception):
+    """No request can be made of it; the message says why, without any secret."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnPage:
+    """One page of a post's comments or reactions, reduced to our own; `cursor` leads to the next one, if any."""
+
+    own: tuple[Found, ...]
+    cursor: str | None
+
+
+class Reads(Protocol):
+    """What can be asked. The builders raise `Unsendable`; the parsers return None for what they cannot read."""
+
+    def who_am_i(self, account: Account, api_key: str) -> HttpRequest:
+        """Ask for the account's own id at LinkedIn."""
+        ...
+
+    def member_id(self, reply: HttpReply) -> str | None:
+        """The id that the answer to `who_am_i` gives."""
+        ...
+
+    def page(self, engagement: Engagement, cursor: str | None, api_key: str) -> HttpRequest:
+        """Ask for the post's engagements of this type, from `cursor` on."""
+        ...
+
+    def own_page(self, engagement: Engagement, member_id: str, reply: HttpReply) -> OwnPage | None:
+        """Of the answer to `page`, what `member_id` did."""
+        ...
+
+    def health(self, account: Account, api_key: str) -> HttpRequest:
+        """Ask how the account's connection to LinkedIn is."""
+        ...
+
+    def health_words(self, reply: HttpReply) -> tuple[str, ...] | None:
+        """The provider's words for it, one for each of the account's sources."""
+        ...
+
+
+class Dialect(Protocol):
+    """One generation of the API. Its requests name a path; the gateway puts the base address before it."""
+
+    @property
+    def reads(self) -> Reads | None:
+        """How the provider is asked what it did; None where it cannot be asked."""
+        ...
+
+    def engage(self, engagement: Engagement, api_key: str) -> HttpRequest:
+        """The one write.
+
+        Raises:
+            Unsendable: the engagement or its account cannot be put into a request.
+        """
+        ...
+
+    def applied(self, reply: HttpReply) -> Applied:
+        """What a 2xx reply tells, which may be nothing more than that it was done."""
+        ...
+
+
+def path_segment(text: str) -> str:
+    """`text` as exactly one segment of a path, whatever is in it.
+
+    Raises:
+        Unsendable: it is empty, or dots that servers take for a walk through the path.
+    """
+    if text in {"", ".", ".."}:
+        raise Unsendable(f"{text!r} cannot be the id of a post or an account.")
+    return quote(text, safe="", errors="backslashreplace")
+
+
+def json_request(
+    method: str, path: str, headers: Mapping[str, str], body: Mapping[str, object] | None = None
+) -> HttpRequest:
+    """A request that speaks JSON.
+
+    Raises:
+        Unsendable: the value of a header cannot stand in a header.
+    """
+    for name, value in headers.items():
+        if not is_header_value(value):
+            raise Unsendable(f"The credential for the header {name} contains more than printable ASCII.")
+    sent = {"User-Agent": "pod-engagement", "Accept": "application/json", **headers}
+    if body is None:
+        return HttpRequest(method=method, url=path, headers=sent)
+    sent["Content-Type"] = "application/json"
+    return HttpRequest(method=method, url=path, headers=sent, body=json.dumps(body).encode())

@@ -1,0 +1,51 @@
+"""Reads the provider's ids and times, for marshmallow's `fields.Function`.
+
+The one rule: what these let through can be stored: short, printable, aware UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from marshmallow import ValidationError
+
+from adapters.unipile.plain import plain
+
+__all__ = ["instant", "instant_or_none", "provider_id"]
+
+_MAX_ID = 255
+
+
+def provider_id(value: object) -> str:
+    """An id, given as text or as a number.
+
+    Raises:
+        ValidationError: it is neither, or empty.
+    """
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        text = plain(str(value), limit=_MAX_ID)
+        if text:
+            return text
+    raise ValidationError("not an id")
+
+
+def instant(value: object) -> datetime:
+    """An ISO 8601 time; without a zone it is UTC.
+
+    Raises:
+        ValidationError: it is none.
+    """
+    try:
+        # Python 3.10 does not know the Z.
+        at = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+    except (ValueError, OverflowError) as error:
+        raise ValidationError("not a time") from error
+
+
+def instant_or_none(value: object) -> datetime | None:
+    """An ISO 8601 time; None for anything else, such as "2d"."""
+    try:
+        return instant(value)
+    except ValidationError:
+        return None

@@ -1,0 +1,200 @@
+"""The port `LinkedIn`, filled by Unipile.
+
+The one rule: one `engage` is at most one request, and its answer says no more than what is proven. Whatever happens
+between the first byte and a clear answer is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from types import MappingProxyType
+from typing import TypeVar
+
+from adapters.http.base_url import checked_base_url
+from adapters.http.breaker import Admission, HostBreaker
+from adapters.http.errors import BreakerOpen, HttpError, NoAnswer, RequestNotSent, TooLateToSend
+from adapters.http.session import HttpReply, HttpRequest, HttpSession, is_header_value
+from adapters.unipile.answers import failure_of
+from adapters.unipile.dialect import Dialect, Reads, Unsendable
+from adapters.unipile.v0 import V0
+from adapters.unipile.v1 import V1
+from engagement_core.activity import Account, EngagementType
+from engagement_core.errors import Cause, Failure
+from engagement_core.ports.clock import Deadline
+from engagement_core.ports.linkedin import (
+    Answer,
+    Applied,
+    Engagement,
+    Found,
+    LinkedIn,
+    NoReadBack,
+    NotSent,
+    ReadBack,
+    Seen,
+)
+
+__all__ = ["DIALECTS", "AccountHealth", "UnipileGateway"]
+
+DIALECTS: Mapping[str, Dialect] = MappingProxyType({"v0": V0(), "v1": V1()})
+"""By the words of `UNIPILE_API_VERSION`."""
+
+_MAX_PAGES = 50
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountHealth:
+    """The provider's words for how an account is connected, one for each source: `OK`, `CREDENTIALS`, …"""
+
+    words: tuple[str, ...]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the account can act."""
+        return bool(self.words) and all(word == "OK" for word in self.words)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class UnipileGateway(LinkedIn):
+    """Engages, reads back and asks for health; safe to use from many threads. Nothing it returns contains the key.
+
+    `breaker` guards `engage` alone: a read-back is how one learns that the host works again. `now` dates a
+    `Retry-After` in a reply that carries no date itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        dialect: Dialect,
+        api_key: str,
+        session: HttpSession,
+        breaker: HostBreaker,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        """Raise `ValueError`, without the value, for an address or a key that must not or cannot be used."""
+        if not api_key or not is_header_value(api_key):
+            raise ValueError("The API key must be printable ASCII and not empty.")
+        self._base_url = checked_base_url(base_url)
+        self._dialect = dialect
+        self._api_key = api_key
+        self._session = session
+        self._breaker = breaker
+        self._now = now
+
+    def engage(self, engagement: Engagement, deadline: Deadline) -> Answer:
+        """See `LinkedIn`."""
+        try:
+            request = self._dialect.engage(engagement, self._api_key)
+            with self._breaker.admit() as admission:
+                reply = self._send_counted(request, deadline, admission)
+        except BreakerOpen as error:
+            return NotSent(reason=str(error), retry_in=error.retry_in)
+        except (Unsendable, HttpError) as error:
+            return _failure_without_reply(error)
+        if _is_success(reply):
+            return self._dialect.applied(reply)
+        failure = self._failure(reply, engagement.account)
+        if failure.cause is Cause.ALREADY_DONE and engagement.engagement_type is EngagementType.LIKE:
+            return Applied(engagement_id=None, created_at=None)
+        return failure
+
+    def read_back(self, engagement: Engagement, deadline: Deadline) -> ReadBack:
+        """See `LinkedIn`."""
+        reads = self._dialect.reads
+        if reads is None:
+            return NoReadBack()
+        try:
+            return self._read_all(reads, engagement, deadline)
+        except (Unsendable, HttpError) as error:
+            return _failure_without_reply(error)
+
+    def available_in(self) -> timedelta:
+        """See `LinkedIn`."""
+        return self._breaker.available_in()
+
+    def health(self, account: Account, deadline: Deadline) -> AccountHealth | NoReadBack | Failure:
+        """How the account is connected, as the provider sees it."""
+        reads = self._dialect.reads
+        if reads is None:
+            return NoReadBack()
+        try:
+            words = self._ask(reads.health(account, self._api_key), reads.health_words, account, deadline)
+        except (Unsendable, HttpError) as error:
+            return _failure_without_reply(error)
+        return words if isinstance(words, Failure) else AccountHealth(words=words)
+
+    def _read_all(self, reads: Reads, engagement: Engagement, deadline: Deadline) -> Seen | Failure:
+        account = engagement.account
+        # Asked anew each time: an account reconnected as somebody else must not look as if it had done nothing.
+        member_id = self._ask(reads.who_am_i(account, self._api_key), reads.member_id, account, deadline)
+        if isinstance(member_id, Failure):
+            return member_id
+        parse = partial(reads.own_page, engagement, member_id)
+        own: list[Found] = []
+        cursor: str | None = None
+        for _ in range(_MAX_PAGES):
+            page = self._ask(reads.page(engagement, cursor, self._api_key), parse, account, deadline)
+            if isinstance(page, Failure):
+                return page
+            own += page.own
+            cursor = page.cursor
+            if cursor is None:
+                return Seen(own=tuple(own))
+        return Failure(
+            cause=Cause.UNINTELLIGIBLE, message=f"The read-back did not come to an end within {_MAX_PAGES} pages."
+        )
+
+    def _ask(
+        self, request: HttpRequest, parse: Callable[[HttpReply], _T | None], account: Account, deadline: Deadline
+    ) -> _T | Failure:
+        reply = self._send(request, deadline)
+        if not _is_success(reply):
+            return self._failure(reply, account)
+        answer = parse(reply)
+        if answer is None:
+            return Failure(
+                cause=Cause.UNINTELLIGIBLE,
+                message=f"The provider answered {reply.status} with a body that cannot be understood.",
+                provider_status=reply.status,
+            )
+        return answer
+
+    def _send_counted(self, request: HttpRequest, deadline: Deadline, admission: Admission) -> HttpReply:
+        try:
+            reply = self._send(request, deadline)
+        except TooLateToSend:
+            raise
+        except HttpError:
+            admission.failed()
+            raise
+        if reply.status >= 500:  # noqa: PLR2004 - HTTP's own boundary
+            admission.failed()
+        else:
+            admission.succeeded()
+        return reply
+
+    def _send(self, request: HttpRequest, deadline: Deadline) -> HttpReply:
+        return self._session.send(replace(request, url=self._base_url + request.url), deadline)
+
+    def _failure(self, reply: HttpReply, account: Account) -> Failure:
+        return failure_of(reply, now=self._now(), secrets=(self._api_key, account.access_token or ""))
+
+
+def _is_success(reply: HttpReply) -> bool:
+    return 200 <= reply.status < 300  # noqa: PLR2004 - HTTP's own boundaries
+
+
+def _failure_without_reply(error: Unsendable | HttpError) -> Failure:
+    if isinstance(error, NoAnswer):
+        return Failure(cause=Cause.NO_ANSWER, message=str(error))
+    if isinstance(error, RequestNotSent):
+        return Failure(cause=Cause.NOT_SENT, message=str(error))
+    return Failure(cause=Cause.INVALID_ACTIVITY, message=str(error))

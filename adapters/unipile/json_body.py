@@ -1,0 +1,41 @@
+"""Reads JSON that somebody else wrote.
+
+The one rule: whatever it is, reading it does not raise. What fits the schema is kept, field by field.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, ValidationError
+
+__all__ = ["loaded", "strictly_loaded"]
+
+
+def loaded(schema: Schema, body: bytes | None) -> Mapping[str, Any]:
+    """The fields of `body` that are as `schema` wants them; empty if there is nothing of the kind."""
+    try:
+        return _object(schema.load(_parsed(body)))
+    except ValidationError as error:
+        return _object(error.valid_data)
+
+
+def strictly_loaded(schema: Schema, body: bytes | None) -> Mapping[str, Any] | None:
+    """`body` if all of it is as `schema` wants it, else None."""
+    try:
+        return _object(schema.load(_parsed(body)))
+    except ValidationError:
+        return None
+
+
+def _parsed(body: bytes | None) -> Any:
+    try:
+        return json.loads(body or b"null")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,6 @@
+"""The provider, simulated: a real HTTP server that speaks v0 and v1, counts every effect and misbehaves to order."""
+
+from adapters.unipile.sandbox.faults import read_faults
+from adapters.unipile.sandbox.server import Sandbox, serve
+
+__all__ = ["Sandbox", "read_faults", "serve"]

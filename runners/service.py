@@ -1,0 +1,82 @@
+"""A worker as a process: started, told to stop by signals, drained.
+
+The one rule: the first signal drains, the second one ends the process at once. Neither can lose or double anything: what
+is not finished is an orphan, and orphans are settled by whoever comes next.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from engagement_core.ports.activities import StoreUnavailable
+from engagement_core.ports.telemetry import Telemetry
+from runners.bootstrap import App, build_worker, new_worker_id, open_app
+from runners.settings import Settings
+from runners.worker import Worker
+
+__all__ = ["run_burst", "run_worker", "working"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def working(settings: Settings, telemetry: Telemetry, worker_id: str | None = None) -> Iterator[tuple[App, Worker]]:
+    """A registered worker, not yet started; it is drained and signed off at the end of the `with` block.
+
+    Raises:
+        SettingsProblem, SchemaProblem, StoreUnavailable: see `open_app`.
+    """
+    with open_app(settings, worker_id=worker_id or new_worker_id(), telemetry=telemetry) as app:
+        app.duties.beat()  # before the first claim: an attempt of a worker nobody knows is an orphan
+        worker = build_worker(app, settings)
+        try:
+            yield app, worker
+        finally:
+            worker.drain(settings.shutdown_grace)
+            with suppress(StoreUnavailable):
+                app.executor.backlog.flush(app.executor.store)
+                app.duties.registry.leave(app.duties.worker_id)
+
+
+def run_worker(settings: Settings, telemetry: Telemetry, worker_id: str) -> None:
+    """Work until a signal comes, then drain.
+
+    Raises:
+        SettingsProblem, SchemaProblem, StoreUnavailable: it could not start.
+    """
+    with _told_to_stop() as stop, working(settings, telemetry, worker_id) as (_, worker):
+        worker.start()
+        stop.wait()
+
+
+def run_burst(settings: Settings, telemetry: Telemetry, worker_id: str) -> None:
+    """Do all due work, then return; a signal ends it earlier.
+
+    Raises:
+        SettingsProblem, SchemaProblem, StoreUnavailable: it could not start, or lost the database.
+    """
+    with _told_to_stop() as stop, working(settings, telemetry, worker_id) as (_, worker):
+        worker.burst(stop)
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    """An event that the first SIGINT or SIGTERM sets; the second one ends the process."""
+    stop = threading.Event()
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
