@@ -7,6 +7,7 @@ meanwhile the round comes again, and the others go on.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -77,8 +78,9 @@ class Rounds:
     def stop(self, timeout: float) -> None:
         """Let each finish what it is doing, for at most `timeout` seconds in all."""
         self._stop.set()
+        until = time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(timeout / max(len(self._threads), 1))
+            thread.join(max(until - time.monotonic(), 0))
 
     def _go_on(self, each: Round) -> None:
         while not self._stop.is_set():

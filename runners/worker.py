@@ -34,6 +34,9 @@ class WorkerPolicy:
     listen: timedelta = timedelta(seconds=1)
 
 
+_BUSY = timedelta(milliseconds=50)
+
+
 class Worker:
     """One worker process. `start`, then `drain`; or `burst` for all due work."""
 
@@ -59,7 +62,6 @@ class Worker:
         self._outages = Outages(telemetry)
         self._rounds = Rounds(telemetry=telemetry, outages=self._outages)
         self._duties = rounds
-        self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._interval = policy.poll_interval
 
@@ -67,8 +69,9 @@ class Worker:
         """Begin to work."""
         self._telemetry.emit(Signal.WORKER_STARTED, concurrency=self._policy.concurrency)
         self._start_executing()
-        self._thread(self._listen, "listen")
-        self._rounds.start((*self._duties, Round(name="sweep", do=self._sweep_round, needs=StoreUnavailable)))
+        sweep = Round(name="sweep", do=self._sweep_round, needs=StoreUnavailable)
+        listen = Round(name="listen", do=self._listen_round, needs=QueueUnavailable)
+        self._rounds.start((*self._duties, sweep, listen))
 
     def burst(self, stop: threading.Event) -> None:
         """Execute everything that is due, its retries included, and return; earlier when `stop` is set.
@@ -86,12 +89,12 @@ class Worker:
         """Claim nothing new, finish what is in flight within `grace`, give back the rest; False if some was not
         finished (it is an orphan then, and another worker settles it)."""
         self._telemetry.emit(Signal.WORKER_DRAINING, grace_s=grace.total_seconds())
-        self._stopping.set()
         left = self._agenda.close()
         finished = self._agenda.wait_until_idle(grace.total_seconds())
-        for thread in self._threads:
-            thread.join(self._policy.listen.total_seconds() + 1 if finished else 0)
         self._rounds.stop(5.0)
+        if finished:
+            for thread in self._threads:
+                thread.join()
         for entry in left:
             self._settle(entry, ring.Later(at=_utc_now()))
         self._telemetry.emit(Signal.WORKER_STOPPED, finished=finished)
@@ -99,12 +102,9 @@ class Worker:
 
     def _start_executing(self) -> None:
         for number in range(self._policy.concurrency):
-            self._thread(self._execute, f"execute-{number}")
-
-    def _thread(self, target: Callable[[], None], name: str) -> None:
-        thread = threading.Thread(target=target, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+            thread = threading.Thread(target=self._execute, name=f"execute-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _execute(self) -> None:
         while (entry := self._agenda.take()) is not None:
@@ -155,20 +155,11 @@ class Worker:
         except QueueUnavailable as error:
             self._outages.met(error)
 
-    def _listen(self) -> None:
-        while not self._stopping.is_set():
-            if self._agenda.overdue():
-                # Every thread is busy: leave the jobs to a worker that is idle.
-                self._stopping.wait(0.05)
-                continue
-            try:
-                received = self._queue.receive(self._policy.listen)
-            except QueueUnavailable as error:
-                self._outages.met(error)
-                self._stopping.wait(1.0)
-                continue
-            self._outages.over(QueueUnavailable)
-            self._note(received)
+    def _listen_round(self) -> timedelta:
+        if self._agenda.overdue():
+            return _BUSY  # leave the jobs to a worker that is idle
+        self._note(self._queue.receive(self._policy.listen))
+        return timedelta(0)
 
     def _note(self, received: WakeUp | Unreadable | None) -> None:
         if isinstance(received, Unreadable):

@@ -1,0 +1,73 @@
+"""The embedded Valkey: the doorbell's server.
+
+The one rule: it listens on a unix socket and no port, and never evicts a job.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from adapters.embedded.daemon import run
+from adapters.embedded.wheels import valkey_program
+
+__all__ = ["ValkeyProgram"]
+
+_SOCKET = "valkey.sock"
+_PID_FILE = "valkey.pid"
+_SETTINGS = (
+    ("--port", "0"),
+    ("--unixsocketperm", "700"),
+    ("--daemonize", "yes"),
+    ("--shutdown-on-sigterm", "save", "force"),
+    ("--pidfile", _PID_FILE),  # else, as root, one in the system's folder
+    ("--logfile", "server.log"),
+    ("--maxmemory-policy", "noeviction"),
+    # A snapshot a minute is plenty: what a crash loses here, the sweep finds in PostgreSQL.
+    ("--save", "60", "1"),
+    ("--stop-writes-on-bgsave-error", "no"),
+)
+
+
+class ValkeyProgram:
+    """Valkey under `home`."""
+
+    name = "Valkey"
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    @property
+    def log(self) -> Path:
+        """Beside its data."""
+        return self._home / "server.log"
+
+    def url(self, sockets: Path) -> str:
+        """A URL for `redis.from_url`."""
+        return f"unix://{quote(str(sockets / _SOCKET))}?db=0"
+
+    def launch(self, sockets: Path, lock: int) -> None:
+        """Start it; it makes itself a daemon, and replaces a stale socket."""
+        settings = [word for setting in _SETTINGS for word in setting]
+        run((valkey_program(), *settings, "--unixsocket", sockets / _SOCKET), cwd=self._home, lock=lock)
+
+    def answers(self, sockets: Path) -> bool:
+        """Whether it has loaded its data."""
+        once = Retry(NoBackoff(), retries=0)
+        with redis.Redis(unix_socket_path=str(sockets / _SOCKET), socket_timeout=5, retry=once) as client:
+            try:
+                return bool(client.ping())
+            except redis.RedisError:
+                return False
+
+    def ask_to_stop(self, firmly: bool) -> None:
+        """By signal, which needs no socket. It saves first, but a full disk does not keep it alive."""
+        with suppress(OSError, ValueError):  # it is too young to have a pid file, or already gone: its lock tells
+            os.kill(int((self._home / _PID_FILE).read_text()), signal.SIGKILL if firmly else signal.SIGTERM)

@@ -1,0 +1,81 @@
+"""What the commands other than the worker need of the servers: one connection to each.
+
+The one rule: PostgreSQL is needed, Redis is welcome. A bell that does not ring is a warning, because the sweep finds
+whatever it was to ring for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from adapters.postgres.pool import PostgresPool
+from engagement_core.ports.queue import Queue, QueueUnavailable
+from runners.bootstrap import build_queue
+from runners.cli.screen import warn
+from runners.cli.times import utc_now
+from runners.settings import Settings
+
+__all__ = ["RING_WITHIN", "Doorbell", "database", "doorbell"]
+
+RING_WITHIN = timedelta(hours=1)
+"""Redis holds the next hour at most; what is due later is found in PostgreSQL when its time comes."""
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[PostgresPool]:
+    """A pool of one connection, which is opened when it is used.
+
+    Raises:
+        SettingsProblem: DATABASE_URL is not set.
+    """
+    settings.need("database_url")
+    pool = PostgresPool(str(settings.database_url), size=1)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+class Doorbell:
+    """A queue, as far as it can be reached: the first failure is told, and nothing more is tried."""
+
+    def __init__(self, queue: Queue | None) -> None:
+        """`queue`: None where there is none."""
+        self._queue = queue
+        self.warned = False
+        """Whether something could not be done."""
+
+    def ring(self, activity_id: str, at: datetime) -> None:
+        """Ask for a wake-up, if it is within the hour."""
+        if at - utc_now() <= RING_WITHIN:
+            self._attempt(lambda queue: queue.ring(activity_id, at))
+
+    def unbury(self, activity_id: str) -> None:
+        """Take the activity out of the dead-letter queue."""
+        self._attempt(lambda queue: queue.unbury(activity_id))
+
+    def _attempt(self, do: Callable[[Queue], None]) -> None:
+        if self.warned:
+            return
+        try:
+            if self._queue is None:
+                raise QueueUnavailable("REDIS_URL is not set")
+            do(self._queue)
+        except QueueUnavailable as error:
+            self.warned = True
+            warn(f"the queue was not told: {error}. Nothing is lost: the worker's sweep finds what is due.")
+
+
+@contextmanager
+def doorbell(settings: Settings) -> Iterator[Doorbell]:
+    """The settings' queue as a doorbell; its connections are closed at the end of the `with` block."""
+    if settings.redis_url is None:
+        yield Doorbell(None)
+        return
+    queue = build_queue(settings)
+    try:
+        yield Doorbell(queue)
+    finally:
+        queue.close()

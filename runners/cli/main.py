@@ -1,0 +1,65 @@
+"""`engagement`: the group of all commands.
+
+The one rule: whatever a user can cause ends in one clear line on standard error and an exit code, never in a traceback.
+0 is done, 1 the operation failed, 2 usage or configuration.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+__all__ = ["engagement", "main"]
+
+# In the order of a first day with it. A command's module is imported when it is asked for: `--version` needs no driver.
+_COMMANDS = {
+    "demo": "runners.cli.demo:demo",
+    "migrate": "runners.cli.migrate:migrate",
+    "schedule": "runners.cli.schedule:schedule",
+    "run": "runners.cli.run:run",
+    "status": "runners.cli.status:status",
+    "dead-letters": "runners.cli.dead_letters:dead_letters",
+    "pause": "runners.cli.pause:pause",
+    "resume": "runners.cli.resume:resume",
+    "sandbox": "runners.cli.sandbox:sandbox",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click calls it
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from runners.cli.failures import told_plainly  # noqa: PLC0415 - it knows every adapter
+
+            told = told_plainly(error)
+            if told is None:
+                raise
+            raise told from error
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pod-engagement", prog_name="engagement")
+def engagement() -> None:
+    """Execute scheduled LinkedIn likes and comments: when due, and never twice.
+
+    Settings are environment variables or a .env file (DATABASE_URL, REDIS_URL, UNIPILE_API_KEY, ...). Try it without
+    any: engagement demo
+    """
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    engagement()

@@ -1,0 +1,93 @@
+"""What every test may ask for: real servers, fresh databases, a seed.
+
+The one rule: a test gets its own database and an empty Redis, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+from servers import Plan, ServerUrls, Source, docker_answers, fresh_database, kept_servers, plan_servers, refuse
+
+from adapters.embedded.wheels import wheels_installed
+
+_PLAN = pytest.StashKey[Plan]()
+
+
+@pytest.hookimpl(tryfirst=True)  # before Hypothesis reads its seed
+def pytest_configure(config: pytest.Config) -> None:
+    """Decide once where servers come from and which seed is used."""
+    config.stash[_PLAN] = plan_servers(os.environ, docker=docker_answers, wheels=wheels_installed)
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what somebody needs to repeat this run."""
+    seed = config.option.hypothesis_seed
+    return [f"servers: {config.stash[_PLAN]}", f"seed: {seed} (to repeat: --hypothesis-seed={seed})"]
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that uses the servers."""
+    for item in items:
+        if "servers" in getattr(item, "fixturenames", ()):
+            item.add_marker("servers")
+
+
+@pytest.fixture(scope="session")
+def seed(pytestconfig: pytest.Config) -> int:
+    """The number from which every random choice of this run follows; Hypothesis uses it too."""
+    return int(pytestconfig.option.hypothesis_seed)
+
+
+@pytest.fixture(scope="session")
+def servers(pytestconfig: pytest.Config) -> Iterator[ServerUrls]:
+    """A running PostgreSQL (as a user who may create databases) and Redis or Valkey, shared by the whole session."""
+    plan = pytestconfig.stash[_PLAN]
+    if plan.database_url and plan.redis_url:
+        yield ServerUrls(database_url=plan.database_url, redis_url=plan.redis_url)
+    elif plan.rest is Source.MISSING:
+        refuse(os.environ)
+    else:
+        with kept_servers(plan.rest) as urls:
+            yield plan.completed_by(urls)
+
+
+@pytest.fixture(scope="session")
+def template_database(servers: ServerUrls) -> Iterator[str]:
+    """The name of a database that holds our schema and no rows; to be cloned, never connected to."""
+    from adapters.postgres.schema import migrate  # noqa: PLC0415 - tests without a database need no PostgreSQL adapter
+
+    with fresh_database(servers.database_url) as url:
+        migrate(url)
+        yield urlsplit(url).path.lstrip("/")
+
+
+@pytest.fixture
+def database_url(servers: ServerUrls, template_database: str) -> Iterator[str]:
+    """A fresh database with our schema, for one test."""
+    with fresh_database(servers.database_url, template_database) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(servers: ServerUrls) -> Iterator[str]:
+    """A fresh database without our schema, for one test."""
+    with fresh_database(servers.database_url) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(servers: ServerUrls) -> Iterator[str]:
+    """The session's Redis, emptied (only the database that its URL names) before and after the test."""
+    with redis.from_url(servers.redis_url) as client:
+        client.flushdb()
+        yield servers.redis_url
+        client.flushdb()

@@ -1,0 +1,201 @@
+"""Redis that is absent, silent, restarted, emptied or unwilling: one kind of error, soon, and life goes on."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+
+from adapters.embedded.wheels import valkey_program
+from adapters.rq.queue import RqQueue
+from engagement_core.ports.queue import Done, Later, QueueUnavailable, WakeUp
+
+NOTHING = timedelta(0)
+PAST = datetime(2020, 1, 1, tzinfo=timezone.utc)
+WAKE_UP = WakeUp(activity_id="a-1", receipt="a-1:engagement-0")
+
+CALLS: dict[str, Callable[[RqQueue], object]] = {
+    "ring": lambda queue: queue.ring("a-1", PAST),
+    "receive": lambda queue: queue.receive(NOTHING),
+    "settle": lambda queue: queue.settle(WAKE_UP, Later(at=PAST)),
+    "bury": lambda queue: queue.bury("a-1", "dead"),
+    "unbury": lambda queue: queue.unbury("a-1"),
+    "advance": lambda queue: queue.advance(NOTHING),
+    "depth": lambda queue: queue.depth(),
+}
+
+
+@pytest.fixture
+def socket_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a unix socket."""
+    folder = Path(tempfile.mkdtemp(prefix="rq-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def server_at(path: Path) -> Iterator[None]:
+    """A server of our own, which may be stopped."""
+    settings = ("--port", "0", "--save", "", "--unixsocket", path)
+    with subprocess.Popen([valkey_program(), *settings], cwd=path.parent, stdout=subprocess.DEVNULL) as server:
+        with Redis.from_url(f"unix://{path}", retry=Retry(ConstantBackoff(0.02), 500)) as client:
+            client.ping()
+        yield
+        server.terminate()
+
+
+def with_user(url: str, userinfo: str) -> str:
+    """The same server, addressed as somebody else."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{userinfo}@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_call_says_that_redis_is_absent(name: str, socket_folder: Path) -> None:
+    """In our words, with the place, and with Redis's own error as the cause."""
+    queue = RqQueue(f"unix://:s3cret@{socket_folder}/nobody.sock")
+    with pytest.raises(QueueUnavailable, match=r"Redis at .*nobody\.sock") as caught:
+        CALLS[name](queue)
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is not None
+
+
+def test_a_wrong_password_is_named_but_not_shown(redis_url: str) -> None:
+    """An operator reads what is wrong; a log reader does not read the password."""
+    queue = RqQueue(with_user(redis_url, "nobody:s3cret"))
+    with pytest.raises(QueueUnavailable, match="AuthenticationError") as caught:
+        queue.depth()
+    assert "s3cret" not in f"{caught.value} {caught.value.__cause__}"
+    queue.close()
+
+
+def test_a_port_that_speaks_something_else_is_unavailable() -> None:
+    """A web server under the address of Redis."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                connection.recv(65536)
+
+        server = threading.Thread(target=greet)
+        server.start()
+        queue = RqQueue(f"redis://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(QueueUnavailable):
+            queue.depth()
+        queue.close()
+        server.join()
+
+
+def test_a_silent_redis_holds_no_call_for_much_longer_than_asked() -> None:
+    """It accepts the connection and never answers: two seconds and a little, not for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
+        took: dict[str, float] = {}
+
+        def measure(name: str) -> None:
+            queue = RqQueue(url)
+            began = time.monotonic()
+            with pytest.raises(QueueUnavailable):
+                CALLS[name](queue)
+            took[name] = time.monotonic() - began
+            queue.close()
+
+        threads = [threading.Thread(target=measure, args=(name,)) for name in CALLS]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert took.keys() == CALLS.keys()
+    assert max(took.values()) < 4.0
+
+
+def test_the_same_queue_works_again_after_redis_was_restarted(socket_folder: Path) -> None:
+    """Unavailable while it is down, without a new object and without a lost first call afterwards."""
+    path = socket_folder / "v.sock"
+    queue = RqQueue(f"unix://{path}")
+    with server_at(path):
+        queue.ring("a-1", PAST)
+        assert queue.receive(NOTHING) is not None
+    for call in CALLS.values():
+        with pytest.raises(QueueUnavailable):
+            call(queue)
+    with server_at(path):
+        assert queue.receive(NOTHING) is None
+        queue.ring("a-2", PAST)
+        received = queue.receive(NOTHING)
+        assert isinstance(received, WakeUp)
+        assert received.activity_id == "a-2"
+    queue.close()
+
+
+def test_a_flush_loses_jobs_and_nothing_else(redis_url: str) -> None:
+    """Settling what was received before it is no error, and the next ring is heard."""
+    queue = RqQueue(redis_url)
+    queue.ring("a-1", PAST)
+    queue.ring("a-2", PAST)
+    wake_up = queue.receive(NOTHING)
+    assert isinstance(wake_up, WakeUp)
+    with Redis.from_url(redis_url) as client:
+        client.flushdb()
+        client.script_flush()
+        assert queue.receive(NOTHING) is None
+        queue.settle(wake_up, Done())
+        assert client.keys() == []
+    queue.ring("a-3", PAST)
+    received = queue.receive(NOTHING)
+    assert isinstance(received, WakeUp)
+    assert received.activity_id == "a-3"
+    queue.close()
+
+
+def test_two_connections_serve_many_threads_while_one_listens(redis_url: str) -> None:
+    """A listener that waits delays nobody, and a ring wakes it at once."""
+    named = redis_url + ("&" if "?" in redis_url else "?") + "client_name=rq-queue-under-test"
+    queue = RqQueue(named)
+    received: list[object] = []
+    listener = threading.Thread(target=lambda: received.append(queue.receive(timedelta(seconds=30))))
+    with Redis.from_url(redis_url) as client:
+
+        def ours() -> list[dict[str, str]]:
+            return [each for each in client.client_list() if each["name"] == "rq-queue-under-test"]
+
+        listener.start()
+        while not any("b" in each["flags"] for each in ours()):
+            pass
+        threads = [threading.Thread(target=lambda: [queue.depth() for _ in range(20)]) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(ours()) == 2
+        began = time.monotonic()
+        queue.ring("a-1", PAST)
+        listener.join()
+        assert time.monotonic() - began < 0.4
+    [wake_up] = received
+    assert isinstance(wake_up, WakeUp)
+    queue.close()
+
+
+def test_waiting_ends_with_its_timeout(redis_url: str) -> None:
+    """Longer than one turn at the server, and not before its time."""
+    queue = RqQueue(redis_url)
+    began = time.monotonic()
+    assert queue.receive(timedelta(seconds=0.7)) is None
+    assert 0.7 <= time.monotonic() - began < 1.5
+    queue.close()
