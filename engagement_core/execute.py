@@ -17,7 +17,7 @@ from engagement_core.backlog import Backlog
 from engagement_core.begin import decide_begin
 from engagement_core.claim import Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim
 from engagement_core.errors import Failure
-from engagement_core.findings import decide_last_look
+from engagement_core.findings import ReconcilePolicy, decide_last_look
 from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Waits
 from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline
@@ -50,6 +50,7 @@ class Executor:
     backlog: Backlog
     claim_policy: ClaimPolicy = field(default_factory=ClaimPolicy)
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    reconcile_policy: ReconcilePolicy = field(default_factory=ReconcilePolicy)
     voice_timeout: timedelta = timedelta(seconds=10)
     _tokens: Iterator[int] = field(default_factory=count, init=False, repr=False)
 
@@ -120,7 +121,7 @@ class Executor:
         seen = self.linkedin.read_back(engagement, deadline)
         if isinstance(seen, NoReadBack):
             return None
-        decide = partial(decide_last_look, claimed=claimed, text=text, seen=seen)
+        decide = partial(decide_last_look, claimed=claimed, text=text, seen=seen, policy=self.reconcile_policy)
         return self.store.change(claimed.activity.id, decide, crediting=seen.ids if isinstance(seen, Seen) else ())
 
     def _send(self, claimed: Claimed, deadline: Deadline) -> Answer:

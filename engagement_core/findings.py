@@ -36,12 +36,17 @@ Reconciled = Executed | Waits | Buried | Dropped
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReconcilePolicy:
     """`visibility_lag`: how long the provider's reads may lag behind its writes. `give_up_after`: then a person
-    decides. `look_every`: the pause between two looks that prove nothing."""
+    decides. Between two looks that prove nothing lies a quarter of the outcome's age, within the two bounds."""
 
     visibility_lag: timedelta = timedelta(seconds=90)
     give_up_after: timedelta = timedelta(hours=24)
-    look_every: timedelta = timedelta(seconds=30)
+    shortest_pause: timedelta = timedelta(seconds=5)
+    longest_pause: timedelta = timedelta(minutes=10)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+    def pause(self, age: timedelta) -> timedelta:
+        """How long to wait before the next look at an outcome that has been unknown for `age`."""
+        return min(max(age / 4, self.shortest_pause), self.longest_pause)
 
 
 def unknown_attempt(snapshot: Snapshot) -> Attempt | None:
@@ -73,21 +78,47 @@ def decide_reconcile(
 
 
 def decide_last_look(
-    snapshot: Snapshot, *, claimed: Claimed, text: str, seen: ReadBack
+    snapshot: Snapshot, *, claimed: Claimed, text: str, seen: ReadBack, policy: ReconcilePolicy
 ) -> Decision[ClaimResult | None]:
     """Before a comment that was believed absent is sent again: is it there after all? None means: send it."""
     mine = still_claimed(snapshot, claimed.attempt)
     if mine is None:
         return Decision(Dropped(reason="the claim was lost to somebody else"))
-    if not isinstance(seen, Seen):
-        return _postpone(snapshot, mine, timedelta(seconds=30), "the read-back before sending again failed")
     first = min((a.began_at for a in snapshot.attempts if a.began_at), default=snapshot.now)
+    case = _LastLook(snapshot=snapshot, mine=mine, age=snapshot.now - first, policy=policy)
+    if not isinstance(seen, Seen):
+        return case.postpone("the read-back before sending again failed")
     own = _unaccounted(snapshot, first, seen)
     present = _match(claimed.activity, text, own)
     if present is not None:
         found = find_present(snapshot, claimed.activity, replace(mine, text=text), engagement_id=present.engagement_id)
         return Decision(found.result, found.writes)
-    return _postpone(snapshot, mine, timedelta(minutes=5), _STRANGER) if own else Decision(None)
+    return case.postpone(_STRANGER) if own else Decision(None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _LastLook:
+    """A comment that is about to be sent again, `age` after its first sending."""
+
+    snapshot: Snapshot
+    mine: Attempt
+    age: timedelta
+    policy: ReconcilePolicy
+
+    def postpone(self, why: str) -> Decision[ClaimResult | None]:
+        if self.age >= self.policy.give_up_after:
+            return self._bury(why)
+        pause = self.policy.pause(self.age)
+        return Decision(
+            Waits(again_in=pause, reason=why),
+            release(self.snapshot, self.mine, not_before=self.snapshot.now + pause),
+        )
+
+    def _bury(self, why: str) -> Decision[ClaimResult | None]:
+        failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message=f"After {self.policy.give_up_after} {why}.")
+        ended = self.mine.after(Event.BURY, effect=Effect.UNKNOWN, ended_at=self.snapshot.now)
+        letter = bury(self.snapshot, self.mine.activity_id, failure, counts=False)
+        return Decision(Buried(failure=failure), (SaveAttempt(ended), *letter))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,7 +154,8 @@ class _Case:
     def look_again(self, why: str) -> Decision[Reconciled]:
         if self.snapshot.now >= (self.mine.began_at or self.mine.claimed_at) + self.policy.give_up_after:
             return self._bury(f"After {self.policy.give_up_after} {why}.", Effect.UNKNOWN)
-        return self._wait_until(self.snapshot.now + self.policy.look_every, why)
+        age = self.snapshot.now - (self.mine.began_at or self.mine.claimed_at)
+        return self._wait_until(self.snapshot.now + self.policy.pause(age), why)
 
     def _wait_until(self, look_at: datetime, why: str) -> Decision[Reconciled]:
         waits = Waits(again_in=look_at - self.snapshot.now, reason=why)
@@ -153,10 +185,6 @@ class _Case:
     def _what_was_seen(self) -> str:
         message = (self.mine.error or {}).get("message")
         return str(message) if message else "The worker was lost while the request was on its way."
-
-
-def _postpone(snapshot: Snapshot, mine: Attempt, pause: timedelta, why: str) -> Decision[ClaimResult | None]:
-    return Decision(Waits(again_in=pause, reason=why), release(snapshot, mine, not_before=snapshot.now + pause))
 
 
 def _unaccounted(snapshot: Snapshot, began_at: datetime, seen: Seen) -> tuple[Found, ...]:

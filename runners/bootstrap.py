@@ -135,6 +135,7 @@ def _wire(
     session: HttpSession,
 ) -> App:
     retry = RetryPolicy(max_attempts=settings.max_retries, backoff=settings.retry_backoff)
+    reconcile = ReconcilePolicy(visibility_lag=settings.visibility_lag, retry=retry)
     linkedin = _gateway(settings, clock, session)
     backlog = Backlog()
     executor = Executor(
@@ -147,6 +148,7 @@ def _wire(
         backlog=backlog,
         claim_policy=ClaimPolicy(job_timeout=settings.job_timeout, max_lateness=settings.max_lateness),
         retry_policy=retry,
+        reconcile_policy=reconcile,
         voice_timeout=settings.voice_timeout,
     )
     reconciler = Reconciler(
@@ -154,7 +156,7 @@ def _wire(
         linkedin=linkedin,
         telemetry=telemetry,
         clock=clock,
-        policy=ReconcilePolicy(visibility_lag=settings.visibility_lag, retry=retry),
+        policy=reconcile,
         read_timeout=settings.job_timeout,
     )
     duties = Duties(

@@ -1,0 +1,25 @@
+"""The promise when everything happens at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from chaos.storm import StormPlan, weather
+
+
+def test_a_storm_of_crashes_and_outages_neither_doubles_nor_loses_an_engagement(tmp_path: Path, seed: int) -> None:
+    """Workers die, servers come and go, the provider lies: every activity ends once, and with a reason.
+
+    The long form: `STORM_SECONDS=600 STORM_ACTIVITIES=20000 pytest tests/chaos`.
+    """
+    plan = StormPlan(
+        seed=seed,
+        activities=int(os.environ.get("STORM_ACTIVITIES", "2000")),
+        seconds=float(os.environ.get("STORM_SECONDS", "30")),
+    )
+    log = tmp_path / "workers.log"
+    result = weather(plan, log)
+    assert result.is_kept, f"{result}\n{log.read_text()[-4000:]}"
+    assert result.executed + result.dead_letters == plan.activities
+    assert result.executed > plan.activities * 0.9
