@@ -20,6 +20,7 @@ from adapters.postgres.alerts import PostgresAlertOutbox
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.workers import PostgresWorkerRegistry
 from adapters.rq.queue import RqQueue
+from adapters.telemetry.several import SeveralListeners
 from adapters.unipile.gateway import DIALECTS, UnipileGateway
 from adapters.voices.none import NoVoice
 from adapters.voices.template import TemplateVoice
@@ -134,6 +135,7 @@ def _wire(
     store: PostgresActivityStore,
     session: HttpSession,
 ) -> App:
+    telemetry = SeveralListeners(telemetry)
     retry = RetryPolicy(max_attempts=settings.max_retries, backoff=settings.retry_backoff)
     reconcile = ReconcilePolicy(visibility_lag=settings.visibility_lag, retry=retry)
     linkedin = _gateway(settings, clock, session)

@@ -1,6 +1,13 @@
-"""One listener made of several."""
+"""One listener made of several.
+
+The one rule: a listener that fails, whatever it does, never reaches the one who speaks. An engagement is not executed
+again because a log line could not be written.
+"""
 
 from __future__ import annotations
+
+import sys
+from contextlib import suppress
 
 from engagement_core.ports.telemetry import Signal, Telemetry
 
@@ -16,4 +23,12 @@ class SeveralListeners:
     def emit(self, signal: Signal, **fields: object) -> None:
         """See the port."""
         for member in self._members:
-            member.emit(signal, **fields)
+            _tell(member, signal, fields)
+
+
+def _tell(member: Telemetry, signal: Signal, fields: dict[str, object]) -> None:
+    try:
+        member.emit(signal, **fields)
+    except Exception as error:  # noqa: BLE001 - see the module's rule
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"a listener failed at {signal.value}: {type(error).__name__}\n")

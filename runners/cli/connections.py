@@ -17,7 +17,7 @@ from runners.cli.screen import warn
 from runners.cli.times import utc_now
 from runners.settings import Settings
 
-__all__ = ["RING_WITHIN", "Doorbell", "database", "doorbell"]
+__all__ = ["RING_WITHIN", "Doorbell", "database", "doorbell", "queue_of"]
 
 RING_WITHIN = timedelta(hours=1)
 """Redis holds the next hour at most; what is due later is found in PostgreSQL when its time comes."""
@@ -59,23 +59,34 @@ class Doorbell:
     def _attempt(self, do: Callable[[Queue], None]) -> None:
         if self.warned:
             return
+        if self._queue is None:
+            self._warn("REDIS_URL is not set")
+            return
         try:
-            if self._queue is None:
-                raise QueueUnavailable("REDIS_URL is not set")
             do(self._queue)
         except QueueUnavailable as error:
-            self.warned = True
-            warn(f"the queue was not told: {error}. Nothing is lost: the worker's sweep finds what is due.")
+            self._warn(str(error))
+
+    def _warn(self, why: str) -> None:
+        self.warned = True
+        warn(f"the queue was not told: {why}. Nothing is lost: the worker's sweep finds what is due.")
 
 
 @contextmanager
 def doorbell(settings: Settings) -> Iterator[Doorbell]:
-    """The settings' queue as a doorbell; its connections are closed at the end of the `with` block."""
+    """The settings' queue as a doorbell."""
+    with queue_of(settings) as queue:
+        yield Doorbell(queue)
+
+
+@contextmanager
+def queue_of(settings: Settings) -> Iterator[Queue | None]:
+    """The settings' queue, which connects when it is used; None where REDIS_URL is not set."""
     if settings.redis_url is None:
-        yield Doorbell(None)
+        yield None
         return
     queue = build_queue(settings)
     try:
-        yield Doorbell(queue)
+        yield queue
     finally:
         queue.close()

@@ -10,19 +10,20 @@ from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.queue import QueueUnavailable
 from runners.settings import SettingsProblem
 
-__all__ = ["Failed", "told_plainly"]
+__all__ = ["Failed", "Misused", "told_plainly"]
 
 _CONFIGURATION = (SettingsProblem, SchemaProblem)
 _OPERATION = (StoreUnavailable, QueueUnavailable, EmbeddedServersFailed, OSError)
 
 
 class Failed(click.ClickException):
-    """The command ends here; the message is for the user."""
+    """The operation failed: the command ends here, with 1. The message is for the user."""
 
-    def __init__(self, message: str, *, exit_code: int = 1) -> None:
-        """`exit_code`: 1 for an operation that failed, 2 for usage or configuration."""
-        super().__init__(message)
-        self.exit_code = exit_code
+
+class Misused(Failed):
+    """What was asked for, or how it is set up, makes no sense: it ends with 2."""
+
+    exit_code = 2
 
 
 def told_plainly(error: Exception) -> Failed | None:
@@ -30,7 +31,7 @@ def told_plainly(error: Exception) -> Failed | None:
     if isinstance(error, BrokenPipeError):
         return None
     if isinstance(error, _CONFIGURATION):
-        return Failed(str(error), exit_code=2)
+        return Misused(str(error))
     if isinstance(error, UnicodeEncodeError):
-        return Failed("an argument has bytes that are not UTF-8", exit_code=2)
+        return Misused("an argument has bytes that are not UTF-8")
     return Failed(str(error)) if isinstance(error, _OPERATION) else None

@@ -14,7 +14,7 @@ from runners.settings import read_settings
 __all__ = ["migrate"]
 
 
-@click.command()
+@click.command(short_help="Create or extend the schema.")
 @click.option("--sql", is_flag=True, help="Print the whole schema as a script for psql, and connect to nothing.")
 @server_options
 def migrate(sql: bool, embedded: bool, data: Path | None) -> None:

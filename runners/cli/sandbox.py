@@ -11,12 +11,12 @@ from typing import NoReturn
 import click
 
 from adapters.unipile.sandbox import Sandbox, read_faults, serve
-from runners.cli.failures import Failed
+from runners.cli.failures import Failed, Misused
 
 __all__ = ["sandbox"]
 
 
-@click.command()
+@click.command(short_help="Run a simulated Unipile.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8484, show_default=True, help="TCP port; 0 is any free one."
 )
@@ -39,7 +39,8 @@ def sandbox(port: int, host: str, faults: Path | None) -> None:
     try:
         document = None if faults is None else read_faults(faults)
     except ValueError as error:
-        raise Failed(f"--faults {error}" if str(faults) in str(error) else f"--faults {faults}: {error}", exit_code=2) from error
+        told = str(error).removeprefix(f"{faults}: ")
+        raise Misused(f"--faults {faults}: {told}") from error
     signal.signal(signal.SIGTERM, _stop)
     try:
         serve(host, port, document, ready=_tell)

@@ -28,9 +28,7 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 def console(*, stderr: bool = False) -> Console:
     """Colour only on a terminal, and not where NO_COLOR is set."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(
-        file=stream, width=None if stream.isatty() else _WIDE, highlight=False, markup=False, emoji=False
-    )
+    return Console(file=stream, width=None if stream.isatty() else _WIDE, highlight=False, markup=False, emoji=False)
 
 
 def say(message: str) -> None:
@@ -49,9 +47,17 @@ def show_json(value: Mapping[str, Any], *, compact: bool = False) -> None:
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """A table; numbers are on the right, None is empty."""
-    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
+    """A table; numbers are on the right, None is empty. Columns without names have no header."""
+    names = list(columns)
+    shown = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_header=any(names),
+    )
+    for column in names:
         shown.add_column(column, overflow="fold")
     for row in rows:
         shown.add_row(*(_cell(value) for value in row))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
@@ -18,15 +19,8 @@ from engagement_core.ports.queue import WakeUp
 
 NOTHING = timedelta(0)
 PAST = datetime(2020, 1, 1, tzinfo=timezone.utc)
-PRODUCER = """
-import sys
-from redis import Redis
-from rq import Queue
-from rq.serializers import JSONSerializer
-
-queue = Queue("pod-engagement", connection=Redis.from_url(sys.argv[1]), serializer=JSONSerializer)
-queue.enqueue("runners.tasks.execute_engagement", activity_id="a-1", job_id="a-1")
-"""
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "queue.md"
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", REFERENCE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
 def program(*arguments: str, path: Path | None = None) -> str:
@@ -68,13 +62,16 @@ def test_a_plain_rq_worker_runs_our_jobs(redis_url: str, tmp_path: Path) -> None
     queue.close()
 
 
-def test_a_producer_in_another_process_is_heard(redis_url: str) -> None:
-    """The example of the reference."""
-    program("-c", PRODUCER, redis_url)
+@pytest.mark.parametrize("example", EXAMPLES, ids=["rq", "rq-scheduler"])
+def test_a_producer_in_another_process_is_heard(redis_url: str, example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples of the reference, as they stand there."""
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    program("-c", example)
     queue = RqQueue(redis_url)
+    queue.advance(timedelta(minutes=11))
     received = queue.receive(NOTHING)
     assert isinstance(received, WakeUp)
-    assert received.activity_id == "a-1"
+    assert received.activity_id == "activity-1"
     queue.close()
 
 

@@ -99,4 +99,5 @@ def test_a_url_cannot_lift_the_limits() -> None:
     assert pool.max_connections == 1
     assert pool.connection_kwargs["socket_timeout"] == 2.5
     assert pool.connection_kwargs["socket_connect_timeout"] == 2.0
+    assert pool.connection_kwargs["retry"]._retries == 0
     assert "decode_responses" not in pool.connection_kwargs

@@ -1,0 +1,38 @@
+"""Which dead letters a command is about."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import click
+
+from engagement_core.errors import ErrorType
+from engagement_core.ports.dead_letters import LetterFilter
+from runners.cli.times import ago
+
+__all__ = ["filter_options"]
+
+
+def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--error-type`, `--pod`, `--account` and `--since`, as its one parameter `wanted`."""
+
+    @click.option("--error-type", type=click.Choice([kind.value for kind in ErrorType]), help="With this last error.")
+    @click.option("--pod", "pod_id", metavar="ID", help="Of this pod.")
+    @click.option("--account", "account_id", metavar="ID", help="Of this account.")
+    @click.option("--since", type=ago, metavar="TIME", help="Buried since: 2030-03-15T14:30:00Z, 30m, 2h, 7d.")
+    @functools.wraps(command)
+    def with_filter(
+        *, error_type: str | None, pod_id: str | None, account_id: str | None, since: datetime | None, **others: Any
+    ) -> Any:
+        wanted = LetterFilter(
+            error_type=ErrorType(error_type) if error_type else None,
+            pod_id=pod_id,
+            account_id=account_id,
+            since=since,
+        )
+        return command(wanted=wanted, **others)
+
+    return with_filter

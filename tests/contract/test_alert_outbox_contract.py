@@ -1,0 +1,151 @@
+"""One suite for the alert outbox, run against the fake and against PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Protocol
+
+import pytest
+from core_side import a_like
+from servers import ServerUrls
+from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, write
+
+from adapters.in_memory.alerts import InMemoryAlertOutbox
+from adapters.postgres.alerts import PostgresAlertOutbox
+from engagement_core.ports.activities import RaiseAlert
+from engagement_core.ports.alerts import AlertOutbox
+
+MINUTE = timedelta(minutes=1)
+
+
+class Outbox(Protocol):
+    """An outbox, and the store whose writes fill it."""
+
+    outbox: AlertOutbox
+    tables: Tables
+
+    def let_pass(self, duration: timedelta) -> None:
+        """Let time pass since everything so far."""
+
+
+class InMemoryOutbox:
+    """The fake."""
+
+    def __init__(self) -> None:
+        self.tables: Tables = (tables := InMemoryTables())
+        self.clock = tables.clock
+        self.outbox: AlertOutbox = InMemoryAlertOutbox(tables.fake.alerts, now=tables.clock.now)
+
+    def let_pass(self, duration: timedelta) -> None:
+        """See `Outbox`."""
+        self.clock.advance(duration)
+
+
+class PostgresOutbox:
+    """Real rows; time passes because they are dated back."""
+
+    def __init__(self, tables: PostgresTables) -> None:
+        self.rows = tables
+        self.tables: Tables = tables
+        self.outbox: AlertOutbox = PostgresAlertOutbox(tables.pool)
+
+    def let_pass(self, duration: timedelta) -> None:
+        """See `Outbox`."""
+        self.rows.sql(
+            "UPDATE engagement_alerts SET raised_at = raised_at - %(by)s, taken_at = taken_at - %(by)s",
+            {"by": duration},
+        )
+
+
+@pytest.fixture(scope="module")
+def database(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables]:
+    """One database for all tests on this page."""
+    with postgres_tables(servers.database_url, template_database) as tables:
+        yield tables
+
+
+@pytest.fixture
+def postgres(database: PostgresTables) -> PostgresOutbox:
+    """An empty outbox in PostgreSQL."""
+    database.empty()
+    return PostgresOutbox(database)
+
+
+@pytest.fixture(params=["in_memory", "postgres"])
+def alerts(request: pytest.FixtureRequest) -> Outbox:
+    """Each implementation, with an activity to be alerted about."""
+    found: Outbox = InMemoryOutbox() if request.param == "in_memory" else request.getfixturevalue("postgres")
+    found.tables.put(a_like())
+    return found
+
+
+def raise_alerts(alerts: Outbox, *incidents: str) -> None:
+    """As a verdict does it."""
+    for incident in incidents:
+        raised = RaiseAlert(incident=incident, kind="auth_error", message=f"about {incident}", activity_id="activity-1")
+        write(alerts.tables, raised)
+
+
+def taken(alerts: Outbox, limit: int = 10) -> list[str]:
+    """The messages that are taken now."""
+    return [alert.message for alert in alerts.outbox.take(limit=limit)]
+
+
+def test_alert_carries_what_a_person_needs(alerts: Outbox) -> None:
+    """What, about which activity, and when."""
+    before = alerts.tables.now()
+    raise_alerts(alerts, "a")
+    (alert,) = alerts.outbox.take(limit=1)
+    assert (alert.kind, alert.message, alert.activity_id) == ("auth_error", "about a", "activity-1")
+    assert before <= alert.raised_at <= alerts.tables.now()
+
+
+def test_oldest_are_taken_first_and_no_more_than_asked_for(alerts: Outbox) -> None:
+    """The next round takes the rest."""
+    raise_alerts(alerts, "a", "b", "c")
+    assert taken(alerts, limit=2) == ["about a", "about b"]
+    assert taken(alerts) == ["about c"]
+
+
+def test_what_is_taken_is_the_takers_alone_for_a_minute(alerts: Outbox) -> None:
+    """Then somebody else may try: the taker has died, or could not deliver."""
+    raise_alerts(alerts, "a")
+    assert taken(alerts) == ["about a"]
+    assert taken(alerts) == []
+    alerts.let_pass(MINUTE - timedelta(seconds=5))
+    assert taken(alerts) == []
+    alerts.let_pass(timedelta(seconds=6))
+    assert taken(alerts) == ["about a"]
+
+
+def test_what_is_delivered_is_not_taken_again(alerts: Outbox) -> None:
+    """However much time passes."""
+    raise_alerts(alerts, "a", "b")
+    first, _ = alerts.outbox.take(limit=2)
+    alerts.outbox.delivered(first)
+    alerts.let_pass(2 * MINUTE)
+    assert taken(alerts) == ["about b"]
+
+
+def test_open_incident_is_one_alert(alerts: Outbox) -> None:
+    """Also after it has been delivered."""
+    raise_alerts(alerts, "a", "a")
+    (alert,) = alerts.outbox.take(limit=10)
+    alerts.outbox.delivered(alert)
+    raise_alerts(alerts, "a")
+    alerts.let_pass(2 * MINUTE)
+    assert taken(alerts) == []
+
+
+def test_incident_that_goes_on_is_told_again_after_an_hour(postgres: PostgresOutbox) -> None:
+    """And not before; the first alert is delivered once nevertheless."""
+    postgres.tables.put(a_like())
+    raise_alerts(postgres, "a")
+    (alert,) = postgres.outbox.take(limit=10)
+    postgres.outbox.delivered(alert)
+    for minutes, expected in ((59, []), (2, ["about a"])):
+        postgres.let_pass(minutes * MINUTE)
+        postgres.outbox.take(limit=10)
+        raise_alerts(postgres, "a")
+        assert taken(postgres) == expected

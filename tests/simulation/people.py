@@ -1,0 +1,103 @@
+"""Everybody else: people who write by hand and look after what failed, and services that change rows as they like.
+
+The one rule: a person tells the truth about what the post shows; whatever else they do may be careless.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from simulation.store import commit
+
+from engagement_core.activity import Activity, EngagementType
+from engagement_core.dead_letters import Requeued, decide_requeue, decide_resolve
+from engagement_core.errors import Effect
+from engagement_core.ports.activities import BlockScope, Control, ControlKind
+from engagement_core.ports.linkedin import Engagement
+
+if TYPE_CHECKING:
+    from simulation.world import World
+
+__all__ = ["block", "lift", "meddle", "review", "write_by_hand"]
+
+
+def write_by_hand(world: World) -> None:
+    """The account's owner likes or comments without us, sometimes in the very words that we are about to use."""
+    account = world.tables.accounts[str(world.rng.randint(1, world.size.accounts))]
+    planned = [thing for thing in sorted(world.promise.siblings) if thing[1] == account.id]
+    if not planned:
+        return
+    kind, _, post_id, text = world.rng.choice(planned)
+    is_like = kind == EngagementType.LIKE.value
+    if not is_like and world.rng.random() < 0.7:
+        text = "By hand."
+    engagement = Engagement(
+        engagement_type=EngagementType(kind), post_id=post_id, account=account, text=None if is_like else text
+    )
+    world.note("owner", "writes by hand", kind, post_id, text)
+    world.provider.put(engagement, visible_by=world.db_now() + world.visibility_lag)
+    world.promise.manual[(kind, account.id, post_id, text)] += 1
+
+
+def review(world: World) -> None:
+    """Look at every dead letter: say what became of it, send it on its way again; and look after the accounts."""
+    for key, letter in sorted(world.tables.dead_letters.items()):
+        if letter.effect is Effect.UNKNOWN and len(world.promise.siblings[world.promise.things[key]]) == 1:
+            saw_it = any(one.activity_id == key for one in world.promise.done)
+            resolve = partial(decide_resolve, executed=saw_it, visibility_lag=world.visibility_lag)
+            world.note("person", "resolves", key, "executed" if saw_it else "not executed", commit(world, key, resolve))
+        if world.rng.random() < 0.7:
+            result = commit(world, key, decide_requeue)
+            world.note("person", "requeues", key, result)
+            if isinstance(result, Requeued):
+                world.promise.epochs[key] += 1
+    if world.rng.random() < 0.5:
+        lift(world)
+
+
+def lift(world: World) -> None:
+    """Every account may act again."""
+    world.note("person", "lifts what holds the accounts")
+    world.tables.controls[:] = [each for each in world.tables.controls if each.kind is ControlKind.COOL_DOWN]
+    for key, account in world.tables.accounts.items():
+        world.tables.accounts[key] = replace(account, status="ok", daily_limit=None)
+
+
+def block(world: World) -> None:
+    """Somebody pauses something, or the account falls out of favour."""
+    number = str(world.rng.randint(1, world.size.accounts))
+    world.note("person", "blocks account", number)
+    if world.rng.random() < 0.5:
+        world.tables.accounts[number] = replace(world.tables.accounts[number], status="restricted")
+        return
+    scope, scope_id = world.rng.choice(
+        ((BlockScope.ALL, ""), (BlockScope.POD, f"pod-{number}"), (BlockScope.ACCOUNT, number))
+    )
+    until = world.rng.choice((None, world.db_now() + timedelta(minutes=2)))
+    world.tables.controls.append(
+        Control(kind=ControlKind.PAUSE, scope=scope, scope_id=scope_id, until=until, reason="somebody said so")
+    )
+
+
+def meddle(world: World) -> None:
+    """Another service updates a row without asking anybody."""
+    key = world.rng.choice(sorted(world.promise.things))
+    activity = world.tables.activities[key]
+    assert isinstance(activity, Activity)
+    later = timedelta(seconds=world.rng.choice((1, 60, 300)))
+    what = world.rng.choice(("cancels", "revives", "moves", "edits", "readdresses"))
+    changes = {
+        "cancels": {"status": "cancelled"},
+        "revives": {"status": "scheduled"},
+        "moves": {"scheduled_for": activity.scheduled_for + later},
+        "readdresses": {"post_id": f"{activity.post_id}-other"},
+        "edits": {"comment_text": activity.comment_text and activity.comment_text + " Edited."},
+    }
+    world.note("another service", what, key)
+    world.promise.tampered.add(key)
+    if what == "readdresses":
+        world.promise.readdressed.add(key)
+    world.tables.activities[key] = replace(activity, **changes[what])

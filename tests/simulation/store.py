@@ -1,0 +1,130 @@
+"""The store as one worker reaches it: the in-memory one, behind a connection that may break at any moment.
+
+The one rule: a change happens in one instant, as under the row's lock; before and after that instant anything may
+happen to the worker, to its connection, and to everybody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from simulation.promise import PromiseBroken
+
+from adapters.in_memory.activities import InMemoryActivityStore
+from engagement_core.claim import Claimed
+from engagement_core.lifecycle import Event, IllegalEvent
+from engagement_core.ports.activities import (
+    ActivityStore,
+    Decision,
+    Due,
+    Orphan,
+    SaveAttempt,
+    Snapshot,
+    StoreUnavailable,
+)
+
+if TYPE_CHECKING:
+    from simulation.worker import Worker
+    from simulation.world import World
+
+__all__ = ["Tables", "WorkersStore", "commit"]
+
+T = TypeVar("T")
+_Decide = Callable[[Snapshot], Decision[T]]
+
+
+class Tables(InMemoryActivityStore):
+    """The in-memory store, which can also be looked at without a change."""
+
+    def show(self, activity_id: str, crediting: tuple[str, ...]) -> Snapshot:
+        """What a change would be shown now."""
+        return self._show(activity_id, crediting)
+
+
+def commit(world: World, activity_id: str, decide: _Decide[T], crediting: tuple[str, ...] = ()) -> T:
+    """Change an activity now, watched by the promise."""
+    seen: list[tuple[Snapshot, Decision[Any]]] = []
+
+    def watched(snapshot: Snapshot) -> Decision[T]:
+        decision = decide(snapshot)
+        seen.append((snapshot, decision))
+        return decision
+
+    truth = world.tables.activities.get(activity_id)
+    try:
+        result = world.tables.change(activity_id, watched, crediting=crediting)
+    except StoreUnavailable as error:
+        raise PromiseBroken("rivals", f"the unique index had to step in: {error}") from error
+    except IllegalEvent as error:
+        raise PromiseBroken("illegal event", f"{_name(decide)} of {activity_id}: {error}") from error
+    before, decision = seen[-1]
+    for write in decision.writes:
+        if isinstance(write, SaveAttempt) and write.attempt.event is Event.BEGIN_SENDING:
+            world.promise.began(before, write.attempt, truth)
+    world.promise.committed(decision.writes, by=_name(decide))
+    return result
+
+
+@dataclass(eq=False)
+class WorkersStore(ActivityStore):
+    """Fills `engagement_core.ports.activities.ActivityStore` for one worker."""
+
+    worker: Worker
+
+    def change(self, activity_id: str, decide: _Decide[T], *, crediting: tuple[str, ...] = ()) -> T:
+        """See the port."""
+        world, temper = self.worker.world, self.worker.world.temper
+        what = _name(decide)
+        self._reach(what)
+        if world.rng.random() < temper.again:
+            decide(world.tables.show(activity_id, crediting))  # rolled back by the server, and decided again
+            self._reach(what)
+        result = commit(world, activity_id, decide, crediting)
+        is_lost = world.rng.random() < temper.lost
+        world.note(self.worker.name, what, activity_id, type(result).__name__, "answer lost" if is_lost else "")
+        if isinstance(result, Claimed):
+            world.holds(result.attempt)
+        self.worker.step(what, 3_000)
+        if is_lost or self.worker.is_cut_off():
+            raise StoreUnavailable("the connection broke")
+        return result
+
+    def due(self, *, look_ahead: timedelta, limit: int) -> tuple[Due, ...]:
+        """See the port."""
+        self._reach("due")
+        found = self.worker.world.tables.due(look_ahead=look_ahead, limit=limit)
+        self.worker.step("due", 3_000)
+        return found
+
+    def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
+        """See the port."""
+        self._reach("orphans")
+        world = self.worker.world
+        world.hear_beats()
+        found = world.tables.orphans(silent_for=silent_for, margin=margin, limit=limit)
+        self.worker.step("orphans", 3_000)
+        return found
+
+    def unknowns(self, *, limit: int) -> tuple[str, ...]:
+        """See the port."""
+        self._reach("unknowns")
+        found = self.worker.world.tables.unknowns(limit=limit)
+        self.worker.step("unknowns", 3_000)
+        return found
+
+    def _reach(self, what: str) -> None:
+        """The way to the server, which may not be there."""
+        self.worker.step(what, 3_000)
+        world = self.worker.world
+        if self.worker.is_cut_off() or world.rng.random() < world.temper.unavailable:
+            world.note(self.worker.name, what, "store unavailable")
+            raise StoreUnavailable("there is no connection")
+
+
+def _name(decide: Callable[..., Any]) -> str:
+    inner = decide.func if isinstance(decide, partial) else decide
+    return str(getattr(inner, "__name__", inner))

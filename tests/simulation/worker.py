@@ -1,0 +1,202 @@
+"""A simulated worker process: the real executor, reconciler and orphan adoption, and loops that call them.
+
+The one rule: the loops decide nothing. They stand for `runners`, which wait on the real clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from simulation.provider import WorkersLinkedIn
+from simulation.schedule import Killed, Process, micros
+from simulation.store import WorkersStore
+
+from engagement_core.activity import Activity, Pod, VoiceCartridge
+from engagement_core.backlog import Backlog
+from engagement_core.execute import Executor
+from engagement_core.outcome import Waits
+from engagement_core.ports.activities import StoreUnavailable
+from engagement_core.ports.clock import Clock, Deadline
+from engagement_core.ports.telemetry import Signal, Telemetry
+from engagement_core.ports.voice import Voice, VoiceFailed
+from engagement_core.reconcile import Reconciler
+from engagement_core.sweep import OrphanPolicy, adopt_orphans
+
+if TYPE_CHECKING:
+    from simulation.world import World
+
+__all__ = ["LOOK_AHEAD", "Worker"]
+
+LOOK_AHEAD = timedelta(seconds=8)
+_BEAT = 2_000_000
+_DEAF_FOR = (3_000_000, 60_000_000)
+_STOPPED_FOR = (1_000_000, 300_000_000)
+
+
+@dataclass(eq=False)
+class _WorkersClock(Clock):
+    """Seconds since an origin of this machine's own."""
+
+    world: World
+    origin: float
+
+    def elapsed(self) -> float:
+        """See the port."""
+        return self.origin + self.world.scheduler.now / 1_000_000
+
+
+@dataclass(eq=False)
+class _WorkersVoice(Voice):
+    """Never says the same twice, so that a text that is not frozen shows."""
+
+    worker: Worker
+
+    def speak(self, activity: Activity, pod: Pod, cartridge: VoiceCartridge, deadline: Deadline) -> str:
+        """See the port."""
+        world = self.worker.world
+        self.worker.step("speak", 1_000_000)
+        if world.rng.random() < world.temper.voice_fails:
+            raise VoiceFailed("no words came")
+        return f"{activity.comment_text} Take {world.rng.randrange(10_000)}."
+
+
+class _Silent(Telemetry):
+    """Nobody listens: what happens is seen at the ports."""
+
+    def emit(self, signal: Signal, **fields: object) -> None:
+        """See the port."""
+
+
+@dataclass(eq=False)
+class Worker(Process):
+    """One process. It is alive until it is killed; a new one then has another name, as the real one has."""
+
+    world: World = field(kw_only=True)
+    concurrency: int = field(kw_only=True)
+    is_alive: bool = True
+    deaf_until: int = 0
+    cut_off_until: int = 0
+    waiting: deque[str] = field(default_factory=deque)
+    ringing: set[str] = field(default_factory=set)
+    busy: int = 0
+
+    def __post_init__(self) -> None:
+        world, store, silent = self.world, WorkersStore(self), _Silent()
+        clock = _WorkersClock(world, origin=world.rng.uniform(0, 1_000_000))
+        linkedin = WorkersLinkedIn(self)
+        self.store, self.telemetry = store, silent
+        self.backlog = Backlog()
+        self.executor = Executor(
+            worker_id=self.name,
+            store=store,
+            linkedin=linkedin,
+            voice=_WorkersVoice(self),
+            telemetry=silent,
+            clock=clock,
+            backlog=self.backlog,
+            claim_policy=world.claim_policy,
+            retry_policy=world.reconcile_policy.retry,
+            reconcile_policy=world.reconcile_policy,
+        )
+        self.reconciler = Reconciler(
+            store=store, linkedin=linkedin, telemetry=silent, clock=clock, policy=world.reconcile_policy
+        )
+
+    def start(self) -> None:
+        """Register, and begin to work."""
+        self.world.note(self.name, "starts")
+        self.world.tables.beats[self.name] = self.world.db_now()
+        for loop in (self._sweep, self._rescue, self._settle):
+            self.world.scheduler.spawn(f"{self.name}/{loop.__name__}", self, partial(self._go_on, loop))
+
+    def step(self, what: str, scale: int, *, at_least: int = 0) -> None:
+        """One step at a port: it takes time, and the process may be stopped or die in it. `scale` in microseconds."""
+        world, temper = self.world, self.world.temper
+        fate = world.rng.random()
+        if fate < temper.crash and world.may_kill():
+            self.kill(what)
+            raise Killed
+        if fate < temper.crash + temper.stop:
+            self.stop(what)
+        world.scheduler.sleep(at_least + (world.latency(scale) if scale else 0))
+
+    def kill(self, what: str) -> None:
+        """SIGKILL, now."""
+        self.world.note(self.name, "DIES in", what)
+        self.is_alive = False
+        self.world.scheduler.kill(self)
+        self.world.replace(self)
+
+    def stop(self, what: str) -> None:
+        """SIGSTOP, now, and SIGCONT later."""
+        duration = self.world.rng.randint(*_STOPPED_FOR)
+        self.world.note(self.name, "STOPS in", what, f"{duration / 1e6:.3f} s")
+        self.beat()
+        self.stopped_until = max(self.stopped_until, self.world.scheduler.now + duration)
+
+    def beat(self) -> None:
+        """Its last sign of life, if its heart can be heard: at most one beat ago."""
+        world, now = self.world, self.world.scheduler.now
+        if not self.is_alive or self.is_cut_off() or now < max(self.stopped_until, self.deaf_until):
+            return
+        if world.rng.random() < world.temper.deaf:
+            self.deaf_until = now + world.rng.randint(*_DEAF_FOR)
+            world.note(self.name, "its heart is not heard any more")
+        last = world.db_now() - timedelta(microseconds=world.rng.randint(0, _BEAT))
+        world.tables.beats[self.name] = max(last, world.tables.beats[self.name])
+
+    def is_cut_off(self) -> bool:
+        """The database cannot be reached from here."""
+        return self.world.scheduler.now < max(self.cut_off_until, self.world.outage_until)
+
+    def ring(self, activity_id: str) -> None:
+        """A wake-up, for now."""
+        self.ringing.discard(activity_id)
+        if not self.is_alive:
+            return
+        if self.busy < self.concurrency:
+            self.busy += 1
+            self.world.scheduler.spawn(f"{self.name}/{activity_id}", self, partial(self._execute, activity_id))
+        elif activity_id not in self.waiting:
+            self.waiting.append(activity_id)
+
+    def ring_at(self, activity_id: str, when: int) -> None:
+        """A wake-up, for later; one at a time for each activity."""
+        if activity_id not in self.ringing:
+            self.ringing.add(activity_id)
+            self.world.scheduler.at(when, partial(self.ring, activity_id))
+
+    def _execute(self, activity_id: str) -> None:
+        try:
+            outcome = self.executor.execute(activity_id)
+        finally:
+            self.busy -= 1
+        self.world.note(self.name, "outcome", activity_id, outcome)
+        if isinstance(outcome, Waits) and outcome.again_in is not None and outcome.again_in <= LOOK_AHEAD:
+            self.ring_at(activity_id, self.world.scheduler.now + micros(outcome.again_in))
+        if self.waiting:
+            self.ring(self.waiting.popleft())
+
+    def _go_on(self, loop: partial[object]) -> None:
+        while True:
+            try:
+                loop()
+            except StoreUnavailable:
+                pass
+            self.world.scheduler.sleep(self.world.idle_pause())
+
+    def _sweep(self) -> None:
+        for due in self.store.due(look_ahead=LOOK_AHEAD, limit=50):
+            early = self.world.rng.choice((0, 0, 0, 1_000_000))
+            self.ring_at(due.activity_id, self.world.scheduler.now + micros(due.due_in) - early)
+
+    def _rescue(self) -> None:
+        self.backlog.flush(self.store)
+        adopt_orphans(self.store, self.telemetry, OrphanPolicy())
+
+    def _settle(self) -> None:
+        self.reconciler.settle_all()

@@ -1,0 +1,81 @@
+"""The gate: what keeps an account from acting, until when, and in which words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from core_side import NOW, SECOND, a_snapshot, an_account
+
+from engagement_core.admission import HELD_STATUSES, Admit, Defer, admit
+from engagement_core.ports.activities import BlockScope, Control, ControlKind
+
+ACCOUNT = (BlockScope.ACCOUNT, "account-1")
+
+
+def a_control(
+    kind: ControlKind,
+    until: datetime | None,
+    where: tuple[BlockScope, str] = ACCOUNT,
+    reason: str = "because",
+) -> Control:
+    return Control(kind=kind, scope=where[0], scope_id=where[1], until=until, reason=reason)
+
+
+def test_an_account_without_obstacles_may_act() -> None:
+    """Nothing stands in the way unless something says so."""
+    assert admit(a_snapshot(), an_account()) == Admit()
+
+
+@pytest.mark.parametrize("status", sorted(HELD_STATUSES))
+def test_held_account_waits_for_a_person(status: str) -> None:
+    """The five words of the contract, and no end in sight."""
+    assert admit(a_snapshot(), an_account(status=status)) == Defer(until=None, reason=f"account account-1 is {status}")
+
+
+@pytest.mark.parametrize("status", [None, "", "ok", "OK", "connecting", "whatever E-01 invents"])
+def test_any_other_status_is_usable(status: str | None) -> None:
+    """The list of words that hold is closed, the list of words is open."""
+    assert admit(a_snapshot(), an_account(status=status)) == Admit()
+
+
+@pytest.mark.parametrize(("limit", "sent", "admitted"), [(5, 4, True), (5, 5, False), (5, 6, False), (0, 0, False)])
+def test_the_cap_is_reached_when_it_is_used_up(limit: int, sent: int, admitted: bool) -> None:
+    """The fifth of five may go, the sixth may not; a limit of nothing allows nothing."""
+    admission = admit(a_snapshot(sent_in_last_day=sent), an_account(daily_limit=limit))
+    assert isinstance(admission, Admit) == admitted
+
+
+def test_a_used_up_cap_is_looked_at_again_within_a_minute() -> None:
+    """The window rolls: room may appear at any time."""
+    admission = admit(a_snapshot(sent_in_last_day=5), an_account(daily_limit=5))
+    assert admission == Defer(
+        until=NOW + 60 * SECOND, reason="account account-1 has used its 5 engagements of the last 24 hours"
+    )
+
+
+def test_no_cap_counts_nothing() -> None:
+    """Without a limit the number of sends does not matter."""
+    assert admit(a_snapshot(sent_in_last_day=10_000), an_account()) == Admit()
+
+
+def test_of_several_cool_downs_the_longest_decides() -> None:
+    """Whoever comes back when the first one ends comes in vain."""
+    shorter = a_control(ControlKind.COOL_DOWN, NOW + SECOND)
+    longer = a_control(ControlKind.COOL_DOWN, NOW + 60 * SECOND, (BlockScope.POD, "pod-1"), "asked to")
+    admission = admit(a_snapshot(controls=(shorter, longer)), an_account())
+    assert admission == Defer(until=NOW + 60 * SECOND, reason="cool-down on pod pod-1: asked to")
+
+
+def test_what_a_person_must_lift_comes_before_any_cool_down() -> None:
+    """No end is later than every end."""
+    cool_down = a_control(ControlKind.COOL_DOWN, NOW + 60 * SECOND)
+    hold = a_control(ControlKind.HOLD, None, reason="signed out")
+    admission = admit(a_snapshot(controls=(cool_down, hold)), an_account())
+    assert admission == Defer(until=None, reason="hold on account account-1: signed out")
+
+
+def test_a_pause_of_everything_names_no_id() -> None:
+    """The reason is a sentence for people."""
+    pause = a_control(ControlKind.PAUSE, None, (BlockScope.ALL, ""), "maintenance")
+    assert admit(a_snapshot(controls=(pause,)), an_account()) == Defer(until=None, reason="pause on all: maintenance")

@@ -1,0 +1,319 @@
+"""The claim: what is asked again under the lock before an activity is anybody's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from core_side import (
+    CARTRIDGE,
+    DAY,
+    ME,
+    NOW,
+    POD,
+    SECOND,
+    a_comment,
+    a_like,
+    a_snapshot,
+    all_of,
+    an_account,
+    earlier,
+    the,
+)
+
+from engagement_core.activity import Malformed, Pod
+from engagement_core.attempt import Provenance
+from engagement_core.claim import Claimed, ClaimPolicy, ClaimResult, decide_claim
+from engagement_core.errors import Cause, Effect, ErrorType
+from engagement_core.lifecycle import Event, Phase
+from engagement_core.outcome import Buried, Dropped, Executed, Waits
+from engagement_core.ports.activities import (
+    AddDeadLetter,
+    BlockScope,
+    Control,
+    ControlKind,
+    Decision,
+    MarkExecuted,
+    MarkFailed,
+    RaiseAlert,
+    SaveAttempt,
+    Snapshot,
+)
+from engagement_core.ports.linkedin import Engagement
+
+
+def claim(snapshot: Snapshot, activity_id: str = "activity-1", **policy: Any) -> Decision[ClaimResult]:
+    """My claim."""
+    return decide_claim(snapshot, activity_id=activity_id, holder=ME, policy=ClaimPolicy(**policy))
+
+
+def buried(decision: Decision[ClaimResult]) -> tuple[Cause, str]:
+    """Why it became a dead letter."""
+    assert isinstance(decision.result, Buried)
+    return decision.result.failure.cause, decision.result.failure.message
+
+
+def test_like_is_claimed_and_begun_in_one_commit() -> None:
+    """It has nothing to prepare: the intent to send is written with the claim."""
+    decision = claim(a_snapshot())
+    saved = the(SaveAttempt, decision).attempt
+    assert (saved.phase, saved.event, saved.effect) == (Phase.SENDING, Event.BEGIN_SENDING, Effect.UNKNOWN)
+    assert (saved.number, saved.token, saved.worker_id) == (1, ME.token, ME.worker_id)
+    assert (saved.claimed_at, saved.began_at, saved.account_id) == (NOW, NOW, "account-1")
+    assert isinstance(decision.result, Claimed)
+    assert decision.result.attempt == saved
+    assert decision.result.engagement == Engagement(
+        engagement_type=a_like().engagement_type, post_id="post-1", account=an_account(), text=None
+    )
+
+
+def test_comment_is_claimed_and_not_yet_begun() -> None:
+    """Its voice comes first; until then nothing may be sent."""
+    decision = claim(a_snapshot(a_comment()))
+    saved = the(SaveAttempt, decision).attempt
+    assert (saved.phase, saved.effect, saved.began_at, saved.text) == (Phase.CLAIMED, Effect.UNKNOWN, None, None)
+    assert isinstance(decision.result, Claimed)
+    assert (decision.result.pod, decision.result.cartridge) == (POD, CARTRIDGE)
+
+
+def test_the_deadline_counts_from_the_claim() -> None:
+    """One hard total deadline, on the database's clock."""
+    assert the(SaveAttempt, claim(a_snapshot(), job_timeout=7 * SECOND)).attempt.deadline_at == NOW + 7 * SECOND
+
+
+def test_attempts_are_numbered_on() -> None:
+    """Also after a requeue: a number is never used twice."""
+    before = (earlier(1), earlier(2, requeued_at=NOW))
+    assert the(SaveAttempt, claim(a_snapshot(attempts=before))).attempt.number == 3
+
+
+def test_lateness_is_told() -> None:
+    """It is what a user sees."""
+    result = claim(a_snapshot(now=NOW + 3 * SECOND)).result
+    assert isinstance(result, Claimed)
+    assert result.lateness == 3 * SECOND
+
+
+@pytest.mark.parametrize("early_by", [SECOND, SECOND / 1_000_000])
+def test_activity_that_is_not_due_is_not_claimed(early_by: timedelta) -> None:
+    """Early is wrong, were it by a microsecond; the answer says how long to wait."""
+    assert claim(a_snapshot(now=NOW - early_by)) == Decision(Waits(again_in=early_by, reason="it is not due yet"))
+
+
+def test_a_retry_is_due_at_its_own_time() -> None:
+    """Not at the activity's, which is long past."""
+    waiting = a_like(scheduled_for=NOW - DAY, next_retry_at=NOW + SECOND)
+    assert claim(a_snapshot(waiting)) == Decision(Waits(again_in=SECOND, reason="it is not due yet"))
+    assert isinstance(claim(a_snapshot(waiting, now=NOW + SECOND)).result, Claimed)
+
+
+def test_an_activity_moved_into_the_future_waits_for_its_new_time() -> None:
+    """A retry that was planned before the move does not bring it forward."""
+    moved = a_like(scheduled_for=NOW + DAY, next_retry_at=NOW - SECOND)
+    assert claim(a_snapshot(moved)) == Decision(Waits(again_in=DAY, reason="it is not due yet"))
+
+
+def test_activity_that_does_not_exist_is_dropped() -> None:
+    """A job may ring for anything."""
+    assert claim(Snapshot(now=NOW, activity=None)) == Decision(Dropped(reason="there is no such activity"))
+
+
+@pytest.mark.parametrize("status", ["executed", "failed", "cancelled", "SCHEDULED", "", "draft"])
+def test_any_other_status_is_not_ours(status: str) -> None:
+    """Nothing is claimed, and nothing is written over another service's word."""
+    assert claim(a_snapshot(a_like(status=status))) == Decision(
+        Dropped(reason=f"its status is {status!r}, not 'scheduled'")
+    )
+
+
+@pytest.mark.parametrize("phase", [Phase.CLAIMED, Phase.SENDING, Phase.UNKNOWN, Phase.EXECUTED])
+def test_attempt_that_may_have_had_an_effect_forbids_another_one(phase: Phase) -> None:
+    """Whatever the status says: somebody may have set it back by hand."""
+    assert claim(a_snapshot(attempts=(earlier(1, phase),))) == Decision(
+        Dropped(reason="another attempt owns it or may have had an effect")
+    )
+
+
+@pytest.mark.parametrize("effect", [Effect.NONE, Effect.REPEATABLE])
+def test_attempt_that_left_nothing_that_matters_allows_another_one(effect: Effect) -> None:
+    """Refused, found absent, or a like that may be repeated."""
+    assert isinstance(claim(a_snapshot(attempts=(earlier(1, effect=effect),))).result, Claimed)
+
+
+def test_malformed_row_is_buried_with_all_its_problems() -> None:
+    """It is told to a person instead of being met by every sweep for ever."""
+    row = Malformed(id="activity-1", status="scheduled", problems=("post_id is missing", "pod_id is missing"))
+    decision = claim(a_snapshot(row))
+    assert buried(decision) == (Cause.INVALID_ACTIVITY, "post_id is missing; pod_id is missing.")
+    assert the(MarkFailed, decision).counts is False
+    assert the(AddDeadLetter, decision).letter.effect is Effect.NONE
+    assert the(RaiseAlert, decision).incident == "invalid_activity:activity-1"
+
+
+def test_malformed_row_of_another_status_is_left_alone() -> None:
+    """A cancelled row may be as malformed as it likes."""
+    row = Malformed(id="activity-1", status="cancelled", problems=("pod_id is missing",))
+    assert claim(a_snapshot(row)).writes == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"comment_text": None}, "it is empty."),
+        ({"comment_text": ""}, "it is empty."),
+        ({"comment_text": " \u200b\n"}, "it is empty."),
+        ({"comment_text": "x" * 1251}, "it has 1251 characters; the provider takes 1250."),
+        ({"comment_text": "Hi {{0}}"}, "it has double braces, which the provider reads as a mention."),
+        ({"post_id": " "}, "post_id is empty."),
+        ({"post_id": "p" * 501}, "post_id has more than 500 characters."),
+        ({"post_id": "", "comment_text": ""}, "post_id is empty; it is empty."),
+    ],
+)
+def test_activity_that_cannot_be_executed_is_buried(changes: dict[str, Any], why: str) -> None:
+    """Before anything is sent, with a reason that does not quote the comment."""
+    assert buried(claim(a_snapshot(replace(a_comment(), **changes)))) == (Cause.INVALID_ACTIVITY, why)
+
+
+def test_longest_comment_is_claimed() -> None:
+    """1250 characters are fine."""
+    assert isinstance(claim(a_snapshot(replace(a_comment(), comment_text="x" * 1250))).result, Claimed)
+
+
+def test_like_needs_no_text() -> None:
+    """Nor does a text that could not be sent keep it back."""
+    assert isinstance(claim(a_snapshot(a_like(comment_text="x" * 1251))).result, Claimed)
+
+
+def test_profile_without_an_account_never_falls_back_to_the_pods() -> None:
+    """Never act as somebody else."""
+    decision = claim(a_snapshot(a_like(profile_id="profile-9"), account=None))
+    assert buried(decision) == (Cause.INVALID_ACTIVITY, "profile profile-9 has no row in linkedin_accounts.")
+
+
+@pytest.mark.parametrize(
+    ("pod", "why"),
+    [
+        (None, "pod pod-1 does not exist."),
+        (
+            Pod(id="pod-1", voice_cartridge_id=None, linkedin_account_id=None),
+            "it names no profile, and pod pod-1 has no linkedin_account_id.",
+        ),
+        (
+            Pod(id="pod-1", voice_cartridge_id=None, linkedin_account_id="account-9"),
+            "account account-9 of pod pod-1 has no row in linkedin_accounts.",
+        ),
+    ],
+)
+def test_activity_for_which_nobody_can_act_is_buried(pod: Pod | None, why: str) -> None:
+    """The message says which row is missing."""
+    decision = claim(a_snapshot(a_like(profile_id=None), pod=pod, account=None))
+    assert buried(decision) == (Cause.INVALID_ACTIVITY, why)
+
+
+def test_closed_gate_defers_without_a_charge() -> None:
+    """Nothing is written, and the answer says until when."""
+    cool_down = Control(
+        kind=ControlKind.COOL_DOWN,
+        scope=BlockScope.ACCOUNT,
+        scope_id="account-1",
+        until=NOW + 9 * SECOND,
+        reason="asked to",
+    )
+    assert claim(a_snapshot(controls=(cool_down,))) == Decision(
+        Waits(again_in=9 * SECOND, reason="cool-down on account account-1: asked to")
+    )
+
+
+def test_gate_that_a_person_must_open_has_no_time() -> None:
+    """The sweep finds the activity when it is open."""
+    assert claim(a_snapshot(account=an_account(status="expired"))) == Decision(
+        Waits(again_in=None, reason="account account-1 is expired")
+    )
+
+
+def test_five_dead_workers_are_enough() -> None:
+    """An activity that kills whoever takes it must not do so for ever."""
+    four = tuple(earlier(n, event=Event.RELEASE, crashed=True) for n in range(1, 5))
+    assert isinstance(claim(a_snapshot(attempts=four)).result, Claimed)
+    five = (*four, earlier(5, event=Event.RELEASE, crashed=True))
+    assert buried(claim(a_snapshot(attempts=five))) == (Cause.QUARANTINED, "5 workers died while they had it.")
+
+
+def test_a_requeue_ends_the_quarantine() -> None:
+    """Somebody has found out why."""
+    five = tuple(earlier(n, event=Event.RELEASE, crashed=True) for n in range(1, 6))
+    requeued = (*five[:-1], replace(five[-1], requeued_at=NOW))
+    assert isinstance(claim(a_snapshot(attempts=requeued)).result, Claimed)
+
+
+@pytest.mark.parametrize(("late_by", "sent"), [(10 * SECOND, True), (11 * SECOND, False)])
+def test_what_is_too_late_is_not_sent(late_by: timedelta, sent: bool) -> None:
+    """With the limit that the operator set; exactly at the limit is in time."""
+    decision = claim(a_snapshot(now=NOW + late_by), max_lateness=10 * SECOND)
+    assert isinstance(decision.result, Claimed) == sent
+    if not sent:
+        assert buried(decision) == (Cause.TOO_LATE, "it was due 11 s ago, and 10 s is the most.")
+        assert the(MarkFailed, decision).error.error_type is ErrorType.TOO_LATE
+
+
+def test_without_a_limit_nothing_is_too_late() -> None:
+    """The default: late is better than never."""
+    assert isinstance(claim(a_snapshot(now=NOW + 365 * DAY)).result, Claimed)
+
+
+def test_late_evidence_is_believed_instead_of_sending() -> None:
+    """An answer that came after the attempt had been given up says that it happened."""
+    witness = earlier(
+        1, event=Event.FIND_ABSENT, text="Great post!", evidence={"effect": "applied", "engagement_id": "c-1"}
+    )
+    decision = claim(a_snapshot(a_comment(), attempts=(witness, earlier(2))))
+    assert decision.result == Executed(provenance=Provenance.RESPONSE)
+    believed = the(SaveAttempt, decision).attempt
+    assert (believed.number, believed.phase, believed.effect) == (1, Phase.EXECUTED, Effect.APPLIED)
+    executed = the(MarkExecuted, decision)
+    assert (executed.engagement_id, executed.comment_generated) == ("c-1", "Great post!")
+
+
+def test_late_evidence_is_believed_before_the_time_has_come() -> None:
+    """What has happened needs no due time, no gate and no account."""
+    witness = earlier(1, evidence={"effect": "applied", "engagement_id": None})
+    waiting = a_like(next_retry_at=NOW + DAY)
+    decision = claim(a_snapshot(waiting, attempts=(witness,), account=an_account(status="expired")))
+    assert isinstance(decision.result, Executed)
+
+
+def test_the_first_text_wins() -> None:
+    """A retry neither pays the voice again nor changes what was said."""
+    before = (earlier(1, text="First!"), earlier(2, text="Second!"))
+    assert the(SaveAttempt, claim(a_snapshot(a_comment(), attempts=before))).attempt.text == "First!"
+
+
+def test_a_requeue_frees_the_text() -> None:
+    """A person may have corrected the comment."""
+    before = (earlier(1, text="First!", requeued_at=NOW),)
+    assert the(SaveAttempt, claim(a_snapshot(a_comment(), attempts=before))).attempt.text is None
+
+
+def test_comment_that_was_believed_absent_is_suspect() -> None:
+    """One more look before that POST; a like needs none."""
+    absent = (earlier(1, event=Event.FIND_ABSENT, text="Great post!", requeued_at=NOW), earlier(2))
+    for activity, suspect in ((a_comment(), True), (a_like(), False)):
+        result = claim(a_snapshot(activity, attempts=absent)).result
+        assert isinstance(result, Claimed)
+        assert result.suspect == suspect
+    result = claim(a_snapshot(a_comment(), attempts=(earlier(1),))).result
+    assert isinstance(result, Claimed)
+    assert not result.suspect
+
+
+def test_burial_tells_one_story() -> None:
+    """The row, the letter and the alert carry the same reason and the same time."""
+    decision = claim(a_snapshot(a_comment(post_id="")))
+    failed, letter, alert = the(MarkFailed, decision), the(AddDeadLetter, decision).letter, the(RaiseAlert, decision)
+    assert (failed.error.message, letter.message) == ("post_id is empty.", "post_id is empty.")
+    assert (failed.executed_at, failed.error.timestamp, letter.buried_at) == (NOW, NOW, NOW)
+    assert failed.error.will_retry is False
+    assert alert.message == f"Activity activity-1 (pod pod-1) failed: post_id is empty. Next: {letter.next_step}"
+    assert all_of(SaveAttempt, decision) == []

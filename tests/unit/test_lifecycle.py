@@ -1,0 +1,105 @@
+"""The state machine is one literal table, and everything else agrees with it."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+
+import pytest
+from core_side import an_attempt
+
+from adapters.postgres.schema import schema_sql
+from engagement_core.activity import PublicStatus
+from engagement_core.errors import Effect
+from engagement_core.lifecycle import IN_FLIGHT, PUBLIC_STATUS, TRANSITIONS, Event, IllegalEvent, Phase, next_phase
+from engagement_core.ports.activities import BlockScope, ControlKind
+
+UNLISTED = sorted(set(product(Phase, Event)) - set(TRANSITIONS))
+
+
+@pytest.mark.parametrize(("phase", "event"), sorted(TRANSITIONS))
+def test_listed_event_leads_to_the_listed_phase(phase: Phase, event: Event) -> None:
+    """The attempt follows the table and remembers the event."""
+    after = an_attempt(phase).after(event)
+    assert (after.phase, after.event) == (TRANSITIONS[phase, event], event)
+
+
+@pytest.mark.parametrize(("phase", "event"), UNLISTED)
+def test_unlisted_event_raises_and_changes_nothing(phase: Phase, event: Event) -> None:
+    """Both are named in the message, in words of the glossary."""
+    before, attempt = an_attempt(phase), an_attempt(phase)
+    with pytest.raises(IllegalEvent, match=f"that is {phase.value} cannot {event.value}$"):
+        attempt.after(event, crashed=True)
+    assert attempt == before
+
+
+def test_every_phase_is_reached_from_scheduled() -> None:
+    """A phase that nothing leads to would be a word without a meaning."""
+    reached = {Phase.SCHEDULED}
+    while found := {TRANSITIONS[pair] for pair in TRANSITIONS if pair[0] in reached} - reached:
+        reached |= found
+    assert reached == set(Phase)
+
+
+def test_every_event_has_a_place() -> None:
+    """An event that no phase knows could not happen."""
+    assert {event for _, event in TRANSITIONS} == set(Event)
+
+
+def test_only_executed_is_final() -> None:
+    """Nothing undoes an engagement that happened, and from everywhere else there is a way on."""
+    assert {phase for phase, _ in TRANSITIONS} == set(Phase) - {Phase.EXECUTED}
+
+
+def test_late_confirmation_is_refused_only_where_nothing_can_have_been_sent() -> None:
+    """Evidence counts in every phase that may follow a send."""
+    assert {phase for phase, event in TRANSITIONS if event is Event.CONFIRM} == set(Phase) - {
+        Phase.CLAIMED,
+        Phase.EXECUTED,
+    }
+
+
+def test_sending_begins_only_with_a_claim() -> None:
+    """There is one way to the provider."""
+    assert [pair for pair, to in TRANSITIONS.items() if to is Phase.SENDING] == [(Phase.CLAIMED, Event.BEGIN_SENDING)]
+    assert [pair for pair, to in TRANSITIONS.items() if to is Phase.CLAIMED] == [(Phase.SCHEDULED, Event.CLAIM)]
+
+
+def test_others_see_only_three_words_and_what_is_in_flight_as_scheduled() -> None:
+    """No reader of E-03 or E-04 meets a word that it does not know."""
+    assert set(PUBLIC_STATUS) == set(Phase)
+    assert set(PUBLIC_STATUS.values()) == set(PublicStatus)
+    assert {PUBLIC_STATUS[phase] for phase in IN_FLIGHT} == {PublicStatus.SCHEDULED}
+
+
+def test_unlisted_pair_has_no_next_phase() -> None:
+    """The function says no by itself, without an attempt."""
+    with pytest.raises(IllegalEvent):
+        next_phase(Phase.EXECUTED, Event.CLAIM)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "words"),
+    [
+        ("engagement_attempts", "phase", Phase),
+        ("engagement_attempts", "effect", Effect),
+        ("engagement_controls", "kind", ControlKind),
+        ("engagement_controls", "scope", BlockScope),
+    ],
+)
+def test_the_schema_checks_for_exactly_the_words_of_the_domain(table: str, column: str, words: type[Phase]) -> None:
+    """A word that one of the two does not know would fail at the worst moment."""
+    body = re.search(rf"CREATE TABLE IF NOT EXISTS {table} \((.*?)\n\);", schema_sql(), re.DOTALL)
+    assert body is not None
+    check = re.search(rf"CHECK \({column} IN \((.*?)\)\)", body[1])
+    assert check is not None
+    assert sorted(re.findall(r"'(\w+)'", check[1])) == sorted(word.value for word in words)
+
+
+def test_the_unique_index_covers_what_may_have_had_an_effect() -> None:
+    """The database forbids a second attempt for exactly the effects for which the domain does."""
+    index = re.search(r"engagement_attempts_once .*?WHERE effect IN \((.*?)\)", schema_sql(), re.DOTALL)
+    assert index is not None
+    assert sorted(re.findall(r"'(\w+)'", index[1])) == sorted(
+        effect.value for effect in Effect if an_attempt(effect=effect).may_have_had_effect
+    )

@@ -1,0 +1,96 @@
+"""What becomes of an attempt that nobody works on any more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from core_side import NOW, SECOND, a_like, a_snapshot, an_attempt, the
+
+from adapters.in_memory.activities import InMemoryActivityStore
+from adapters.in_memory.telemetry import InMemoryTelemetry
+from engagement_core.errors import Effect
+from engagement_core.lifecycle import Event, Phase
+from engagement_core.ports.activities import Decision, MarkScheduled, Orphan, SaveAttempt
+from engagement_core.ports.telemetry import Signal
+from engagement_core.sweep import OrphanPolicy, adopt_orphans, decide_orphan
+
+ORPHAN = Orphan(activity_id="activity-1", number=1, reason="its worker is silent")
+
+
+def test_orphan_that_had_not_begun_is_released_at_once() -> None:
+    """Nothing can have been sent; the crash is counted, no attempt is charged."""
+    decision = decide_orphan(a_snapshot(attempts=(an_attempt(Phase.CLAIMED),)), orphan=ORPHAN)
+    assert decision.result is Phase.SCHEDULED
+    saved = the(SaveAttempt, decision).attempt
+    assert (saved.event, saved.effect, saved.crashed, saved.ended_at) == (Event.RELEASE, Effect.NONE, True, NOW)
+    assert the(MarkScheduled, decision).counts is False
+
+
+def test_orphan_that_had_begun_becomes_unknown() -> None:
+    """It may have been sent: nothing else is, until that is known."""
+    mine = an_attempt(Phase.SENDING)
+    decision = decide_orphan(a_snapshot(attempts=(mine,)), orphan=ORPHAN)
+    assert decision.result is Phase.UNKNOWN
+    saved = the(SaveAttempt, decision).attempt
+    assert (saved.phase, saved.effect, saved.crashed) == (Phase.UNKNOWN, Effect.UNKNOWN, True)
+    assert saved.look_at == mine.deadline_at
+    assert saved.error == {
+        "cause": "worker_lost",
+        "error_type": "outcome_unknown",
+        "message": "The worker was lost while the call was made (its worker is silent).",
+    }
+
+
+@pytest.mark.parametrize("phase", [Phase.SCHEDULED, Phase.UNKNOWN, Phase.EXECUTED, Phase.FAILED])
+def test_rescuer_that_lost_the_race_against_the_finisher_changes_nothing(phase: Phase) -> None:
+    """The verdict came first."""
+    assert decide_orphan(a_snapshot(attempts=(an_attempt(phase),)), orphan=ORPHAN) == Decision(None)
+
+
+def test_rescuer_takes_only_the_attempt_that_it_found() -> None:
+    """Meanwhile another worker may have claimed the activity anew."""
+    attempts = (an_attempt(Phase.SCHEDULED), an_attempt(Phase.CLAIMED, number=2, token="worker-2/1"))
+    assert decide_orphan(a_snapshot(attempts=attempts), orphan=ORPHAN) == Decision(None)
+    assert decide_orphan(a_snapshot(), orphan=ORPHAN) == Decision(None)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="sweep.decide_orphan releases with release.release, which writes MarkScheduled whatever the status is",
+)
+def test_release_of_an_orphan_never_schedules_what_somebody_took_away() -> None:
+    """The activity was cancelled while a dead worker held it."""
+    snapshot = a_snapshot(a_like(status="cancelled"), attempts=(an_attempt(Phase.CLAIMED),))
+    assert not [write for write in decide_orphan(snapshot, orphan=ORPHAN).writes if isinstance(write, MarkScheduled)]
+
+
+def test_adopting_tells_whom_it_found_and_counts_them() -> None:
+    """Once each; the second round finds nothing."""
+    store, telemetry = InMemoryActivityStore(now=lambda: NOW), InMemoryTelemetry()
+    for number, phase in enumerate((Phase.CLAIMED, Phase.SENDING, Phase.UNKNOWN)):
+        key = f"activity-{number}"
+        store.activities[key] = a_like(id=key)
+        store.attempts[key] = {1: replace(an_attempt(phase), activity_id=key, token=key)}
+    assert adopt_orphans(store, telemetry, OrphanPolicy()) == 2
+    assert [(told["activity_id"], told["phase"]) for told in telemetry.fields_of(Signal.ORPHAN_FOUND)] == [
+        ("activity-0", "scheduled"),
+        ("activity-1", "unknown"),
+    ]
+    assert adopt_orphans(store, telemetry, OrphanPolicy()) == 0
+
+
+def test_worker_that_beats_keeps_what_it_holds() -> None:
+    """A live job is not rescued by an impatient rescuer; past the deadline and the margin it is."""
+    now = NOW
+    store = InMemoryActivityStore(now=lambda: now)
+    mine = an_attempt(Phase.SENDING)
+    store.activities["activity-1"], store.attempts["activity-1"] = a_like(), {1: mine}
+    policy = OrphanPolicy(silent_for=6 * SECOND, margin=5 * SECOND)
+    store.beats["worker-1"] = NOW - 6 * SECOND
+    assert adopt_orphans(store, InMemoryTelemetry(), policy) == 0
+    now = store.beats["worker-1"] = mine.deadline_at + policy.margin
+    assert adopt_orphans(store, InMemoryTelemetry(), policy) == 0
+    now = now + timedelta(microseconds=1)
+    assert adopt_orphans(store, InMemoryTelemetry(), policy) == 1
