@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 
@@ -18,6 +19,8 @@ class InMemoryDeadLetters:
 
     def __init__(self, store: InMemoryActivityStore) -> None:
         self._store = store
+        self._numbers: dict[str, int] = {}
+        self._next = itertools.count(1)
 
     def page(self, wanted: LetterFilter, *, limit: int, after: int = 0) -> tuple[FiledLetter, ...]:
         """See the port."""
@@ -34,7 +37,10 @@ class InMemoryDeadLetters:
         return next((filed for filed in self._all() if filed.letter.activity_id == activity_id), None)
 
     def _all(self) -> list[FiledLetter]:
-        return [self._filed(number, activity_id) for number, activity_id in enumerate(self._store.dead_letters, 1)]
+        open_ones = self._store.dead_letters
+        known = {activity_id: number for activity_id, number in self._numbers.items() if activity_id in open_ones}
+        self._numbers = {each: known[each] if each in known else next(self._next) for each in open_ones}
+        return [self._filed(number, activity_id) for activity_id, number in self._numbers.items()]
 
     def _filed(self, number: int, activity_id: str) -> FiledLetter:
         activity = self._store.activities.get(activity_id)

@@ -25,15 +25,15 @@ SELECT set_config('lock_timeout', '15s', true), set_config('statement_timeout', 
 SELECT pg_advisory_xact_lock({PAUSE_LOCK})
 """
 
-# Dead or alive, a worker that has begun may have its request on the wire until the deadline; a living one may also be
-# late in saying what became of it.
+# Until its deadline whoever has begun may send, even a worker that was given up (its attempt is unknown then) and comes
+# back; a living one may also be late in saying what became of it.
 _IN_FLIGHT = """
 SELECT count(*)
   FROM engagement_attempts t
   LEFT JOIN engagement_workers w ON w.worker_id = t.worker_id
- WHERE t.phase = 'sending' AND {scope}
+ WHERE t.phase IN ('sending', 'unknown') AND {scope}
    AND (t.deadline_at > clock_timestamp()
-        OR (w.left_at IS NULL AND w.beat_at > clock_timestamp() - %(silent_for)s))
+        OR (t.phase = 'sending' AND w.left_at IS NULL AND w.beat_at > clock_timestamp() - %(silent_for)s))
 """
 _SCOPES = {
     BlockScope.ALL: "true",
@@ -117,6 +117,4 @@ def _fetch(cursor: Cursor, statement: str, parameters: dict[str, Any]) -> list[t
 
 def _control(row: tuple[Any, ...]) -> Control:
     kind, scope, scope_id, until, reason = row
-    return Control(
-        kind=ControlKind(kind), scope=BlockScope(scope), scope_id=scope_id, until=until, reason=reason
-    )
+    return Control(kind=ControlKind(kind), scope=BlockScope(scope), scope_id=scope_id, until=until, reason=reason)

@@ -148,7 +148,7 @@ def test_pause_waits_for_the_deadline_of_what_may_still_send(
     database_url: str, engagement: Commands, worker: str, phase: str
 ) -> None:
     """A worker that was taken for dead may only have slept, and wakes up with a request in its hands."""
-    begin(database_url, worker=worker, deadline="2 seconds", phase=phase)
+    begin(database_url, worker=worker, deadline="1 second", phase=phase)
     told = engagement("pause", "--all")
     assert (told.exit_code, "Waiting for 1" in told.stderr) == (0, True)
     assert execute(database_url, "SELECT deadline_at <= clock_timestamp() FROM engagement_attempts") == [(True,)]

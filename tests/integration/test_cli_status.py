@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from commands import Commands, add_rows, execute, started
@@ -13,7 +13,7 @@ NOTHING_LISTENS = "redis://:geheim@127.0.0.1:1/0"
 _ATTEMPT = """
 INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect, account_id, claimed_at,
                                  deadline_at, began_at, ended_at, error)
-SELECT id, 1, id, 'w', %s, %s, %s, 'acc-1', now(), now(), now() - interval '10 s', now(), %s::jsonb
+SELECT id, 1, id, 'w', %s, %s, %s, 'acc-1', now(), now(), %s, now(), %s::jsonb
   FROM unnest(%s::text[]) id
 """
 
@@ -29,7 +29,8 @@ def add_attempts(database_url: str, *ids: str, phase: str, event: str, effect: s
     status = {"executed": "executed", "failed": "failed"}.get(phase, "scheduled")
     add_rows(database_url, *ids, status=status)
     told = None if error is None else json.dumps({"error_type": error})
-    execute(database_url, _ATTEMPT, phase, event, effect, told, list(ids))
+    began_at = None if phase == "claimed" else datetime.now(timezone.utc) - timedelta(seconds=10)
+    execute(database_url, _ATTEMPT, phase, event, effect, began_at, told, list(ids))
 
 
 def test_an_empty_database_has_nothing_to_show(engagement: Commands) -> None:
@@ -91,7 +92,8 @@ def test_what_is_held_is_shown_with_its_reason(engagement: Commands, database_ur
         """
         INSERT INTO engagement_controls (kind, scope, scope_id, until, reason) VALUES
             ('pause', 'all', '', NULL, 'lunch'), ('cool_down', 'account', 'acc-1', now() + interval '1 h', 'a 429'),
-            ('cool_down', 'account', 'acc-2', now() - interval '1 h', 'over'), ('hold', 'account', 'acc-3', NULL, 'out');
+            ('cool_down', 'account', 'acc-2', now() - interval '1 h', 'over'),
+            ('hold', 'account', 'acc-3', NULL, 'out');
         INSERT INTO linkedin_accounts (id, status) VALUES ('acc-4', 'expired'), ('acc-5', 'ok')
         """,
     )
@@ -130,9 +132,11 @@ def test_without_redis_everything_else_is_shown(database_url: str, redis: str | 
     assert "unavailable" in without("status").stdout
 
 
-def test_what_is_too_many_to_count_is_an_estimate(engagement: Commands, database_url: str) -> None:
+def test_what_is_too_many_to_count_is_an_estimate(
+    engagement: Commands, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And it says so."""
-    add_rows(database_url)
+    monkeypatch.setattr("adapters.postgres.overview._MOST_COUNTED", 10_000)
     execute(
         database_url,
         "INSERT INTO pod_activities (id, pod_id, engagement_type, post_id, scheduled_for)"
@@ -149,7 +153,8 @@ def test_the_screen_shows_outside_words_as_they_are(engagement: Commands, databa
     """They are no markup, and move no cursor."""
     execute(
         database_url,
-        "INSERT INTO engagement_controls (kind, scope, scope_id, reason) VALUES ('pause', 'pod', '[red]p[/]', E'a\\x1b[2Jb')",
+        "INSERT INTO engagement_controls (kind, scope, scope_id, reason)"
+        " VALUES ('pause', 'pod', '[red]p[/]', E'a\\x1b[2Jb')",
     )
     screen = engagement("status").stdout
     assert "[red]p[/]" in screen

@@ -59,5 +59,5 @@ def test_the_happy_path_costs_two_commits_for_a_like_and_three_for_a_comment(
     """Each commit is two messages: one that locks and shows, one that writes and commits."""
     _MESSAGES.clear()
     assert isinstance(app.executor.execute(activity_id), Executed)
-    assert sum("COMMIT" in message for message in _MESSAGES) == commits
+    assert sum(message.endswith("COMMIT") for message in _MESSAGES) == commits
     assert len(_MESSAGES) == 2 * commits
