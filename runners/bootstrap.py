@@ -28,6 +28,7 @@ from engagement_core.backlog import Backlog
 from engagement_core.claim import ClaimPolicy
 from engagement_core.execute import Executor
 from engagement_core.findings import ReconcilePolicy
+from engagement_core.ports.queue import QueueUnavailable
 from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.voice import Voice
 from engagement_core.reconcile import Reconciler
@@ -103,8 +104,9 @@ def build_queue(settings: Settings) -> RqQueue:
         return RqQueue(
             str(settings.redis_url), name=settings.queue_name, dead_letter_name=settings.dead_letter_queue_name
         )
-    except ValueError as error:
-        raise SettingsProblem(f"REDIS_URL: {error}") from error
+    except QueueUnavailable as error:
+        # Making one connects to nothing: all that it can object to is the URL.
+        raise SettingsProblem(str(error)) from None
 
 
 def build_worker(app: App, settings: Settings) -> Worker:

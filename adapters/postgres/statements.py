@@ -69,10 +69,11 @@ SELECT clock_timestamp(),
 """
 
 # Sends of the account in the last day, counted under a lock of the account's own, so that a cap is never exceeded.
+# The statement's time lies before the lock was granted: it can only count too many.
 SENT_IN_LAST_DAY = """
 SELECT pg_advisory_xact_lock(hashtextextended('pod-engagement:account:' || %(account)s, 0));
 SELECT clock_timestamp(), count(*) FROM engagement_attempts
- WHERE account_id = %(account)s AND began_at > clock_timestamp() - interval '24 hours' AND event <> 'release'
+ WHERE account_id = %(account)s AND began_at > statement_timestamp() - interval '24 hours' AND event <> 'release'
 """
 
 CREDITING = "SELECT pg_advisory_xact_lock(hashtextextended('pod-engagement:credit:' || %(engagement_id)s, 0))"
@@ -81,14 +82,15 @@ CREDITED = """
 SELECT execution_id FROM pod_activities WHERE execution_id = ANY(%(ids)s) AND id::text <> %(id)s
 """
 
-# In the order of time along the partial index. Work that cannot go now is left out, so that it starves nobody.
+# In the order of time along the partial index, which only a stable function can bound: `clock_timestamp()` is volatile,
+# and would make every sweep walk the whole index. Work that cannot go now is left out, so that it starves nobody.
 _DUE = """
 SELECT a.id::text, extract(epoch FROM GREATEST(a.scheduled_for, a.next_retry_at) - clock_timestamp())
   FROM pod_activities a
   LEFT JOIN pods p ON {pod}
   {account}
  WHERE a.status = 'scheduled'
-   AND GREATEST(a.scheduled_for, a.next_retry_at) <= clock_timestamp() + %(look_ahead)s
+   AND GREATEST(a.scheduled_for, a.next_retry_at) <= statement_timestamp() + %(look_ahead)s
    AND NOT EXISTS (SELECT 1 FROM engagement_attempts t
                     WHERE t.activity_id = a.id::text AND t.effect IN ('unknown', 'applied'))
    AND NOT EXISTS ({controls})
@@ -112,7 +114,7 @@ SELECT t.activity_id, t.number,
 
 UNKNOWNS = """
 SELECT activity_id FROM engagement_attempts
- WHERE phase = 'unknown' AND look_at <= clock_timestamp() ORDER BY look_at LIMIT %(limit)s
+ WHERE phase = 'unknown' AND look_at <= statement_timestamp() ORDER BY look_at LIMIT %(limit)s
 """
 
 SAVE_ATTEMPT = """

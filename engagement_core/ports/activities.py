@@ -109,7 +109,6 @@ class Snapshot:
     attempts: tuple[Attempt, ...] = ()
     controls: tuple[Control, ...] = ()
     sent_in_last_day: int = 0
-    dead_letter: DeadLetter | None = None
     credited: frozenset[str] = frozenset()
 
 

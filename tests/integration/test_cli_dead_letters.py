@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 from commands import Commands, add_rows, execute
+from redis import Redis
 
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.pool import PostgresPool
@@ -130,7 +131,7 @@ def test_requeue_schedules_rings_and_leaves_the_mirror(engagement: Commands, dat
     received = queue.receive(timedelta(seconds=1))
     assert isinstance(received, WakeUp)
     assert received.activity_id == "a-1"
-    with queue._dead.connection as client:
+    with Redis.from_url(redis_url) as client:
         assert client.llen("rq:queue:pod-engagement-dead-letter") == 0
     queue.close()
 

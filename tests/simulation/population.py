@@ -44,7 +44,7 @@ def _settle(world: World, number: int) -> None:
         provider_account_id=f"provider-{number}",
         access_token=None,
         status="ok",
-        daily_limit=rng.choice((None, None, None, 2)),
+        daily_limit=rng.choice((None, None, None, world.size.daily_limit)),
     )
     world.tables.pods[f"pod-{number}"] = Pod(
         id=f"pod-{number}",

@@ -178,6 +178,10 @@ class Promise:
             return "twice, readdressed"
         return "twice" if len(self.siblings[thing]) == 1 else "identical comments"
 
+    def _is_alone(self, key: str) -> bool:
+        thing = self.things[key]
+        return thing[0] == EngagementType.LIKE.value or len(self.siblings[thing]) == 1
+
     def check_words(self) -> None:
         """Other services read only the three words that they know."""
         for key, activity in self.store.activities.items():
@@ -207,7 +211,8 @@ class Promise:
         assert letter is not None
         if any(one.activity_id == key for one in self.done):
             is_held = letter.effect is not Effect.NONE
-            _check("letter denies effect", is_held, f"{key} has happened, but its dead letter says {letter.error_type}, effect {letter.effect}")
+            rule = "letter denies effect" if self._is_alone(key) else "identical comments"
+            _check(rule, is_held, f"{key} has happened, but its dead letter says {letter.error_type}, effect {letter.effect}")
 
     def _check_thing(self, thing: Thing, keys: set[str]) -> None:
         executed = sum(1 for key in keys if self.store.activities[key].status == "executed")
@@ -217,7 +222,7 @@ class Promise:
             _check("nothing happened", not executed or self._times(thing) > 0, f"{thing}: executed, and nobody likes it")
             return
         times = self._times(thing)
-        rule = "nothing happened" if len(keys) == 1 else "identical comments"
+        rule = "identical comments" if len(keys) > 1 else "nothing happened"
         _check(rule, executed <= times, f"{thing}: {executed} executed, {times} on the post")
         ours = times - self.manual[thing]
         _check(self._twice(thing), ours <= executed + held, f"{thing}: {ours} on the post, {executed} executed, {held} held for a person")

@@ -46,10 +46,11 @@ class Size:
     workers: int
     horizon: timedelta
     kills: int
+    daily_limit: int
 
 
-SMALL = Size(accounts=2, activities=6, workers=2, horizon=timedelta(minutes=8), kills=6)
-DAY = Size(accounts=20, activities=200, workers=3, horizon=timedelta(days=1), kills=100)
+SMALL = Size(accounts=2, activities=6, workers=2, horizon=timedelta(minutes=8), kills=6, daily_limit=2)
+DAY = Size(accounts=20, activities=200, workers=3, horizon=timedelta(days=1), kills=100, daily_limit=12)
 
 
 @dataclass(eq=False)
@@ -161,7 +162,7 @@ class World:
         self.workers.remove(dead)
         if self.rng.random() < 0.1:
             self.tables.beats.pop(dead.name, None)
-        if self.rng.random() < 0.8:
+        if not self.workers or self.rng.random() < 0.8:
             self.scheduler.at(self.scheduler.now + self.rng.randrange(20_000_000), self.give_birth)
 
     def hear_beats(self) -> None:

@@ -1,0 +1,1 @@
+"""Activities as people write them down: JSON Lines and CSV."""

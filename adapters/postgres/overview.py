@@ -1,0 +1,166 @@
+"""The overview on PostgreSQL.
+
+The one rule: every statement walks an index and stops after a limit. What is more than can be counted is estimated from
+the planner's statistics. (So the time is the statement's: `clock_timestamp()` changes from row to row, which no index
+can follow.)
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from psycopg2.extensions import cursor as Cursor
+
+from adapters.postgres.catalog import checked, read_catalog
+from adapters.postgres.pool import PostgresPool
+from engagement_core.admission import HELD_STATUSES
+from engagement_core.errors import ErrorType
+from engagement_core.ports.activities import BlockScope, Control, ControlKind
+from engagement_core.ports.overview import Count, HeldAccount, Lateness, Overview, RecentSends
+
+__all__ = ["PostgresOverviewReader"]
+
+_MOST_COUNTED = 100_000
+_MOST_JUDGED = 10_000
+_MOST_LISTED = 100
+
+_DUE_AT = "GREATEST(a.scheduled_for, a.next_retry_at)"
+_FREE = """NOT EXISTS (SELECT 1 FROM engagement_attempts t
+                        WHERE t.activity_id = a.id::text AND t.effect IN ('unknown', 'applied'))"""
+_COUNTED = {
+    "scheduled": f"FROM pod_activities a WHERE a.status = 'scheduled' AND {_DUE_AT} > statement_timestamp()",
+    "due": f"FROM pod_activities a WHERE a.status = 'scheduled' AND {_DUE_AT} <= statement_timestamp() AND {_FREE}",
+    "claimed": "FROM engagement_attempts WHERE phase = 'claimed'",
+    "sending": "FROM engagement_attempts WHERE phase = 'sending'",
+    "unknown": "FROM engagement_attempts WHERE phase = 'unknown'",
+    "executed": "FROM engagement_attempts WHERE effect IN ('unknown', 'applied') AND phase = 'executed'",
+    "failed": "FROM engagement_dead_letters WHERE closed_at IS NULL",
+}
+_COUNT = "SELECT count(*) FROM (SELECT 1 {rows} LIMIT %(limit)s) counted"
+_ESTIMATE = "EXPLAIN (FORMAT JSON) SELECT 1 {rows}"
+# The planner knows how many have which status, but takes no statistics of when they are due.
+_ESTIMATED = {**_COUNTED, "scheduled": "FROM pod_activities WHERE status = 'scheduled'"}
+
+_OLDEST_DUE = "SELECT extract(epoch FROM statement_timestamp() - {at}) {rows} ORDER BY {at} LIMIT 1"
+
+# The index on sends begins with the account: one short walk for each account, the latest first. No account that means
+# to keep its place on LinkedIn does more than this in a day.
+_RECENT = """
+WITH recent AS (
+    SELECT t.* FROM linkedin_accounts l
+     CROSS JOIN LATERAL (SELECT activity_id, number, phase, event, error, began_at FROM engagement_attempts t
+                          WHERE t.account_id = l.id::text AND t.began_at > statement_timestamp() - %(since)s
+                          ORDER BY t.began_at DESC LIMIT 1000) t
+     ORDER BY t.began_at DESC LIMIT %(limit)s)
+"""
+# A retry's own time is not kept once it has begun, so that only first attempts can be late.
+_LATENESS = (
+    _RECENT
+    + """
+SELECT count(*), percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM began_at - scheduled_for))
+  FROM recent JOIN pod_activities a ON a.id = activity_id::{id_type}
+ WHERE number = 1 AND event <> 'release'
+"""
+)
+_JUDGED = (
+    _RECENT
+    + """
+SELECT phase = 'executed', COALESCE(error ->> 'error_type', 'outcome_unknown'), count(*) FROM recent
+ WHERE phase NOT IN ('claimed', 'sending', 'unknown') AND event <> 'release' GROUP BY 1, 2 ORDER BY 3 DESC
+"""
+)
+
+_DEAD_LETTERS = """
+SELECT error_type, count(*) FROM (SELECT error_type FROM engagement_dead_letters WHERE closed_at IS NULL
+                                   LIMIT %(limit)s) l GROUP BY 1 ORDER BY 2 DESC, 1
+"""
+_CONTROLS = """
+SELECT kind, scope, scope_id, until, reason FROM engagement_controls
+ WHERE lifted_at IS NULL AND (until IS NULL OR until > statement_timestamp()) ORDER BY created_at LIMIT %(limit)s
+"""
+_HELD = """
+SELECT id::text, status::text FROM linkedin_accounts WHERE status::text = ANY (%(held)s) ORDER BY 1 LIMIT %(limit)s
+"""
+_ALIVE = """
+SELECT count(*), statement_timestamp() FROM engagement_workers
+ WHERE left_at IS NULL AND beat_at > statement_timestamp() - %(silent_for)s
+"""
+
+
+class PostgresOverviewReader:
+    """Fills `engagement_core.ports.overview.OverviewReader`."""
+
+    def __init__(self, pool: PostgresPool, *, silent_for: timedelta = timedelta(seconds=6)) -> None:
+        """
+        Args:
+            pool: one connection is used.
+            silent_for: a worker that has not beaten for so long is dead.
+
+        Raises:
+            SchemaProblem: the database lacks something; the message says what.
+            StoreUnavailable: it cannot be reached.
+        """
+        self._pool = pool
+        self._silent_for = silent_for
+        with pool.connection() as connection:
+            self._catalog = checked(read_catalog(connection))
+
+    def look(self) -> Overview:
+        """See the port."""
+        with self._pool.connection() as connection, connection.cursor() as cursor:
+            oldest = _rows(cursor, _OLDEST_DUE.format(at=_DUE_AT, rows=_COUNTED["due"]))
+            ((alive, now),) = _rows(cursor, _ALIVE, silent_for=self._silent_for)
+            return Overview(
+                seen_at=now,
+                **{name: _count(cursor, name) for name in _COUNTED},
+                oldest_due=timedelta(seconds=float(oldest[0][0])) if oldest else None,
+                lateness=self._lateness(cursor),
+                recent=_judged(cursor),
+                dead_letters=_dead_letters(cursor),
+                controls=tuple(_control(row) for row in _rows(cursor, _CONTROLS, limit=_MOST_LISTED)),
+                held_accounts=_held_accounts(cursor),
+                workers_alive=alive,
+            )
+
+    def _lateness(self, cursor: Cursor) -> Lateness:
+        statement = _LATENESS.format(id_type=self._catalog.types["pod_activities", "id"])
+        ((sends, percentiles),) = _rows(cursor, statement, since=timedelta(hours=1), limit=_MOST_JUDGED)
+        p50, p99 = (timedelta(seconds=float(value)) for value in percentiles) if sends else (None, None)
+        return Lateness(sends=sends, p50=p50, p99=p99)
+
+
+def _count(cursor: Cursor, name: str) -> Count:
+    ((counted,),) = _rows(cursor, _COUNT.format(rows=_COUNTED[name]), limit=_MOST_COUNTED + 1)
+    if counted <= _MOST_COUNTED:
+        return Count(counted)
+    ((plan,),) = _rows(cursor, _ESTIMATE.format(rows=_ESTIMATED[name]))
+    return Count(max(counted, int(plan[0]["Plan"]["Plan Rows"])), exact=False)
+
+
+def _judged(cursor: Cursor) -> RecentSends:
+    rows = _rows(cursor, _JUDGED, since=timedelta(hours=24), limit=_MOST_JUDGED)
+    return RecentSends(
+        judged=sum(count for _, _, count in rows),
+        succeeded=sum(count for succeeded, _, count in rows if succeeded),
+        error_types={error_type: count for succeeded, error_type, count in rows if not succeeded},
+    )
+
+
+def _dead_letters(cursor: Cursor) -> dict[ErrorType, int]:
+    return {ErrorType(error_type): count for error_type, count in _rows(cursor, _DEAD_LETTERS, limit=_MOST_COUNTED)}
+
+
+def _held_accounts(cursor: Cursor) -> tuple[HeldAccount, ...]:
+    rows = _rows(cursor, _HELD, held=sorted(HELD_STATUSES), limit=_MOST_LISTED)
+    return tuple(HeldAccount(account_id=account_id, status=status) for account_id, status in rows)
+
+
+def _control(row: tuple[Any, ...]) -> Control:
+    kind, scope, scope_id, until, reason = row
+    return Control(kind=ControlKind(kind), scope=BlockScope(scope), scope_id=scope_id, until=until, reason=reason)
+
+
+def _rows(cursor: Cursor, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    cursor.execute(statement, parameters)
+    return cursor.fetchall()

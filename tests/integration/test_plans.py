@@ -1,0 +1,84 @@
+"""The hot queries' plans: along an index, however long the backlog is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection as Connection
+
+from adapters.postgres import statements as sql
+from adapters.postgres.catalog import read_catalog
+
+_BACKLOG = 20_000
+
+
+@pytest.fixture
+def crowded(database_url: str) -> Iterator[Connection]:
+    """Thousands of activities in the future, and as many attempts in the past."""
+    with closing(psycopg2.connect(database_url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO pods SELECT 'pod-' || n, NULL, 'account-' || n FROM generate_series(1, 50) n;"
+                "INSERT INTO linkedin_accounts (id) SELECT 'account-' || n FROM generate_series(1, 50) n;"
+                "INSERT INTO pod_activities (id, pod_id, engagement_type, post_id, scheduled_for)"
+                " SELECT 'a-' || n, 'pod-' || (n % 50 + 1), 'like', 'post', now() + interval '1 day'"
+                f" FROM generate_series(1, {_BACKLOG}) n;"
+                "INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect,"
+                "                                 account_id, claimed_at, deadline_at, began_at)"
+                " SELECT 'x-' || n, 1, 't', 'w', 'executed', 'confirm', 'applied', 'account-1', now(), now(),"
+                f"        now() - interval '3 days' FROM generate_series(1, {_BACKLOG}) n"
+            )
+            cursor.execute("VACUUM ANALYZE")
+        yield connection
+
+
+def _plan(connection: Connection, statement: str, **parameters: Any) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN (ANALYZE, TIMING OFF) " + statement, parameters)
+        return "\n".join(row[0] for row in cursor.fetchall())
+
+
+def test_the_sweep_reads_what_is_due_and_nothing_else(crowded: Connection) -> None:
+    """The index is bounded by time: with nothing due, no row is read."""
+    due = sql.render(read_catalog(crowded)).due
+    plan = _plan(crowded, due, look_ahead=timedelta(seconds=8), limit=1000, held=[])
+    assert "Index Scan using engagement_due" in plan
+    assert "Index Cond" in plan
+    assert "Rows Removed by Filter" not in plan
+    assert "Seq Scan on pod_activities" not in plan
+
+
+def test_one_activity_is_shown_along_primary_keys(crowded: Connection) -> None:
+    """Neither the activities nor the attempts are scanned."""
+    show = sql.render(read_catalog(crowded)).open_and_show.rpartition("FOR NO KEY UPDATE;")[2]
+    plan = _plan(crowded, show, id="a-7")
+    assert "Seq Scan on pod_activities" not in plan
+    assert "Seq Scan on engagement_attempts" not in plan
+
+
+@pytest.mark.parametrize(
+    ("statement", "parameters", "index"),
+    [
+        (sql.UNKNOWNS, {"limit": 20}, "engagement_attempts_unknown"),
+        (
+            sql.ORPHANS,
+            {"silent_for": timedelta(seconds=6), "margin": timedelta(seconds=5), "limit": 200},
+            "engagement_attempts_open",
+        ),
+        (sql.SENT_IN_LAST_DAY.rpartition(";")[2], {"account": "account-1"}, "engagement_attempts_sent"),
+    ],
+)
+def test_the_rounds_read_along_an_index(
+    crowded: Connection, statement: str, parameters: dict[str, Any], index: str
+) -> None:
+    """Orphans, unknown outcomes and the rolling cap do not read the past."""
+    plan = _plan(crowded, statement, **parameters)
+    assert index in plan
+    assert "Seq Scan on engagement_attempts" not in plan
+    assert "Rows Removed by Filter" not in plan
