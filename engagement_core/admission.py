@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from engagement_core.activity import Account
-from engagement_core.ports.activities import Control, Snapshot
+from engagement_core.ports.activities import Block, BlockScope, Control, ControlKind, Snapshot, Write
 
 __all__ = ["HELD_STATUSES", "Admission", "Admit", "Defer", "admit"]
 
@@ -27,10 +27,19 @@ class Admit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Defer:
-    """It waits: until `until`, or until a person or the account's state changes (None)."""
+    """It waits: until `until`, or until a person or the account's state changes (None).
+
+    `block` is put in force with it, so that the rest of the account's work is left out by the sweep meanwhile.
+    """
 
     until: datetime | None
     reason: str
+    block: Control | None = None
+
+    @property
+    def writes(self) -> tuple[Write, ...]:
+        """What to apply with the deferral."""
+        return () if self.block is None else (Block(self.block),)
 
 
 Admission = Admit | Defer
@@ -43,11 +52,16 @@ def admit(snapshot: Snapshot, account: Account) -> Admission:
     if account.status in HELD_STATUSES:
         return Defer(until=None, reason=f"account {account.id} is {account.status}")
     if account.daily_limit is not None and snapshot.sent_in_last_day >= account.daily_limit:
-        return Defer(
-            until=snapshot.now + _CAP_LOOK_AGAIN,
-            reason=f"account {account.id} has used its {account.daily_limit} engagements of the last 24 hours",
-        )
+        return _capped(account.id, account.daily_limit, snapshot.now + _CAP_LOOK_AGAIN)
     return Admit()
+
+
+def _capped(account_id: str, limit: int, until: datetime) -> Defer:
+    reason = f"account {account_id} has used its {limit} engagements of the last 24 hours"
+    block = Control(
+        kind=ControlKind.CAP, scope=BlockScope.ACCOUNT, scope_id=account_id, until=until, reason=f"{limit} in 24 hours"
+    )
+    return Defer(until=until, reason=reason, block=block)
 
 
 def _blocked_by(controls: tuple[Control, ...]) -> Defer:

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from engagement_core.activity import EngagementType
 from engagement_core.errors import Effect
 from engagement_core.lifecycle import IN_FLIGHT, Event, Phase, next_phase
 
@@ -32,7 +33,8 @@ class Attempt:
 
     `number` counts from 1 within the activity. `token` is the fencing token: one execution's own, never used again; who
     holds another one decides nothing. `phase` is the activity's phase while the attempt is open, and the phase it
-    was left in afterwards. `text` is the frozen comment. `look_at` is when an unknown outcome is looked for next.
+    was left in afterwards. `account_id`, `engagement_type`, `post_id` and `text` (the frozen comment) are what
+    was sent, whatever the activity's row says by now. `look_at` is when an unknown outcome is looked for next.
     `evidence` is an answer that came after the attempt had been closed by somebody else.
     """
 
@@ -44,6 +46,8 @@ class Attempt:
     event: Event
     effect: Effect
     account_id: str | None
+    engagement_type: EngagementType
+    post_id: str
     claimed_at: datetime
     deadline_at: datetime
     began_at: datetime | None = None
@@ -98,7 +102,7 @@ _REFUSALS = frozenset({Event.REFUSE, Event.FIND_ABSENT, Event.REPEAT})
 
 def count_refusals(attempts: tuple[Attempt, ...]) -> int:
     """How many attempts since the last requeue the retry policy charges. A release or a crash is free."""
-    return sum(1 for attempt in attempts_since_requeue(attempts) if attempt.event in _REFUSALS)
+    return sum(1 for attempt in attempts_since_requeue(attempts) if attempt.event in _REFUSALS and not attempt.crashed)
 
 
 def count_crashes(attempts: tuple[Attempt, ...]) -> int:

@@ -35,15 +35,26 @@ class Backlog:
         self._waiting.append((activity_id, decide))
 
     def flush(self, store: ActivityStore) -> int:
-        """Hand over what waits; how many were accepted. Stops, and keeps the rest, when the store is unavailable."""
-        accepted = 0
+        """Hand over what waits; how many were accepted. What is not stays, behind the others.
+
+        Raises:
+            Exception: whatever a decision raised, once all had their turn; it stays too.
+        """
+        accepted, defect = 0, None
         with self._lock:
-            while self._waiting:
+            for _ in range(len(self._waiting)):
                 activity_id, decide = self._waiting[0]
                 try:
                     store.change(activity_id, decide)
                 except StoreUnavailable:
-                    break
-                self._waiting.popleft()
-                accepted += 1
+                    # Perhaps this row alone is locked or refused: the next one has its turn.
+                    self._waiting.rotate(-1)
+                except Exception as error:  # noqa: BLE001 - one defect must not hold back the others' evidence
+                    self._waiting.rotate(-1)
+                    defect = error
+                else:
+                    self._waiting.popleft()
+                    accepted += 1
+        if defect is not None:
+            raise defect
         return accepted

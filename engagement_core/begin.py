@@ -27,7 +27,7 @@ def decide_begin(snapshot: Snapshot, *, claimed: Claimed, text: str) -> Decision
         return Decision(Dropped(reason="the claim was lost to somebody else"))
     seen = witness(snapshot)
     if seen is not None:
-        believed = believe(snapshot, claimed.activity, seen, before=release(snapshot, mine))
+        believed = believe(snapshot, seen, before=release(snapshot, mine))
         return Decision(believed.result, believed.writes)
     obstacle = _obstacle(snapshot, claimed, mine)
     if obstacle is not None:
@@ -59,19 +59,20 @@ def _obstacle(snapshot: Snapshot, claimed: Claimed, mine: Attempt) -> Waits | Dr
         return Dropped(reason="it was changed or cancelled while it was prepared")
     if activity.due_at > snapshot.now:
         return Waits(again_in=activity.due_at - snapshot.now, reason="it was moved while it was prepared")
-    if _what_is_sent(activity, snapshot.account) != _what_is_sent(claimed.activity, claimed.account):
+    account = snapshot.account
+    if account is None or _what_is_sent(activity, account) != _what_is_sent(claimed.activity, claimed.account):
         return Waits(again_in=timedelta(0), reason="it was edited while it was prepared")
     if snapshot.now >= mine.deadline_at:
         return Waits(again_in=timedelta(0), reason="preparing it took longer than an attempt may last")
-    admission = admit(snapshot, claimed.account)
+    admission = admit(snapshot, account)
     return waits_for(snapshot, admission) if isinstance(admission, Defer) else None
 
 
-def _what_is_sent(activity: Activity, account: Account | None) -> tuple[object, ...]:
+def _what_is_sent(activity: Activity, account: Account) -> tuple[object, ...]:
     return (
         activity.engagement_type,
         activity.post_id,
         activity.profile_id,
         activity.comment_text,
-        account.id if account else None,
+        account.id,
     )

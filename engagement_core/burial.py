@@ -19,6 +19,7 @@ from engagement_core.ports.activities import (
     Write,
 )
 from engagement_core.retry import wait_asked_for
+from engagement_core.waiting import is_still_scheduled
 
 __all__ = ["account_effects", "bury", "note"]
 
@@ -29,17 +30,26 @@ def note(failure: Failure, now: datetime, *, will_retry: bool) -> ErrorNote:
 
 
 def bury(
-    snapshot: Snapshot, activity_id: str, failure: Failure, *, counts: bool, effect: Effect | None = None
+    snapshot: Snapshot,
+    activity_id: str,
+    failure: Failure,
+    *,
+    counts: bool,
+    account_id: str | None = None,
+    effect: Effect | None = None,
 ) -> tuple[Write, ...]:
-    """The writes that make it a dead letter.
+    """The writes that make it a dead letter; what somebody else cancelled or ended meanwhile stays so.
 
     Args:
         snapshot: what the store showed.
         activity_id: the activity.
         failure: the last word on it.
         counts: whether a failed attempt stands behind it (`failure_count` grows).
+        account_id: the account that made the call, if one was made.
         effect: what is known of the effect, when that is more than the failure itself says.
     """
+    if not is_still_scheduled(snapshot):
+        return account_effects(snapshot, account_id, failure)
     letter = DeadLetter(
         activity_id=activity_id,
         error_type=failure.error_type,
@@ -56,14 +66,14 @@ def bury(
             counts=counts,
         ),
         AddDeadLetter(letter),
-        *account_effects(snapshot, failure),
-        _alert(snapshot, activity_id, failure),
+        *account_effects(snapshot, account_id, failure),
+        _alert(snapshot, activity_id, account_id, failure),
     )
 
 
-def account_effects(snapshot: Snapshot, failure: Failure) -> tuple[Write, ...]:
-    """What the failure does to the account: a sign-out holds its other work, a rate limit with a hint cools it down."""
-    if snapshot.account is None or failure.meaning.scope is not Scope.ACCOUNT:
+def account_effects(snapshot: Snapshot, account_id: str | None, failure: Failure) -> tuple[Write, ...]:
+    """What it does to the account that called: a sign-out holds its other work, a limit with a hint cools it down."""
+    if account_id is None or failure.meaning.scope is not Scope.ACCOUNT:
         return ()
     wait = wait_asked_for(failure)
     if failure.meaning.retryable and not wait:
@@ -71,18 +81,18 @@ def account_effects(snapshot: Snapshot, failure: Failure) -> tuple[Write, ...]:
     control = Control(
         kind=ControlKind.COOL_DOWN if failure.meaning.retryable else ControlKind.HOLD,
         scope=BlockScope.ACCOUNT,
-        scope_id=snapshot.account.id,
+        scope_id=account_id,
         until=snapshot.now + wait if failure.meaning.retryable else None,
         reason=failure.message,
     )
     return (Block(control),)
 
 
-def _alert(snapshot: Snapshot, activity_id: str, failure: Failure) -> RaiseAlert:
+def _alert(snapshot: Snapshot, activity_id: str, account_id: str | None, failure: Failure) -> RaiseAlert:
     kind = failure.error_type.value
     whose = activity_id
-    if failure.meaning.scope is Scope.ACCOUNT and snapshot.account is not None:
-        whose = f"account {snapshot.account.id}"
+    if failure.meaning.scope is Scope.ACCOUNT and account_id is not None:
+        whose = f"account {account_id}"
     pod = f" (pod {snapshot.pod.id})" if snapshot.pod else ""
     return RaiseAlert(
         incident=f"{kind}:{whose}",

@@ -78,12 +78,12 @@ def decide_claim(snapshot: Snapshot, *, activity_id: str, holder: Holder, policy
     not_ours = _not_ours(snapshot)
     if activity is None or not_ours is not None:
         return Decision(Dropped(reason=not_ours or "there is no such activity"))
-    if isinstance(activity, Malformed):
-        return _bury(snapshot, activity_id, Cause.INVALID_ACTIVITY, "; ".join(activity.problems) + ".")
     seen = witness(snapshot)
     if seen is not None:
-        believed = believe(snapshot, activity, seen)
+        believed = believe(snapshot, seen)
         return Decision(believed.result, believed.writes)
+    if isinstance(activity, Malformed):
+        return _bury(snapshot, activity_id, Cause.INVALID_ACTIVITY, "; ".join(activity.problems) + ".")
     if activity.due_at > snapshot.now:
         return Decision(Waits(again_in=activity.due_at - snapshot.now, reason="it is not due yet"))
     return _claim_due(snapshot, activity, holder, policy)
@@ -115,7 +115,7 @@ def _claim_due(snapshot: Snapshot, activity: Activity, holder: Holder, policy: C
     assert snapshot.account is not None  # noqa: S101
     admission = admit(snapshot, snapshot.account)
     if isinstance(admission, Defer):
-        return Decision(waits_for(snapshot, admission))
+        return Decision(waits_for(snapshot, admission), admission.writes)
     attempt = _new_attempt(snapshot, activity, snapshot.account, holder, policy)
     claimed = Claimed(
         attempt=attempt,
@@ -173,6 +173,8 @@ def _new_attempt(
         event=Event.CLAIM,
         effect=Effect.UNKNOWN,
         account_id=account.id,
+        engagement_type=activity.engagement_type,
+        post_id=activity.post_id,
         claimed_at=snapshot.now,
         deadline_at=snapshot.now + policy.job_timeout,
         text=None if is_like else _frozen_text(snapshot),

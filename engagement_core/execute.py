@@ -149,7 +149,6 @@ class Executor:
         decide: Callable[[Snapshot], Decision[Outcome]] = partial(
             decide_verdict,
             attempt=claimed.attempt,
-            activity=claimed.activity,
             answer=answer,
             policy=self.retry_policy,
         )

@@ -10,7 +10,7 @@ import html
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from engagement_core.activity import Activity, EngagementType
+from engagement_core.activity import EngagementType
 from engagement_core.attempt import Attempt, count_refusals
 from engagement_core.begin import still_claimed
 from engagement_core.burial import bury, note
@@ -18,11 +18,12 @@ from engagement_core.claim import Claimed, ClaimResult
 from engagement_core.errors import Cause, Effect, Failure
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.outcome import Buried, Dropped, Executed, Waits
-from engagement_core.ports.activities import Decision, MarkScheduled, SaveAttempt, Snapshot
+from engagement_core.ports.activities import Decision, SaveAttempt, Snapshot
 from engagement_core.ports.linkedin import Found, NoReadBack, ReadBack, Seen
-from engagement_core.presence import find_present
+from engagement_core.presence import find_present, witness
 from engagement_core.release import release
 from engagement_core.retry import RetryPolicy
+from engagement_core.waiting import wait_again
 
 __all__ = ["ReconcilePolicy", "Reconciled", "decide_last_look", "decide_reconcile", "unknown_attempt"]
 
@@ -67,9 +68,15 @@ def decide_reconcile(
         policy: how long to wait and to insist.
     """
     mine = unknown_attempt(snapshot)
-    if mine is None or mine.token != token or not isinstance(snapshot.activity, Activity):
+    if mine is None or mine.token != token:
         return Decision(Dropped(reason="its outcome is not unknown any more"))
-    case = _Case(snapshot=snapshot, activity=snapshot.activity, mine=mine, policy=policy)
+    if snapshot.activity is None:
+        # Nobody wants to know any more; the attempt says until the end that it may have happened.
+        return Decision(Dropped(reason="its row was deleted"), (SaveAttempt(mine.after(Event.BURY)),))
+    case = _Case(snapshot=snapshot, mine=mine, policy=policy)
+    seen_late = witness(snapshot)
+    if seen_late is not None:
+        return case.present((seen_late.evidence or {}).get("engagement_id"))
     if isinstance(seen, NoReadBack):
         return case.without_read_back()
     if isinstance(seen, Failure):
@@ -89,9 +96,10 @@ def decide_last_look(
     if not isinstance(seen, Seen):
         return case.postpone("the read-back before sending again failed")
     own = _unaccounted(snapshot, first, seen)
-    present = _match(claimed.activity, text, own)
+    about_to_send = replace(mine, text=text)
+    present = _match(about_to_send, own)
     if present is not None:
-        found = find_present(snapshot, claimed.activity, replace(mine, text=text), engagement_id=present.engagement_id)
+        found = find_present(snapshot, about_to_send, engagement_id=present.engagement_id)
         return Decision(found.result, found.writes)
     return case.postpone(_STRANGER) if own else Decision(None)
 
@@ -126,16 +134,18 @@ class _Case:
     """One unknown outcome, while it is judged."""
 
     snapshot: Snapshot
-    activity: Activity
     mine: Attempt
     policy: ReconcilePolicy
 
+    def present(self, engagement_id: str | None) -> Decision[Reconciled]:
+        found = find_present(self.snapshot, self.mine, engagement_id=engagement_id)
+        return Decision(found.result, found.writes)
+
     def judge(self, seen: Seen, read_at: datetime) -> Decision[Reconciled]:
         own = _unaccounted(self.snapshot, self.mine.began_at or self.mine.claimed_at, seen)
-        present = _match(self.activity, self.mine.text, own)
-        if present is not None:
-            found = find_present(self.snapshot, self.activity, self.mine, engagement_id=present.engagement_id)
-            return Decision(found.result, found.writes)
+        found = _match(self.mine, own)
+        if found is not None:
+            return self.present(found.engagement_id)
         if own:
             return self.look_again(_STRANGER)
         visible_at = self.mine.deadline_at + self.policy.visibility_lag
@@ -146,7 +156,7 @@ class _Case:
     def without_read_back(self) -> Decision[Reconciled]:
         if self.snapshot.now < self.mine.deadline_at:
             return self._wait_until(self.mine.deadline_at, "the call may still be under way")
-        if self.activity.engagement_type is EngagementType.LIKE:
+        if self.mine.engagement_type is EngagementType.LIKE:
             # A reaction is set, not added: whatever the first call did, a second one changes nothing.
             return self._try_again(Event.REPEAT, Effect.REPEATABLE)
         return self._bury("The provider cannot be asked whether the comment was posted.", Effect.UNKNOWN)
@@ -162,23 +172,26 @@ class _Case:
         return Decision(waits, (SaveAttempt(replace(self.mine, look_at=look_at)),))
 
     def _try_again(self, event: Event, effect: Effect) -> Decision[Reconciled]:
-        if count_refusals(self.snapshot.attempts) + 1 >= self.policy.retry.max_attempts:
+        # A crash is nobody's refusal: it charges no retry (`max_crashes` ends that).
+        charged = not self.mine.crashed
+        if charged and count_refusals(self.snapshot.attempts) + 1 >= self.policy.retry.max_attempts:
             return self._bury("It was the last attempt.", effect)
         failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message=self._what_was_seen)
-        scheduled = MarkScheduled(
-            activity_id=self.activity.id,
+        scheduled = wait_again(
+            self.snapshot,
+            self.mine.activity_id,
             next_retry_at=self.snapshot.now,
             error=note(failure, self.snapshot.now, will_retry=True),
-            counts=True,
+            counts=charged,
         )
         ended = self.mine.after(event, effect=effect, ended_at=self.snapshot.now)
         waits = Waits(again_in=timedelta(0), reason=f"{event.value}: it is sent again")
-        return Decision(waits, (SaveAttempt(ended), scheduled))
+        return Decision(waits, (SaveAttempt(ended), *scheduled))
 
     def _bury(self, why: str, effect: Effect) -> Decision[Reconciled]:
         failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message=f"{self._what_was_seen} {why}")
         ended = self.mine.after(Event.BURY, effect=effect, ended_at=self.snapshot.now)
-        letter = bury(self.snapshot, self.activity.id, failure, counts=True, effect=effect)
+        letter = bury(self.snapshot, self.mine.activity_id, failure, counts=True, effect=effect)
         return Decision(Buried(failure=failure), (SaveAttempt(ended), *letter))
 
     @property
@@ -197,10 +210,10 @@ def _unaccounted(snapshot: Snapshot, began_at: datetime, seen: Seen) -> tuple[Fo
     )
 
 
-def _match(activity: Activity, text: str | None, own: tuple[Found, ...]) -> Found | None:
-    if activity.engagement_type is EngagementType.LIKE:
+def _match(attempt: Attempt, own: tuple[Found, ...]) -> Found | None:
+    if attempt.engagement_type is EngagementType.LIKE:
         return own[0] if own else None
-    return next((found for found in own if _same_text(found.text, text)), None)
+    return next((found for found in own if _same_text(found.text, attempt.text)), None)
 
 
 def _same_text(shown: str | None, sent: str | None) -> bool:

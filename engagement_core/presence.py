@@ -2,47 +2,40 @@
 
 from __future__ import annotations
 
-from engagement_core.activity import Activity
 from engagement_core.attempt import Attempt, Provenance
 from engagement_core.errors import Effect
-from engagement_core.lifecycle import Event
+from engagement_core.lifecycle import Event, Phase
 from engagement_core.outcome import Executed
 from engagement_core.ports.activities import Decision, MarkExecuted, SaveAttempt, Snapshot, Write
 
 __all__ = ["believe", "find_present", "witness"]
 
 
-def find_present(
-    snapshot: Snapshot, activity: Activity, attempt: Attempt, *, engagement_id: str | None
-) -> Decision[Executed]:
-    """A read-back shows it."""
+def find_present(snapshot: Snapshot, attempt: Attempt, *, engagement_id: str | None) -> Decision[Executed]:
+    """A read-back, or the late answer of another attempt, shows it."""
     ended = attempt.after(Event.FIND_PRESENT, effect=Effect.APPLIED, ended_at=snapshot.now)
-    executed = _executed(snapshot, activity, attempt, Provenance.RECONCILED, engagement_id)
+    executed = _executed(snapshot, attempt, Provenance.RECONCILED, engagement_id)
     return Decision(Executed(provenance=Provenance.RECONCILED), (SaveAttempt(ended), executed))
 
 
 def witness(snapshot: Snapshot) -> Attempt | None:
-    """An attempt whose late answer proves that the engagement happened."""
-    return next((attempt for attempt in snapshot.attempts if attempt.proves_effect), None)
+    """An attempt whose late answer proves that the engagement happened, although it was taken for without effect."""
+    return next((each for each in snapshot.attempts if each.proves_effect and each.phase is not Phase.EXECUTED), None)
 
 
-def believe(
-    snapshot: Snapshot, activity: Activity, attempt: Attempt, before: tuple[Write, ...] = ()
-) -> Decision[Executed]:
+def believe(snapshot: Snapshot, attempt: Attempt, before: tuple[Write, ...] = ()) -> Decision[Executed]:
     """Take the word of a late answer. `before` are writes that make room for it."""
     believed = attempt.after(Event.CONFIRM, effect=Effect.APPLIED)
     engagement_id = (attempt.evidence or {}).get("engagement_id")
-    executed = _executed(snapshot, activity, attempt, Provenance.RESPONSE, engagement_id)
+    executed = _executed(snapshot, attempt, Provenance.RESPONSE, engagement_id)
     return Decision(Executed(provenance=Provenance.RESPONSE), (*before, SaveAttempt(believed), executed))
 
 
-def _executed(
-    snapshot: Snapshot, activity: Activity, attempt: Attempt, provenance: Provenance, engagement_id: str | None
-) -> MarkExecuted:
+def _executed(snapshot: Snapshot, attempt: Attempt, provenance: Provenance, engagement_id: str | None) -> MarkExecuted:
     return MarkExecuted(
-        activity_id=activity.id,
+        activity_id=attempt.activity_id,
         executed_at=snapshot.now,
-        post_id=activity.post_id,
+        post_id=attempt.post_id,
         engagement_id=engagement_id,
         created_at=None,
         provenance=provenance,

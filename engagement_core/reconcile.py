@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
-from engagement_core.activity import Activity
 from engagement_core.attempt import Attempt
 from engagement_core.errors import Cause, Failure
 from engagement_core.findings import Reconciled, ReconcilePolicy, decide_reconcile, unknown_attempt
@@ -50,9 +49,9 @@ class Reconciler:
         """
         snapshot = self.store.change(activity_id, _look)
         mine = unknown_attempt(snapshot)
-        if mine is None or not isinstance(snapshot.activity, Activity):
+        if mine is None:
             return Dropped(reason="its outcome is not unknown any more")
-        seen = self._read(snapshot, snapshot.activity, mine)
+        seen = self._read(snapshot, mine)
         decide: Callable[[Snapshot], Decision[Reconciled]] = partial(
             decide_reconcile, token=mine.token, seen=seen, read_at=snapshot.now, policy=self.policy
         )
@@ -66,12 +65,12 @@ class Reconciler:
         )
         return outcome
 
-    def _read(self, snapshot: Snapshot, activity: Activity, mine: Attempt) -> ReadBack:
+    def _read(self, snapshot: Snapshot, mine: Attempt) -> ReadBack:
         if snapshot.account is None or snapshot.account.id != mine.account_id:
             return Failure(cause=Cause.ACCOUNT_SIGNED_OUT, message="the account that acted is not on record any more")
         engagement = Engagement(
-            engagement_type=activity.engagement_type,
-            post_id=activity.post_id,
+            engagement_type=mine.engagement_type,
+            post_id=mine.post_id,
             account=snapshot.account,
             text=mine.text,
         )

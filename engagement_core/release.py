@@ -8,7 +8,8 @@ from engagement_core.activity import Activity
 from engagement_core.attempt import Attempt
 from engagement_core.errors import Effect
 from engagement_core.lifecycle import Event
-from engagement_core.ports.activities import Decision, MarkScheduled, SaveAttempt, Snapshot, Write
+from engagement_core.ports.activities import Decision, SaveAttempt, Snapshot, Write
+from engagement_core.waiting import wait_again
 
 __all__ = ["give_back", "release"]
 
@@ -19,10 +20,7 @@ def release(
     """The writes that release `attempt`; it is due again as before, or at `not_before` when that is later."""
     ended = attempt.after(Event.RELEASE, effect=Effect.NONE, ended_at=snapshot.now, crashed=crashed)
     waited_for = snapshot.activity.next_retry_at if isinstance(snapshot.activity, Activity) else None
-    return (
-        SaveAttempt(ended),
-        MarkScheduled(activity_id=attempt.activity_id, next_retry_at=not_before or waited_for),
-    )
+    return (SaveAttempt(ended), *wait_again(snapshot, attempt.activity_id, next_retry_at=not_before or waited_for))
 
 
 def give_back(snapshot: Snapshot, *, token: str) -> Decision[None]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from engagement_core.activity import Activity, PublicStatus
+from engagement_core.activity import PublicStatus
 from engagement_core.attempt import Attempt, Provenance, count_refusals
 from engagement_core.burial import account_effects, bury, note
 from engagement_core.errors import Effect, Failure
@@ -20,13 +20,15 @@ from engagement_core.ports.activities import (
     CloseDeadLetter,
     Decision,
     MarkExecuted,
-    MarkScheduled,
     SaveAttempt,
     Snapshot,
     Write,
 )
 from engagement_core.ports.linkedin import Answer, Applied, NotSent
+from engagement_core.presence import believe, witness
+from engagement_core.release import release
 from engagement_core.retry import Reconcile, RetryAt, RetryPolicy
+from engagement_core.waiting import wait_again
 
 __all__ = ["decide_verdict"]
 
@@ -35,15 +37,12 @@ __all__ = ["decide_verdict"]
 _OWN_VERDICTS = frozenset({Event.CONFIRM, Event.REFUSE, Event.RELEASE})
 
 
-def decide_verdict(
-    snapshot: Snapshot, *, attempt: Attempt, activity: Activity, answer: Answer, policy: RetryPolicy
-) -> Decision[Outcome]:
+def decide_verdict(snapshot: Snapshot, *, attempt: Attempt, answer: Answer, policy: RetryPolicy) -> Decision[Outcome]:
     """Record what the provider answered to `attempt`. May be decided again: what is recorded already stays.
 
     Args:
         snapshot: what the store shows now, which may be more than the sender knew.
         attempt: as it was when it was sent.
-        activity: what was sent.
         answer: what came back.
         policy: when a refusal is followed by another attempt.
     """
@@ -51,69 +50,69 @@ def decide_verdict(
     if mine is None:
         return Decision(Dropped(reason="its attempt is not on record any more"))
     if mine.phase not in (Phase.SENDING, Phase.UNKNOWN):
-        return _late(snapshot, activity, mine, answer)
+        return _late(snapshot, mine, answer)
     if isinstance(answer, Applied):
-        return _confirm(snapshot, activity, mine, answer)
+        return _confirm(snapshot, mine, answer)
     if isinstance(answer, NotSent):
-        ended = mine.after(Event.RELEASE, effect=Effect.NONE, ended_at=snapshot.now)
-        waits = MarkScheduled(activity_id=activity.id, next_retry_at=snapshot.now + answer.retry_in)
-        return Decision(Waits(again_in=answer.retry_in, reason=answer.reason), (SaveAttempt(ended), waits))
-    return _fail(snapshot, activity, mine, answer, policy)
+        waits = Waits(again_in=answer.retry_in, reason=answer.reason)
+        return Decision(waits, release(snapshot, mine, not_before=snapshot.now + answer.retry_in))
+    return _fail(snapshot, mine, answer, policy)
 
 
-def _confirm(snapshot: Snapshot, activity: Activity, mine: Attempt, answer: Applied) -> Decision[Outcome]:
+def _confirm(snapshot: Snapshot, mine: Attempt, answer: Applied) -> Decision[Outcome]:
     ended = mine.after(Event.CONFIRM, effect=Effect.APPLIED, ended_at=snapshot.now, answer=_as_record(answer))
-    executed = _mark_executed(snapshot, activity, mine, answer)
+    executed = _mark_executed(snapshot, mine, answer)
     return Decision(Executed(provenance=Provenance.RESPONSE), (SaveAttempt(ended), executed))
 
 
-def _fail(
-    snapshot: Snapshot, activity: Activity, mine: Attempt, failure: Failure, policy: RetryPolicy
-) -> Decision[Outcome]:
+def _fail(snapshot: Snapshot, mine: Attempt, failure: Failure, policy: RetryPolicy) -> Decision[Outcome]:
     decision = policy.decide(failure, refused=count_refusals(snapshot.attempts) + 1, now=snapshot.now)
-    error = _as_record(failure)
     if isinstance(decision, Reconcile):
-        return _lose_track(snapshot, activity, mine, failure)
+        return _lose_track(snapshot, mine, failure)
+    seen = witness(snapshot)
+    refused = mine.after(Event.REFUSE, effect=Effect.NONE, ended_at=snapshot.now, error=_as_record(failure))
+    if seen is not None:
+        believed = believe(snapshot, seen, before=(SaveAttempt(refused),))
+        return Decision(believed.result, believed.writes)
     if isinstance(decision, RetryAt):
-        ended = mine.after(Event.REFUSE, effect=Effect.NONE, ended_at=snapshot.now, error=error)
-        scheduled = MarkScheduled(
-            activity_id=activity.id,
-            next_retry_at=decision.at,
-            error=note(failure, snapshot.now, will_retry=True),
-            counts=True,
+        error = note(failure, snapshot.now, will_retry=True)
+        writes = (
+            SaveAttempt(refused),
+            *wait_again(snapshot, mine.activity_id, next_retry_at=decision.at, error=error, counts=True),
+            *account_effects(snapshot, mine.account_id, failure),
         )
-        writes = (SaveAttempt(ended), scheduled, *account_effects(snapshot, failure))
         return Decision(Waits(again_in=decision.at - snapshot.now, reason=failure.message), writes)
-    return _bury_refused(snapshot, activity, mine, replace(failure, message=decision.reason))
+    return _bury_refused(snapshot, mine, replace(failure, message=decision.reason))
 
 
-def _bury_refused(snapshot: Snapshot, activity: Activity, mine: Attempt, failure: Failure) -> Decision[Outcome]:
+def _bury_refused(snapshot: Snapshot, mine: Attempt, failure: Failure) -> Decision[Outcome]:
     ended = mine.after(Event.BURY, effect=Effect.NONE, ended_at=snapshot.now, error=_as_record(failure))
-    return Decision(Buried(failure=failure), (SaveAttempt(ended), *bury(snapshot, activity.id, failure, counts=True)))
+    letter = bury(snapshot, mine.activity_id, failure, counts=True, account_id=mine.account_id)
+    return Decision(Buried(failure=failure), (SaveAttempt(ended), *letter))
 
 
-def _lose_track(snapshot: Snapshot, activity: Activity, mine: Attempt, failure: Failure) -> Decision[Outcome]:
+def _lose_track(snapshot: Snapshot, mine: Attempt, failure: Failure) -> Decision[Outcome]:
     if mine.phase is Phase.UNKNOWN:
         return Decision(Unknown(failure=failure))
     lost = mine.after(Event.LOSE_TRACK, error=_as_record(failure), look_at=mine.deadline_at)
-    waits = MarkScheduled(
-        activity_id=activity.id, next_retry_at=None, error=note(failure, snapshot.now, will_retry=True)
-    )
-    return Decision(Unknown(failure=failure), (SaveAttempt(lost), waits))
+    error = note(failure, snapshot.now, will_retry=True)
+    waits = wait_again(snapshot, mine.activity_id, next_retry_at=None, error=error)
+    return Decision(Unknown(failure=failure), (SaveAttempt(lost), *waits))
 
 
-def _late(snapshot: Snapshot, activity: Activity, mine: Attempt, answer: Answer) -> Decision[Outcome]:
+def _late(snapshot: Snapshot, mine: Attempt, answer: Answer) -> Decision[Outcome]:
     """Somebody else has closed the attempt meanwhile: the answer is evidence now."""
     if mine.evidence is not None or mine.event in _OWN_VERDICTS:
         return Decision(Dropped(reason="its verdict is on record already"))
     witnessed = replace(mine, evidence=_as_record(answer))
     another_owns_it = any(other.may_have_had_effect for other in snapshot.attempts if other.token != mine.token)
-    if not isinstance(answer, Applied) or another_owns_it or not _may_still_become_executed(snapshot):
+    is_settled = mine.phase is Phase.EXECUTED or not _may_still_become_executed(snapshot)
+    if not isinstance(answer, Applied) or another_owns_it or is_settled:
         return Decision(Dropped(reason="its lease was lost; the answer is kept as evidence"), (SaveAttempt(witnessed),))
     writes: tuple[Write, ...] = (
         SaveAttempt(witnessed.after(Event.CONFIRM, effect=Effect.APPLIED)),
-        _mark_executed(snapshot, activity, mine, answer),
-        CloseDeadLetter(activity_id=activity.id, closed_at=snapshot.now, resolution="executed"),
+        _mark_executed(snapshot, mine, answer),
+        CloseDeadLetter(activity_id=mine.activity_id, closed_at=snapshot.now, resolution="executed"),
     )
     return Decision(Executed(provenance=Provenance.RESPONSE), writes)
 
@@ -126,11 +125,11 @@ def _find(snapshot: Snapshot, attempt: Attempt) -> Attempt | None:
     return next((other for other in snapshot.attempts if other.token == attempt.token), None)
 
 
-def _mark_executed(snapshot: Snapshot, activity: Activity, attempt: Attempt, answer: Applied) -> MarkExecuted:
+def _mark_executed(snapshot: Snapshot, attempt: Attempt, answer: Applied) -> MarkExecuted:
     return MarkExecuted(
-        activity_id=activity.id,
+        activity_id=attempt.activity_id,
         executed_at=snapshot.now,
-        post_id=activity.post_id,
+        post_id=attempt.post_id,
         engagement_id=answer.engagement_id,
         created_at=answer.created_at,
         provenance=Provenance.RESPONSE,

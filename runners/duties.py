@@ -48,6 +48,7 @@ class Duties:
         """All of them."""
         return (
             Round(name="beat", do=self._beat, needs=StoreUnavailable),
+            Round(name="backlog", do=self._hand_over, needs=StoreUnavailable),
             Round(name="rescue", do=self._rescue, needs=StoreUnavailable),
             Round(name="settle", do=self._settle, needs=StoreUnavailable),
             Round(name="alerts", do=self._alert, needs=StoreUnavailable),
@@ -66,8 +67,11 @@ class Duties:
         self.beat()
         return min(_BEAT, self.orphans.silent_for / 3)
 
-    def _rescue(self) -> timedelta:
+    def _hand_over(self) -> timedelta:
         self.backlog.flush(self.store)
+        return _BEAT
+
+    def _rescue(self) -> timedelta:
         adopt_orphans(self.store, self.telemetry, self.orphans)
         return _BEAT
 

@@ -125,7 +125,7 @@ class InMemoryActivityStore:
         attempts = self.attempts.get(activity_id, {})
         ordered = tuple(attempts[number] for number in sorted(attempts))
         if not isinstance(activity, Activity):
-            return Snapshot(now=now, activity=activity, attempts=ordered if activity else ())
+            return Snapshot(now=now, activity=activity, attempts=ordered)
         pod = self.pods.get(activity.pod_id)
         account = self._acting(activity, pod)
         return Snapshot(

@@ -13,7 +13,8 @@ from psycopg2.extensions import cursor as Cursor
 from adapters.postgres import statements as sql
 from adapters.postgres.catalog import Catalog, checked, read_catalog
 from adapters.postgres.pool import PostgresPool
-from adapters.postgres.rows import as_snapshot
+from adapters.postgres.rows import as_deleted, as_snapshot
+from adapters.postgres.storable import storable
 from adapters.postgres.writes import as_sql
 from engagement_core.admission import HELD_STATUSES
 from engagement_core.ports.activities import Decision, Due, Orphan, Snapshot
@@ -50,7 +51,7 @@ class PostgresActivityStore:
     def due(self, *, look_ahead: timedelta, limit: int) -> tuple[Due, ...]:
         """See the port."""
         rows = self._query(self._sql.due, look_ahead=look_ahead, limit=limit, held=sorted(HELD_STATUSES))
-        return tuple(Due(activity_id=row[0], due_in=timedelta(seconds=float(row[1]))) for row in rows)
+        return tuple(Due(activity_id=row[0], due_in=timedelta(seconds=float(row[1] or 0))) for row in rows)
 
     def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
         """See the port."""
@@ -72,10 +73,18 @@ class PostgresActivityStore:
         cursor.execute(self._sql.open_and_show, {"id": activity_id})
         rows = cursor.fetchall()
         if not rows:
-            cursor.execute("SELECT clock_timestamp()")
-            return Snapshot(now=_one(cursor)[0], activity=None)
+            return _deleted(cursor, activity_id)
         snapshot = _with_cap(cursor, as_snapshot(rows))
         return _with_credited(cursor, snapshot, activity_id, crediting)
+
+
+def _deleted(cursor: Cursor, activity_id: str) -> Snapshot:
+    cursor.execute(sql.SHOW_DELETED, {"id": activity_id})
+    rows = cursor.fetchall()
+    if rows:
+        return as_deleted(rows, activity_id)
+    cursor.execute("SELECT clock_timestamp()")
+    return Snapshot(now=_one(cursor)[0], activity=None)
 
 
 def _with_cap(cursor: Cursor, snapshot: Snapshot) -> Snapshot:
@@ -90,9 +99,10 @@ def _with_credited(cursor: Cursor, snapshot: Snapshot, activity_id: str, crediti
     if not crediting:
         return snapshot
     # In one order everywhere: two read-backs of the same post would otherwise wait for each other.
-    for engagement_id in sorted(set(crediting)):
+    ids = sorted({storable(engagement_id) for engagement_id in crediting})
+    for engagement_id in ids:
         cursor.execute(sql.CREDITING, {"engagement_id": engagement_id})
-    cursor.execute(sql.CREDITED, {"ids": list(crediting), "id": activity_id})
+    cursor.execute(sql.CREDITED, {"ids": ids, "id": activity_id})
     return replace(snapshot, credited=frozenset(row[0] for row in cursor.fetchall()))
 
 

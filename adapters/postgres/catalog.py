@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 
+from adapters.postgres.storable import storable
+
 __all__ = ["Catalog", "SchemaProblem", "read_catalog"]
 
 _REQUIRED = {
@@ -85,7 +87,7 @@ class Catalog:
 
     def can_be_activity_id(self, value: str) -> bool:
         """Whether a text can name an activity at all; asking the server with another one would be an error."""
-        if "\x00" in value:
+        if storable(value) != value:
             return False
         if self.types["pod_activities", "id"] != "uuid":
             return True

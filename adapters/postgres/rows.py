@@ -12,7 +12,7 @@ from engagement_core.errors import Effect
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.activities import BlockScope, Control, ControlKind, Snapshot
 
-__all__ = ["as_snapshot"]
+__all__ = ["as_deleted", "as_snapshot"]
 
 _ACTIVITY, _POD, _ACCOUNT, _CARTRIDGE, _CONTROLS, _ATTEMPT = (
     slice(1, 11),
@@ -20,8 +20,13 @@ _ACTIVITY, _POD, _ACCOUNT, _CARTRIDGE, _CONTROLS, _ATTEMPT = (
     slice(14, 20),
     slice(20, 24),
     24,
-    slice(25, 43),
+    slice(25, 45),
 )
+
+
+def as_deleted(rows: Sequence[Sequence[Any]], activity_id: str) -> Snapshot:
+    """What is left of an activity whose row was deleted, as `SHOW_DELETED` returns it."""
+    return Snapshot(now=rows[0][0], activity=None, attempts=tuple(_attempt(activity_id, row[1:]) for row in rows))
 
 
 def as_snapshot(rows: Sequence[Sequence[Any]]) -> Snapshot:
@@ -106,10 +111,9 @@ def _control(fields: Sequence[Any]) -> Control:
 
 
 def _attempt(activity_id: str, columns: Sequence[Any]) -> Attempt:
-    number, token, worker_id, phase, event, effect, *rest = columns
-    account_id, claimed_at, deadline_at, began_at, ended_at, look_at, text, answer, error, evidence, crashed, again = (
-        rest
-    )
+    number, token, worker_id, phase, event, effect, account_id, kind, post_id, *times_and_texts = columns
+    claimed_at, deadline_at, began_at, ended_at, look_at, text, *records = times_and_texts
+    answer, error, evidence, crashed, requeued_at = records
     return Attempt(
         activity_id=activity_id,
         number=number,
@@ -119,6 +123,8 @@ def _attempt(activity_id: str, columns: Sequence[Any]) -> Attempt:
         event=Event(event),
         effect=Effect(effect),
         account_id=account_id,
+        engagement_type=EngagementType(kind),
+        post_id=post_id,
         claimed_at=claimed_at,
         deadline_at=deadline_at,
         began_at=began_at,
@@ -129,5 +135,5 @@ def _attempt(activity_id: str, columns: Sequence[Any]) -> Attempt:
         error=error,
         evidence=evidence,
         crashed=crashed,
-        requeued_at=again,
+        requeued_at=requeued_at,
     )

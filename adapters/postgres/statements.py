@@ -22,6 +22,7 @@ _OPEN = f"""
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
                   WHEN 'off' THEN 'on' WHEN 'local' THEN 'on' ELSE current_setting('synchronous_commit') END, true),
+       set_config('TimeZone', 'UTC', true),
        set_config('lock_timeout', '5s', true), set_config('statement_timeout', '10s', true),
        set_config('idle_in_transaction_session_timeout', '10s', true),
        pg_advisory_xact_lock_shared({PAUSE_LOCK});
@@ -47,18 +48,28 @@ _CONTROLS = """
       AND (c.scope, c.scope_id) IN (('all', ''), ('pod', a.pod_id::text), ('account', l.id::text))
 """
 
+_ATTEMPT = """t.number, t.token, t.worker_id, t.phase, t.event, t.effect, t.account_id, t.engagement_type, t.post_id,
+       t.claimed_at, t.deadline_at, t.began_at, t.ended_at, t.look_at, t.text, t.answer, t.error, t.evidence, t.crashed,
+       t.requeued_at"""
+
+# What is left of an activity whose row was deleted. There is no row to lock: its attempts are.
+SHOW_DELETED = f"""
+SELECT clock_timestamp(), {_ATTEMPT}
+  FROM engagement_attempts t WHERE t.activity_id = %(id)s ORDER BY t.number FOR UPDATE
+"""  # noqa: S608  # our own column list
+
 _SHOW = """
 SELECT clock_timestamp(),
        a.id::text, a.pod_id::text, a.engagement_type::text, a.post_id::text, NULLIF(a.profile_id::text, ''),
-       a.comment_text, CASE WHEN isfinite(a.scheduled_for) THEN a.scheduled_for END, a.status::text,
+       a.comment_text,
+       CASE WHEN a.scheduled_for BETWEEN '0001-01-02' AND '9999-12-30' THEN a.scheduled_for END, a.status::text,
        a.failure_count, a.next_retry_at,
        p.id::text, p.voice_cartridge_id::text, p.linkedin_account_id::text,
        l.id::text, l.profile_id::text, l.unipile_account_id::text, l.access_token, l.status::text, l.daily_limit,
        v.id::text, v.personality_style::text, v.tone::text, v.templates,
        (SELECT json_agg(json_build_array(c.kind, c.scope, c.scope_id, extract(epoch FROM c.until), c.reason))
           FROM ({controls}) c),
-       t.number, t.token, t.worker_id, t.phase, t.event, t.effect, t.account_id, t.claimed_at, t.deadline_at,
-       t.began_at, t.ended_at, t.look_at, t.text, t.answer, t.error, t.evidence, t.crashed, t.requeued_at
+       {attempt}
   FROM pod_activities a
   LEFT JOIN pods p ON {pod}
   {account}
@@ -85,7 +96,8 @@ SELECT execution_id FROM pod_activities WHERE execution_id = ANY(%(ids)s) AND id
 # In the order of time along the partial index, which only a stable function can bound: `clock_timestamp()` is volatile,
 # and would make every sweep walk the whole index. Work that cannot go now is left out, so that it starves nobody.
 _DUE = """
-SELECT a.id::text, extract(epoch FROM GREATEST(a.scheduled_for, a.next_retry_at) - clock_timestamp())
+SELECT a.id::text, CASE WHEN isfinite(GREATEST(a.scheduled_for, a.next_retry_at))
+                        THEN extract(epoch FROM GREATEST(a.scheduled_for, a.next_retry_at) - clock_timestamp()) END
   FROM pod_activities a
   LEFT JOIN pods p ON {pod}
   {account}
@@ -118,12 +130,12 @@ SELECT activity_id FROM engagement_attempts
 """
 
 SAVE_ATTEMPT = """
-INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect, account_id, claimed_at,
-                                 deadline_at, began_at, ended_at, look_at, text, answer, error, evidence, crashed,
-                                 requeued_at)
+INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect, account_id,
+                                 engagement_type, post_id, claimed_at, deadline_at, began_at, ended_at, look_at, text,
+                                 answer, error, evidence, crashed, requeued_at)
 VALUES (%(activity_id)s, %(number)s, %(token)s, %(worker_id)s, %(phase)s, %(event)s, %(effect)s, %(account_id)s,
-        %(claimed_at)s, %(deadline_at)s, %(began_at)s, %(ended_at)s, %(look_at)s, %(text)s, %(answer)s, %(error)s,
-        %(evidence)s, %(crashed)s, %(requeued_at)s)
+        %(engagement_type)s, %(post_id)s, %(claimed_at)s, %(deadline_at)s, %(began_at)s, %(ended_at)s, %(look_at)s,
+        %(text)s, %(answer)s, %(error)s, %(evidence)s, %(crashed)s, %(requeued_at)s)
 ON CONFLICT (activity_id, number) DO UPDATE SET
        phase = EXCLUDED.phase, event = EXCLUDED.event, effect = EXCLUDED.effect, began_at = EXCLUDED.began_at,
        ended_at = EXCLUDED.ended_at, look_at = EXCLUDED.look_at, text = EXCLUDED.text, answer = EXCLUDED.answer,
@@ -203,7 +215,7 @@ def render(catalog: Catalog) -> Statements:
             pod_account=catalog.same(("linkedin_accounts", "id"), "x", ("pods", "linkedin_account_id"), "p"),
         ),
     }
-    show = _SHOW.format(controls=_CONTROLS.format(columns="c.*"), **joins)
+    show = _SHOW.format(attempt=_ATTEMPT, controls=_CONTROLS.format(columns="c.*"), **joins)
     return Statements(
         open_and_show=_OPEN + _LOCK_ROW + show,
         due=_DUE.format(controls=_CONTROLS.format(columns="1"), **joins),

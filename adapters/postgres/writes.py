@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
 from adapters.postgres import statements as sql
+from adapters.postgres.storable import storable
 from engagement_core.attempt import Attempt
 from engagement_core.ports.activities import (
     AddDeadLetter,
@@ -23,7 +23,7 @@ from engagement_core.ports.activities import (
     Write,
 )
 
-__all__ = ["as_sql", "storable"]
+__all__ = ["as_sql"]
 
 _Parameters = dict[str, Any]
 _ATTEMPT_FIELDS = tuple(field.name for field in fields(Attempt))
@@ -35,26 +35,9 @@ def as_sql(write: Write, snapshot: Snapshot) -> tuple[str, _Parameters]:
     return statement, {name: storable(value) for name, value in parameters.items()}
 
 
-def storable(value: Any) -> Any:
-    """A text without what PostgreSQL cannot hold (NUL, lone surrogates); mappings as JSON; anything else as it is."""
-    if isinstance(value, Mapping):
-        return json.dumps(_deep(value), ensure_ascii=False)
-    if isinstance(value, str):
-        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-    return value
-
-
-def _deep(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {storable(str(key)): _deep(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_deep(item) for item in value]
-    return storable(value)
-
-
 def _attempt(write: SaveAttempt, _: Snapshot) -> tuple[str, _Parameters]:
     parameters = {name: getattr(write.attempt, name) for name in _ATTEMPT_FIELDS}
-    for name in ("phase", "event", "effect"):
+    for name in ("phase", "event", "effect", "engagement_type"):
         parameters[name] = parameters[name].value
     return sql.SAVE_ATTEMPT, parameters
 

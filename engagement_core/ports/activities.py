@@ -58,6 +58,7 @@ class ControlKind(str, Enum):
     PAUSE = "pause"
     COOL_DOWN = "cool_down"
     HOLD = "hold"
+    CAP = "cap"
 
 
 class BlockScope(str, Enum):

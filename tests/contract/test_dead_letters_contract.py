@@ -60,6 +60,8 @@ def _buried(snapshot: Snapshot, *, activity_id: str, cause: Cause) -> Decision[N
         event=Event.BURY,
         effect=failure.effect,
         account_id="acc-1",
+        engagement_type=EngagementType.LIKE,
+        post_id="post-1",
         claimed_at=long_ago,
         deadline_at=long_ago,
         began_at=long_ago,

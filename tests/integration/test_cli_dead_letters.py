@@ -12,6 +12,7 @@ from redis import Redis
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.pool import PostgresPool
 from adapters.rq.queue import RqQueue
+from engagement_core.activity import EngagementType
 from engagement_core.attempt import Attempt
 from engagement_core.burial import bury
 from engagement_core.errors import Cause, Failure
@@ -52,6 +53,8 @@ def _buried(snapshot: Snapshot, *, activity_id: str, failure: Failure) -> Decisi
         event=Event.BURY,
         effect=failure.effect,
         account_id="acc-1",
+        engagement_type=EngagementType.LIKE,
+        post_id="post-1",
         claimed_at=long_ago,
         deadline_at=long_ago,
         began_at=long_ago,

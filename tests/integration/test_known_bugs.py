@@ -131,7 +131,6 @@ def _verdict(store: PostgresActivityStore, claimed: Claimed, answer: Any) -> Any
         partial(
             decide_verdict,
             attempt=claimed.attempt,
-            activity=claimed.activity,
             answer=answer,
             policy=RetryPolicy(),
         ),

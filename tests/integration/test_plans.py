@@ -30,9 +30,9 @@ def crowded(database_url: str) -> Iterator[Connection]:
                 " SELECT 'a-' || n, 'pod-' || (n % 50 + 1), 'like', 'post', now() + interval '1 day'"
                 f" FROM generate_series(1, {_BACKLOG}) n;"
                 "INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect,"
-                "                                 account_id, claimed_at, deadline_at, began_at)"
-                " SELECT 'x-' || n, 1, 't', 'w', 'executed', 'confirm', 'applied', 'account-1', now(), now(),"
-                f"        now() - interval '3 days' FROM generate_series(1, {_BACKLOG}) n"
+                "  account_id, engagement_type, post_id, claimed_at, deadline_at, began_at)"
+                " SELECT 'x-' || n, 1, 't', 'w', 'executed', 'confirm', 'applied', 'account-1', 'like', 'post', now(),"
+                f"  now(), now() - interval '3 days' FROM generate_series(1, {_BACKLOG}) n"
             )
             cursor.execute("VACUUM ANALYZE")
         yield connection

@@ -58,9 +58,7 @@ def claim(tables: PostgresTables, worker: str, activity_id: str = "activity-1") 
 
 def deciding(claimed: Claimed, answer: Answer) -> Callable[[Snapshot], Decision[Outcome]]:
     """The verdict on what was claimed."""
-    return partial(
-        decide_verdict, attempt=claimed.attempt, activity=claimed.activity, answer=answer, policy=RetryPolicy()
-    )
+    return partial(decide_verdict, attempt=claimed.attempt, answer=answer, policy=RetryPolicy())
 
 
 def at_once(*actions: Callable[[], Any]) -> list[Any]:
@@ -124,7 +122,7 @@ def test_claim_waits_for_the_verdict_before_it(tables: PostgresTables, answer: A
     mine = claim(tables, "worker-1")
     assert isinstance(mine, Claimed)
     without_pause = RetryPolicy(backoff=())
-    decide = partial(decide_verdict, attempt=mine.attempt, activity=mine.activity, answer=answer, policy=without_pause)
+    decide = partial(decide_verdict, attempt=mine.attempt, answer=answer, policy=without_pause)
     _, result = first_then(tables, decide, partial(claim, tables, "worker-2"))
     assert isinstance(result, second)
 

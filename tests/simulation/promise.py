@@ -81,6 +81,8 @@ class Promise:
         assert isinstance(truth, Activity)
         _check("early", before.now >= truth.scheduled_for, f"{key} is sent {truth.scheduled_for - before.now} early")
         _check("early", truth.next_retry_at is None or before.now >= truth.next_retry_at, f"{key} is tried again early")
+        witnesses = [a.number for a in before.attempts if (a.evidence or {}).get("effect") == Effect.APPLIED.value]
+        _check("evidence ignored", not witnesses, f"{key} is sent, and it is on record that attempt {witnesses} did it")
         self._check_not_blocked(truth, attempt, before.now)
 
     def _check_not_blocked(self, activity: Activity, attempt: Attempt, now: datetime) -> None:

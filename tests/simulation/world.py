@@ -29,7 +29,7 @@ from engagement_core.findings import ReconcilePolicy
 from engagement_core.lifecycle import Phase
 from engagement_core.ports.linkedin import Engagement
 
-__all__ = ["DAY", "SMALL", "Size", "World", "run"]
+__all__ = ["DAY", "SMALL", "Size", "World", "create", "run"]
 
 _ORIGIN = datetime(2030, 1, 1, tzinfo=timezone.utc)
 _PAUSE = 2_000_000
@@ -61,6 +61,7 @@ class World:
     size: Size
     temper: Temper
     rng: random.Random
+    reads_back: bool | None = None
     trace: list[tuple[Any, ...]] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
     outage_until: int = 0
@@ -79,7 +80,7 @@ class World:
         )
         self.provider = Provider(
             world=self,
-            reads_back=rng.random() < 0.7,
+            reads_back=self.reads_back if self.reads_back is not None else rng.random() < 0.7,
             skew=timedelta(seconds=rng.choice((0, 0, -3.5, 3.5))),
             truncates=rng.random() < 0.5,
             hides_dates=rng.random() < 0.2,
@@ -270,13 +271,18 @@ class World:
         return hashlib.sha256(self.as_text().encode()).hexdigest()
 
 
-def run(seed: int, size: Size = SMALL, temper: Temper | None = None) -> World:
-    """Run the world of a seed.
+def run(seed: int, size: Size = SMALL, temper: Temper | None = None, reads_back: bool | None = None) -> World:
+    """Run the world of a seed; what is given is not drawn.
 
     Raises:
-        PromiseBroken: an invariant does not hold; the world is its `world`.
+        PromiseBroken: an invariant does not hold.
     """
-    rng = random.Random(seed)
-    world = World(seed=seed, size=size, temper=temper or draw_temper(rng), rng=rng)
+    world = create(seed, size, temper, reads_back)
     world.run()
     return world
+
+
+def create(seed: int, size: Size = SMALL, temper: Temper | None = None, reads_back: bool | None = None) -> World:
+    """The world of a seed, before its time passes."""
+    rng = random.Random(seed)
+    return World(seed=seed, size=size, temper=temper or draw_temper(rng), rng=rng, reads_back=reads_back)

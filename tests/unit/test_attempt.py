@@ -49,11 +49,6 @@ def test_only_what_the_provider_could_judge_is_charged(event: Event, charged: in
     assert count_refusals((earlier(1, event=event),)) == charged
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="attempt.count_refusals charges a crashed attempt that was found absent (or is repeated): "
-    "design §4 says that a crash charges no retry",
-)
 @pytest.mark.parametrize("event", [Event.FIND_ABSENT, Event.REPEAT])
 def test_a_crash_while_sending_charges_no_retry(event: Event) -> None:
     """Three dead workers must not use up the attempts that the provider may refuse."""

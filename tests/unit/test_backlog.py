@@ -71,11 +71,6 @@ def test_nothing_is_lost_while_the_store_is_away(backlog: Backlog, store: Unreli
     assert decided == ["a", "b", "c"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Backlog.flush stops at the first decision that the store refuses, though the refusal may concern one row "
-    "only (a lock, a CHECK, a trigger): everything behind it, evidence included, waits for as long as that lasts",
-)
 def test_one_row_that_the_store_refuses_does_not_hold_back_the_others(
     backlog: Backlog, store: UnreliableStore, decided: list[str]
 ) -> None:
@@ -85,11 +80,6 @@ def test_one_row_that_the_store_refuses_does_not_hold_back_the_others(
     assert (decided, len(backlog)) == (["b", "c"], 1)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Backlog.flush lets a decision's own exception through and keeps the decision: every later flush raises, "
-    "and the rescue round (flush first, orphans second) never adopts an orphan again",
-)
 def test_decision_that_raises_does_not_hold_back_the_others(store: UnreliableStore, decided: list[str]) -> None:
     """A defect met by one activity must not end the rescue of all."""
 

@@ -98,18 +98,12 @@ def test_activity_that_was_taken_away_is_not_sent(activity: Any) -> None:
     given_back(decision)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="release.release writes MarkScheduled whatever the status is, so giving back a claim sets "
-    "a cancelled (or executed) activity to 'scheduled' again, and the next sweep sends it",
-)
 @pytest.mark.parametrize("status", ["cancelled", "executed", "failed"])
 def test_giving_back_never_schedules_what_somebody_took_away(status: str) -> None:
     """The other service's word stands."""
     assert all_of(MarkScheduled, begin(a_comment(status=status))) == []
 
 
-@pytest.mark.xfail(strict=True, reason="release.release writes MarkScheduled whatever the status is")
 def test_late_give_back_never_schedules_what_somebody_took_away() -> None:
     """The same from the backlog, perhaps minutes later."""
     snapshot = a_snapshot(a_comment(status="cancelled"), attempts=(MINE,))
@@ -166,11 +160,6 @@ def test_cap_that_was_used_up_meanwhile_holds_it_back() -> None:
     given_back(decision)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="begin._obstacle asks the gate about claimed.account, the account as it was at the claim: "
-    "a status or limit that changed while the voice spoke is not seen",
-)
 @pytest.mark.parametrize(
     ("account", "sent"), [(an_account(status="restricted"), 0), (an_account(daily_limit=5), 5)], ids=["held", "capped"]
 )

@@ -13,7 +13,7 @@ from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.clock import InMemoryClock
 from adapters.in_memory.linkedin import InMemoryLinkedIn, Outcome
 from adapters.in_memory.telemetry import InMemoryTelemetry
-from engagement_core.activity import Malformed
+from engagement_core.activity import EngagementType, Malformed
 from engagement_core.attempt import Attempt, Provenance
 from engagement_core.errors import Cause, Effect, Failure
 from engagement_core.findings import (
@@ -40,6 +40,8 @@ from engagement_core.reconcile import Reconciler
 POLICY = ReconcilePolicy()
 LOST = an_attempt(Phase.UNKNOWN, text="Hello there!", error={"message": "No answer came."})
 VISIBLE = LOST.deadline_at + POLICY.visibility_lag
+PAUSE = POLICY.pause(timedelta(seconds=120))
+LOST_LIKE = replace(LOST, engagement_type=EngagementType.LIKE, text=None)
 NOTHING = Seen(own=())
 UNREADABLE = Failure(cause=Cause.SERVER_ERROR, message="The provider is down.")
 
@@ -150,7 +152,7 @@ def test_strangers_comment_forbids_absence() -> None:
     decision = look(Seen(own=(found("Entirely different"),)))
     assert isinstance(decision.result, Waits)
     saved = the(SaveAttempt, decision).attempt
-    assert (saved.phase, saved.look_at) == (Phase.UNKNOWN, VISIBLE + POLICY.look_every)
+    assert (saved.phase, saved.look_at) == (Phase.UNKNOWN, VISIBLE + PAUSE)
 
 
 def test_strangers_comment_that_belongs_to_another_activity_is_none() -> None:
@@ -161,22 +163,22 @@ def test_strangers_comment_that_belongs_to_another_activity_is_none() -> None:
 
 def test_like_that_is_shown_is_present() -> None:
     """A like has neither text nor date nor id."""
-    mine = replace(LOST, text=None)
+    mine = LOST_LIKE
     decision = look(Seen(own=(Found(engagement_id=None, text=None, created_at=None),)), a_like(), mine=mine)
     assert decision.result == Executed(provenance=Provenance.RECONCILED)
 
 
 def test_like_that_is_not_shown_is_absent() -> None:
     """The same waiting, the same proof."""
-    decision = look(NOTHING, a_like(), mine=replace(LOST, text=None))
+    decision = look(NOTHING, a_like(), mine=LOST_LIKE)
     assert the(SaveAttempt, decision).attempt.event is Event.FIND_ABSENT
 
 
 def test_failed_read_proves_nothing() -> None:
     """It is made again after a while."""
     decision = look(UNREADABLE)
-    assert decision.result == Waits(again_in=POLICY.look_every, reason="the read-back failed: The provider is down.")
-    assert the(SaveAttempt, decision).attempt == replace(LOST, look_at=VISIBLE + POLICY.look_every)
+    assert decision.result == Waits(again_in=PAUSE, reason="the read-back failed: The provider is down.")
+    assert the(SaveAttempt, decision).attempt == replace(LOST, look_at=VISIBLE + PAUSE)
 
 
 @pytest.mark.parametrize("seen", [UNREADABLE, Seen(own=(found("Entirely different"),))], ids=["failed", "stranger"])
@@ -201,7 +203,7 @@ def test_presence_is_believed_after_a_day_too() -> None:
 
 def test_like_that_nobody_can_read_back_is_repeated_after_the_deadline() -> None:
     """A reaction is set, not added: whatever the first call did, a second one changes nothing."""
-    mine = replace(LOST, text=None)
+    mine = LOST_LIKE
     early = look(NoReadBack(), a_like(), mine=mine, now=NOW)
     assert early.result == Waits(again_in=29 * SECOND, reason="the call may still be under way")
     decision = look(NoReadBack(), a_like(), mine=mine, now=mine.deadline_at)
@@ -229,7 +231,7 @@ def test_comment_that_nobody_can_read_back_is_left_to_a_person() -> None:
 )
 def test_third_attempt_that_left_nothing_is_the_last(seen: ReadBack, activity: Any, effect: Effect) -> None:
     """It is a dead letter that may be requeued at once."""
-    mine = replace(LOST, number=3)
+    mine = replace(LOST, number=3, engagement_type=activity.engagement_type)
     decision = look(seen, activity, attempts=(earlier(1), earlier(2), mine))
     assert isinstance(decision.result, Buried)
     assert the(AddDeadLetter, decision).letter.effect is effect
@@ -252,35 +254,27 @@ def test_only_one_attempt_can_be_unknown() -> None:
     assert unknown_attempt(a_snapshot(attempts=(earlier(1), an_attempt()))) is None
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="findings.decide_reconcile drops an unknown attempt whose row has become malformed without moving its "
-    "look_at: it heads store.unknowns() for ever and the settle round never pauses",
-)
-def test_unknown_outcome_of_a_row_that_became_malformed_is_looked_for_later() -> None:
-    """It must not be met again at once, and for ever."""
+def test_unknown_outcome_of_a_row_that_became_malformed_is_settled() -> None:
+    """The attempt knows what was sent: what the post shows settles it, whatever the row says by now."""
     row = Malformed(id="activity-1", status="scheduled", problems=("post_id is missing",))
-    decision = look(NOTHING, row)
-    assert all(saved.attempt.look_at != LOST.look_at for saved in all_of(SaveAttempt, decision))
-    assert decision.writes != ()
+    assert the(SaveAttempt, look(NOTHING, row)).attempt.event is Event.FIND_ABSENT
+    assert the(SaveAttempt, look(UNREADABLE, row)).attempt.look_at == VISIBLE + PAUSE
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="findings._Case._try_again writes MarkScheduled whatever the status is: an activity cancelled while "
-    "its outcome was unknown is scheduled and sent again",
-)
+def test_unknown_outcome_of_a_row_that_was_deleted_is_closed() -> None:
+    """Nobody can be asked any more; the audit log goes on saying that it may have happened."""
+    snapshot = replace(a_snapshot(a_comment(), attempts=(LOST,), now=VISIBLE), activity=None)
+    decision = decide_reconcile(snapshot, token=ME.token, seen=NOTHING, read_at=VISIBLE, policy=POLICY)
+    saved = the(SaveAttempt, decision).attempt
+    assert (saved.phase, saved.effect, len(decision.writes)) == (Phase.FAILED, Effect.UNKNOWN, 1)
+
+
 def test_absence_never_schedules_what_somebody_took_away() -> None:
     """The other service's word stands; the attempt itself is closed."""
     decision = look(NOTHING, a_comment(status="cancelled"))
     assert all_of(MarkScheduled, decision) == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="findings.decide_reconcile does not read the late evidence of earlier attempts (design §4: every later "
-    "claim, begin and reconcile reads it): it buries what is known to have happened",
-)
 def test_late_evidence_of_an_earlier_attempt_is_read() -> None:
     """It has happened, whatever the last attempt did."""
     witness = earlier(1, event=Event.FIND_ABSENT, evidence={"effect": "applied", "engagement_id": "c-0"})
@@ -288,11 +282,6 @@ def test_late_evidence_of_an_earlier_attempt_is_read() -> None:
     assert all_of(MarkFailed, decision) == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="attempts do not remember their post: reconcile._read looks at activity.post_id as it is now, so an edit of "
-    "the row during an unknown outcome 'proves' that nothing was sent, and a second engagement follows",
-)
 def test_outcome_is_looked_for_on_the_post_that_it_was_sent_to() -> None:
     """An edit of the row meanwhile proves nothing about what was sent."""
     clock = InMemoryClock(origin=NOW)
@@ -311,14 +300,16 @@ def test_outcome_is_looked_for_on_the_post_that_it_was_sent_to() -> None:
     assert store.attempts["activity-1"][1].may_have_had_effect
 
 
-CLAIMED = an_attempt(Phase.CLAIMED, number=2, token="worker-1/8")
+CLAIMED = an_attempt(Phase.CLAIMED, number=2, token="worker-1/8", text=None)
 ABSENT = an_attempt(Phase.SCHEDULED, event=Event.FIND_ABSENT, text="Hello there!", began_at=NOW - 300 * SECOND)
 
 
 def last_look(seen: ReadBack, attempts: tuple[Attempt, ...] = (ABSENT, CLAIMED), **shown: Any) -> Decision[Any]:
     """The look before a comment that was believed absent is sent again."""
     snapshot = a_snapshot(a_comment(), attempts=attempts, **shown)
-    return decide_last_look(snapshot, claimed=a_claim(CLAIMED, a_comment()), text="Hello there!", seen=seen)
+    return decide_last_look(
+        snapshot, claimed=a_claim(CLAIMED, a_comment()), text="Hello there!", seen=seen, policy=POLICY
+    )
 
 
 def test_comment_that_is_still_absent_may_be_sent() -> None:
@@ -339,21 +330,16 @@ def test_last_look_that_fails_postpones() -> None:
     decision = last_look(UNREADABLE)
     assert isinstance(decision.result, Waits)
     assert the(SaveAttempt, decision).attempt.event is Event.RELEASE
-    assert the(MarkScheduled, decision).next_retry_at == NOW + 30 * SECOND
+    assert the(MarkScheduled, decision).next_retry_at == NOW + 75 * SECOND
 
 
 def test_stranger_at_the_last_look_postpones() -> None:
     """It may be ours with its text changed."""
     decision = last_look(Seen(own=(found("Entirely different"),)))
     assert isinstance(decision.result, Waits)
-    assert the(MarkScheduled, decision).next_retry_at == NOW + 300 * SECOND
+    assert the(MarkScheduled, decision).next_retry_at == NOW + 75 * SECOND
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="findings.decide_last_look has no give_up_after: a stranger's comment on the post postpones the activity "
-    "every five minutes for ever, with a new attempt row each time, and nobody is told",
-)
 def test_last_look_does_not_postpone_for_ever() -> None:
     """After a day a person decides, as everywhere else."""
     old = replace(ABSENT, began_at=NOW - 30 * DAY)

@@ -56,10 +56,6 @@ def test_rescuer_takes_only_the_attempt_that_it_found() -> None:
     assert decide_orphan(a_snapshot(), orphan=ORPHAN) == Decision(None)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="sweep.decide_orphan releases with release.release, which writes MarkScheduled whatever the status is",
-)
 def test_release_of_an_orphan_never_schedules_what_somebody_took_away() -> None:
     """The activity was cancelled while a dead worker held it."""
     snapshot = a_snapshot(a_like(status="cancelled"), attempts=(an_attempt(Phase.CLAIMED),))

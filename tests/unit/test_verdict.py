@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from core_side import DAY, NOW, SECOND, a_comment, a_like, a_snapshot, all_of, an_account, an_attempt, earlier, the
+from core_side import DAY, NOW, SECOND, a_comment, a_snapshot, all_of, an_account, an_attempt, earlier, the
 
 from engagement_core.attempt import Attempt, Provenance
 from engagement_core.errors import Cause, Effect, ErrorType, Failure
@@ -46,7 +46,7 @@ def verdict(
 ) -> Decision[Outcome]:
     """What becomes of the answer to my attempt, while the store shows these attempts (mine alone unless others are)."""
     snapshot = a_snapshot(activity or a_comment(), attempts=attempts or (sent,), **shown)
-    return decide_verdict(snapshot, attempt=sent, activity=a_comment(), answer=answer, policy=RetryPolicy())
+    return decide_verdict(snapshot, attempt=sent, answer=answer, policy=RetryPolicy())
 
 
 def test_yes_is_executed() -> None:
@@ -174,11 +174,6 @@ def test_sign_out_fails_this_activity_and_holds_the_accounts_others() -> None:
     assert the(RaiseAlert, decision).incident == "auth_error:account account-1"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="burial.account_effects blocks snapshot.account, whom the row names now, instead of attempt.account_id, "
-    "who made the call: an edit of profile_id during the call holds the wrong account",
-)
 @pytest.mark.parametrize("now_acting", [an_account(id="account-2"), None], ids=["another account", "no account"])
 def test_the_account_that_made_the_call_is_held(now_acting: Any) -> None:
     """Whoever the row names by now has done nothing."""
@@ -205,17 +200,11 @@ def test_what_cannot_succeed_is_buried_at_once(cause: Cause) -> None:
 
 
 @pytest.mark.parametrize("status", ["cancelled", "executed"])
-@pytest.mark.xfail(
-    strict=True,
-    reason="verdict._fail writes MarkScheduled without looking at the status: a refusal un-cancels an activity that "
-    "was cancelled during the call, and the retry sends it",
-)
 def test_refusal_never_schedules_what_somebody_took_away(status: str) -> None:
     """The other service's word stands; the attempt itself is closed."""
     assert all_of(MarkScheduled, verdict(LIMITED, activity=a_comment(status=status))) == []
 
 
-@pytest.mark.xfail(strict=True, reason="verdict._lose_track and the NotSent branch write MarkScheduled likewise")
 @pytest.mark.parametrize("answer", [LOST, NotSent(reason="A rest.", retry_in=SECOND)], ids=["lost", "not sent"])
 def test_other_answers_never_schedule_what_somebody_took_away(answer: Answer) -> None:
     """Nor does an outcome that nobody knows yet."""
@@ -328,11 +317,6 @@ def test_late_yes_for_what_is_executed_already_only_leaves_a_trace() -> None:
     assert len(decision.writes) == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="verdict._late confirms an attempt that is executed already when the row's status was changed by hand: "
-    "(executed, confirm) is illegal, so the answer is lost and, in the backlog, blocks everything behind it",
-)
 @pytest.mark.parametrize("event", [Event.FIND_PRESENT, Event.RESOLVE_EXECUTED])
 def test_late_yes_after_a_careless_update_does_not_raise(event: Event) -> None:
     """What is executed stays executed, whatever word somebody wrote into the row."""
@@ -343,7 +327,7 @@ def test_late_yes_after_a_careless_update_does_not_raise(event: Event) -> None:
 def test_answer_without_an_attempt_is_dropped() -> None:
     """The row was deleted meanwhile."""
     snapshot = Snapshot(now=NOW, activity=None)
-    decision = decide_verdict(snapshot, attempt=SENT, activity=a_like(), answer=YES, policy=RetryPolicy())
+    decision = decide_verdict(snapshot, attempt=SENT, answer=YES, policy=RetryPolicy())
     assert decision == Decision(Dropped(reason="its attempt is not on record any more"))
 
 
@@ -359,11 +343,6 @@ def test_wait_that_was_asked_for_is_kept_in_the_audit_log() -> None:
     assert saved.error["retry_after_s"] == 60.0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="verdict._bury_refused does not read the late evidence of earlier attempts: the activity becomes a dead "
-    "letter 'not executed' although an attempt of it is known to have been applied",
-)
 def test_refusal_after_late_evidence_is_no_dead_letter() -> None:
     """It has happened: to say that it failed would ask a person to do it again."""
     witness = earlier(1, event=Event.FIND_ABSENT, text="Hello!", evidence={"effect": "applied", "engagement_id": "c-1"})

@@ -1,0 +1,26 @@
+"""What PostgreSQL can hold. The one rule: whatever a provider or a voice says, writing it down never fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["storable"]
+
+
+def storable(value: Any) -> Any:
+    """A text without what PostgreSQL cannot hold (NUL, lone surrogates); mappings as JSON; anything else as it is."""
+    if isinstance(value, Mapping):
+        return json.dumps(_deep(value), ensure_ascii=False)
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    return value
+
+
+def _deep(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {storable(str(key)): _deep(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_deep(item) for item in value]
+    return storable(value)

@@ -1,0 +1,36 @@
+"""RQ's classes without pickle, for ourselves and for the hooks of rq-scheduler.
+
+The one rule: the serializer is JSON, whatever the caller asks for or forgets. rq-scheduler never passes one, and RQ
+then takes pickle, which executes what it reads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis import Redis
+from rq.job import Job
+from rq.queue import Queue
+from rq.serializers import JSONSerializer
+
+__all__ = ["JsonJob", "JsonQueue"]
+
+
+class JsonJob(Job):
+    """A job whose arguments, meta and result are JSON."""
+
+    def __init__(
+        self,
+        id: str | None = None,  # noqa: A002 - RQ's name for it
+        connection: Redis | None = None,
+        serializer: object = None,  # noqa: ARG002 - RQ passes one; it is never taken
+    ) -> None:
+        super().__init__(id, connection=connection, serializer=JSONSerializer)
+
+
+class JsonQueue(Queue):
+    """A queue of `JsonJob`s."""
+
+    def __init__(self, name: str = "default", connection: Redis | None = None, **options: Any) -> None:
+        options.update(job_class=JsonJob, serializer=JSONSerializer)
+        super().__init__(name, connection=connection, **options)
