@@ -54,7 +54,7 @@ def bury(
         activity_id=activity_id,
         error_type=failure.error_type,
         message=failure.message,
-        effect=effect or failure.effect,
+        effect=effect or _known_effect(snapshot, failure),
         buried_at=snapshot.now,
         next_step=failure.meaning.next_step,
     )
@@ -69,6 +69,12 @@ def bury(
         *account_effects(snapshot, account_id, failure),
         _alert(snapshot, activity_id, account_id, failure),
     )
+
+
+def _known_effect(snapshot: Snapshot, failure: Failure) -> Effect:
+    """What may have happened in an earlier attempt is not denied by a later one that was not even made."""
+    may_have = any(attempt.effect is Effect.REPEATABLE for attempt in snapshot.attempts)
+    return Effect.REPEATABLE if may_have and failure.effect is Effect.NONE else failure.effect
 
 
 def account_effects(snapshot: Snapshot, account_id: str | None, failure: Failure) -> tuple[Write, ...]:

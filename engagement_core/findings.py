@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from engagement_core.activity import EngagementType
 from engagement_core.attempt import Attempt, count_refusals
@@ -29,6 +29,7 @@ __all__ = ["ReconcilePolicy", "Reconciled", "decide_last_look", "decide_reconcil
 
 _TOLERANCE = timedelta(seconds=5)
 """The provider's clock against the database's, and dates that it truncates to the second."""
+_NO_DATE = datetime.min.replace(tzinfo=timezone.utc)
 _STRANGER = "the post shows a comment of the account that nobody accounts for"
 
 Reconciled = Executed | Waits | Buried | Dropped
@@ -213,7 +214,9 @@ def _unaccounted(snapshot: Snapshot, began_at: datetime, seen: Seen) -> tuple[Fo
 def _match(attempt: Attempt, own: tuple[Found, ...]) -> Found | None:
     if attempt.engagement_type is EngagementType.LIKE:
         return own[0] if own else None
-    return next((found for found in own if _same_text(found.text, attempt.text)), None)
+    alike = [found for found in own if _same_text(found.text, attempt.text)]
+    # The earliest that it can be: a later one of the same words may be another activity's, which can be none but that.
+    return min(alike, key=lambda found: found.created_at or _NO_DATE, default=None)
 
 
 def _same_text(shown: str | None, sent: str | None) -> bool:

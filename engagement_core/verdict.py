@@ -108,7 +108,10 @@ def _late(snapshot: Snapshot, mine: Attempt, answer: Answer) -> Decision[Outcome
     another_owns_it = any(other.may_have_had_effect for other in snapshot.attempts if other.token != mine.token)
     is_settled = mine.phase is Phase.EXECUTED or not _may_still_become_executed(snapshot)
     if not isinstance(answer, Applied) or another_owns_it or is_settled:
-        return Decision(Dropped(reason="its lease was lost; the answer is kept as evidence"), (SaveAttempt(witnessed),))
+        # What the provider said of the account holds, however late it is heard.
+        of_account = account_effects(snapshot, mine.account_id, answer) if isinstance(answer, Failure) else ()
+        kept = Dropped(reason="its lease was lost; the answer is kept as evidence")
+        return Decision(kept, (SaveAttempt(witnessed), *of_account))
     writes: tuple[Write, ...] = (
         SaveAttempt(witnessed.after(Event.CONFIRM, effect=Effect.APPLIED)),
         _mark_executed(snapshot, mine, answer),

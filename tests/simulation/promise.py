@@ -77,7 +77,11 @@ class Promise:
     def began(self, before: Snapshot, attempt: Attempt, truth: Activity | Malformed | None) -> None:
         """The intent to send was committed; `truth` is the row as it was in that instant."""
         key = attempt.activity_id
-        _check("not scheduled", isinstance(truth, Activity) and truth.status == "scheduled", f"{key} is sent, and is not scheduled")
+        _check(
+            "not scheduled",
+            isinstance(truth, Activity) and truth.status == "scheduled",
+            f"{key} is sent, and is not scheduled",
+        )
         assert isinstance(truth, Activity)
         _check("early", before.now >= truth.scheduled_for, f"{key} is sent {truth.scheduled_for - before.now} early")
         _check("early", truth.next_retry_at is None or before.now >= truth.next_retry_at, f"{key} is tried again early")
@@ -91,18 +95,34 @@ class Promise:
         for control in self.store.controls:
             is_over = control.until is not None and control.until <= now
             hits = (control.scope, control.scope_id) in scopes and not is_over
-            _check("blocked", not hits, f"{activity.id} is sent during a {control.kind.value} of {control.scope_id or 'all'}")
+            _check(
+                "blocked",
+                not hits,
+                f"{activity.id} is sent during a {control.kind.value} of {control.scope_id or 'all'}",
+            )
         account = self.store.accounts[account_id]
-        _check("held account", account.status == "ok", f"{activity.id} is sent by account {account_id}, which is {account.status}")
+        _check(
+            "held account",
+            account.status == "ok",
+            f"{activity.id} is sent by account {account_id}, which is {account.status}",
+        )
         until = self.cooled_until.get(account_id)
-        _check("told to wait", until is None or now >= until, f"{activity.id} is sent although {account_id} was told to wait")
+        _check(
+            "told to wait",
+            until is None or now >= until,
+            f"{activity.id} is sent although {account_id} was told to wait",
+        )
         self._check_cap(account, now)
 
     def _check_cap(self, account: Account, now: datetime) -> None:
         if account.daily_limit is not None:
             begun = [a.began_at for of in self.store.attempts.values() for a in of.values() if _counts(a, account)]
             sent = sum(1 for at in begun if at is not None and at > now - timedelta(hours=24))
-            _check("cap", sent <= account.daily_limit, f"account {account.id} has sent {sent}, and may {account.daily_limit}")
+            _check(
+                "cap",
+                sent <= account.daily_limit,
+                f"account {account.id} has sent {sent}, and may {account.daily_limit}",
+            )
 
     def committed(self, writes: tuple[Write, ...], by: str) -> None:
         """A change was committed; `by` is the name of the decision."""
@@ -133,13 +153,22 @@ class Promise:
         """A request leaves for the provider, now."""
         key = one.activity_id
         attempt = next((a for a in self.store.attempts.get(key, {}).values() if a.token == one.token), None)
-        _check("no intent", attempt is not None and attempt.began_at is not None, f"{key} is sent without a committed intent")
+        _check(
+            "no intent",
+            attempt is not None and attempt.began_at is not None,
+            f"{key} is sent without a committed intent",
+        )
         assert attempt is not None
         _check("not frozen", attempt.text == one.engagement.text, f"{key}: what is sent is not what was frozen")
-        _check("too late", one.at <= attempt.deadline_at, f"{key} is sent {one.at - attempt.deadline_at} after its deadline")
+        _check(
+            "too late",
+            one.at <= attempt.deadline_at,
+            f"{key} is sent {one.at - attempt.deadline_at} after its deadline",
+        )
         for earlier in self.sent[key]:
             self._check_proof(earlier, one)
-        of_epoch = sum(1 for earlier in self.sent[key] if earlier.epoch == one.epoch)
+        crashed = {each.token for each in self.store.attempts[key].values() if each.crashed}
+        of_epoch = sum(1 for other in self.sent[key] if other.epoch == one.epoch and other.token not in crashed)
         if key not in self.tampered:
             _check("too often", of_epoch < self.max_attempts, f"{key} is sent for the {of_epoch + 1}th time")
         self.sent[key].append(one)
@@ -150,7 +179,11 @@ class Promise:
         key = one.activity_id
         if self.reads_back or one.engagement.engagement_type is EngagementType.COMMENT:
             final_at = earlier.deadline_at + self.visibility_lag
-            _check("no proof", one.at >= final_at, f"{key} is sent again {final_at - one.at} before anything could be proven")
+            _check(
+                "no proof",
+                one.at >= final_at,
+                f"{key} is sent again {final_at - one.at} before anything could be proven",
+            )
         else:
             _check("no proof", one.at >= earlier.deadline_at, f"{key} is sent again before its last attempt was over")
 
@@ -187,7 +220,11 @@ class Promise:
     def check_words(self) -> None:
         """Other services read only the three words that they know."""
         for key, activity in self.store.activities.items():
-            _check("status word", key in self.tampered or activity.status in _USABLE_STATUS, f"{key} is {activity.status!r}")
+            _check(
+                "status word",
+                key in self.tampered or activity.status in _USABLE_STATUS,
+                f"{key} is {activity.status!r}",
+            )
 
     def check_end(self) -> None:
         """After the calm: nothing is lost, and every row tells the truth."""
@@ -214,20 +251,30 @@ class Promise:
         if any(one.activity_id == key for one in self.done):
             is_held = letter.effect is not Effect.NONE
             rule = "letter denies effect" if self._is_alone(key) else "identical comments"
-            _check(rule, is_held, f"{key} has happened, but its dead letter says {letter.error_type}, effect {letter.effect}")
+            _check(
+                rule,
+                is_held,
+                f"{key} has happened, but its dead letter says {letter.error_type}, effect {letter.effect}",
+            )
 
     def _check_thing(self, thing: Thing, keys: set[str]) -> None:
         executed = sum(1 for key in keys if self.store.activities[key].status == "executed")
         letters = [self.store.dead_letters[key] for key in sorted(keys) if key in self.store.dead_letters]
         held = sum(1 for letter in letters if letter.effect is not Effect.NONE)
         if thing[0] == EngagementType.LIKE.value:
-            _check("nothing happened", not executed or self._times(thing) > 0, f"{thing}: executed, and nobody likes it")
+            _check(
+                "nothing happened", not executed or self._times(thing) > 0, f"{thing}: executed, and nobody likes it"
+            )
             return
         times = self._times(thing)
         rule = "identical comments" if len(keys) > 1 else "nothing happened"
         _check(rule, executed <= times, f"{thing}: {executed} executed, {times} on the post")
         ours = times - self.manual[thing]
-        _check(self._twice(thing), ours <= executed + held, f"{thing}: {ours} on the post, {executed} executed, {held} held for a person")
+        _check(
+            self._twice(thing),
+            ours <= executed + held,
+            f"{thing}: {ours} on the post, {executed} executed, {held} held for a person",
+        )
 
 
 def _counts(attempt: Attempt, account: Account) -> bool:

@@ -13,10 +13,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from simulation.promise import Sent
-from simulation.schedule import micros
-from simulation.temper import Script
-
 from engagement_core.activity import EngagementType
 from engagement_core.errors import Cause, Failure
 from engagement_core.ports.clock import Deadline
@@ -31,6 +27,9 @@ from engagement_core.ports.linkedin import (
     ReadBack,
     Seen,
 )
+from simulation.promise import Sent
+from simulation.schedule import micros
+from simulation.temper import Script
 
 if TYPE_CHECKING:
     from simulation.worker import Worker
@@ -84,9 +83,7 @@ class Provider:
         """Something appears on a post, ours or a person's. A reaction is set, not added."""
         now = self.world.db_now()
         is_like = engagement.engagement_type is EngagementType.LIKE
-        shown = self.posts.setdefault(
-            (engagement.engagement_type, engagement.post_id, engagement.account.id), []
-        )
+        shown = self.posts.setdefault((engagement.engagement_type, engagement.post_id, engagement.account.id), [])
         self._ids += 1
         new = _Shown(
             engagement_id=None if is_like else f"comment-{self._ids}",
@@ -118,7 +115,9 @@ class Provider:
     def _mangled(self, text: str) -> str:
         if self.world.rng.random() >= self.world.temper.mangles:
             return text
-        return self.world.rng.choice((html.escape(text), f" {text}\n", text.replace(" ", "  "), text.replace("'", "&#39;")))
+        return self.world.rng.choice(
+            (html.escape(text), f" {text}\n", text.replace(" ", "  "), text.replace("'", "&#39;"))
+        )
 
 
 @dataclass(eq=False)

@@ -204,5 +204,3 @@ class Scheduler:
             task.carrier = _Carrier.idle.pop() if _Carrier.idle else _Carrier()
             task.carrier.load = (self, task)
         task.carrier.baton.release()
-
-

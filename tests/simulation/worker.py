@@ -6,14 +6,11 @@ The one rule: the loops decide nothing. They stand for `runners`, which wait on 
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
-
-from simulation.provider import WorkersLinkedIn
-from simulation.schedule import Killed, Process, micros
-from simulation.store import WorkersStore
 
 from engagement_core.activity import Activity, Pod, VoiceCartridge
 from engagement_core.backlog import Backlog
@@ -25,6 +22,9 @@ from engagement_core.ports.telemetry import Signal, Telemetry
 from engagement_core.ports.voice import Voice, VoiceFailed
 from engagement_core.reconcile import Reconciler
 from engagement_core.sweep import OrphanPolicy, adopt_orphans
+from simulation.provider import WorkersLinkedIn
+from simulation.schedule import Killed, Process, micros
+from simulation.store import WorkersStore
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -183,10 +183,8 @@ class Worker(Process):
 
     def _go_on(self, loop: partial[object]) -> None:
         while True:
-            try:
+            with suppress(StoreUnavailable):
                 loop()
-            except StoreUnavailable:
-                pass
             self.world.scheduler.sleep(self.world.idle_pause())
 
     def _sweep(self) -> None:

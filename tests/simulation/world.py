@@ -13,6 +13,12 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
+from engagement_core.activity import Activity, Malformed, PublicStatus
+from engagement_core.attempt import Attempt
+from engagement_core.claim import ClaimPolicy
+from engagement_core.findings import ReconcilePolicy
+from engagement_core.lifecycle import Phase
+from engagement_core.ports.linkedin import Engagement
 from simulation.people import block, lift, meddle, review, write_by_hand
 from simulation.population import populate
 from simulation.promise import Promise, Sent
@@ -21,13 +27,6 @@ from simulation.schedule import Scheduler, Task, micros
 from simulation.store import Tables
 from simulation.temper import CALM, Script, Temper, draw_temper
 from simulation.worker import LOOK_AHEAD, Worker
-
-from engagement_core.activity import Activity, Malformed, PublicStatus
-from engagement_core.attempt import Attempt
-from engagement_core.claim import ClaimPolicy
-from engagement_core.findings import ReconcilePolicy
-from engagement_core.lifecycle import Phase
-from engagement_core.ports.linkedin import Engagement
 
 __all__ = ["DAY", "SMALL", "Size", "World", "create", "run"]
 
@@ -75,9 +74,7 @@ class World:
         self.scheduler = Scheduler(rng)
         self.visibility_lag = timedelta(seconds=rng.choice((0, 30, 90)))
         self.claim_policy = ClaimPolicy(max_lateness=rng.choice((None, None, None, timedelta(minutes=2))))
-        self.reconcile_policy = ReconcilePolicy(
-            visibility_lag=self.visibility_lag, give_up_after=timedelta(hours=1)
-        )
+        self.reconcile_policy = ReconcilePolicy(visibility_lag=self.visibility_lag, give_up_after=timedelta(hours=1))
         self.provider = Provider(
             world=self,
             reads_back=self.reads_back if self.reads_back is not None else rng.random() < 0.7,
@@ -259,7 +256,9 @@ class World:
             for each in self.tables.activities.values()
             if isinstance(each, Activity) and each.status == PublicStatus.SCHEDULED.value and each.due_at > now
         ]
-        return self.scheduler.now + min((self.micros_until(at) for at in times if at is not None), default=_LONGEST_PAUSE)
+        return self.scheduler.now + min(
+            (self.micros_until(at) for at in times if at is not None), default=_LONGEST_PAUSE
+        )
 
     def as_text(self, *only: str) -> str:
         """The trace for people; `only` lines that speak of one of these."""
@@ -284,5 +283,5 @@ def run(seed: int, size: Size = SMALL, temper: Temper | None = None, reads_back:
 
 def create(seed: int, size: Size = SMALL, temper: Temper | None = None, reads_back: bool | None = None) -> World:
     """The world of a seed, before its time passes."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
     return World(seed=seed, size=size, temper=temper or draw_temper(rng), rng=rng, reads_back=reads_back)
