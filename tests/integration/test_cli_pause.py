@@ -19,9 +19,9 @@ from adapters.postgres.statements import PAUSE_LOCK
 _BEGUN = """
 INSERT INTO engagement_workers (worker_id, host, pid, concurrency, beat_at)
 VALUES ('w', 'h', 1, 5, now() + %s::interval) ON CONFLICT DO NOTHING;
-INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect, account_id, claimed_at,
-                                 deadline_at, began_at)
-VALUES (%s, 1, 't', 'w', %s, 'begin_sending', 'unknown', 'acc-1', now(), now() + %s::interval, now())
+INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect, account_id,
+                                 engagement_type, post_id, claimed_at, deadline_at, began_at)
+VALUES (%s, 1, 't', 'w', %s, 'begin_sending', 'unknown', 'acc-1', 'like', 'post-1', now(), now() + %s::interval, now())
 """
 ALIVE, DEAD = "1 hour", "-1 hour"
 

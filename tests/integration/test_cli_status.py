@@ -11,9 +11,9 @@ from commands import Commands, add_rows, execute, started
 
 NOTHING_LISTENS = "redis://:geheim@127.0.0.1:1/0"
 _ATTEMPT = """
-INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect, account_id, claimed_at,
-                                 deadline_at, began_at, ended_at, error)
-SELECT id, 1, id, 'w', %s, %s, %s, 'acc-1', now(), now(), %s, now(), %s::jsonb
+INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect, account_id,
+                                 engagement_type, post_id, claimed_at, deadline_at, began_at, ended_at, error)
+SELECT id, 1, id, 'w', %s, %s, %s, 'acc-1', 'like', 'post-1', now(), now(), %s, now(), %s::jsonb
   FROM unnest(%s::text[]) id
 """
 
