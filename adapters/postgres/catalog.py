@@ -65,6 +65,18 @@ class Catalog:
 
     def problems(self) -> tuple[str, ...]:
         """What is missing or of a type that cannot work, one sentence each; empty when all is well."""
+        return (*self._absent(), *self.misfits())
+
+    def misfits(self) -> tuple[str, ...]:
+        """Columns of a type that cannot work: nothing additive can mend those."""
+        types = {column: self.types.get(("pod_activities", column), "timestamptz") for column in _TIMES}
+        return tuple(
+            f"pod_activities.{column} is {type_name}; it must be timestamptz"
+            for column, type_name in types.items()
+            if type_name != "timestamptz"
+        )
+
+    def _absent(self) -> tuple[str, ...]:
         found = []
         for table, columns in _REQUIRED.items():
             absent = [column for column in columns if (table, column) not in self.types]
@@ -72,10 +84,6 @@ class Catalog:
                 found.append(f"table {table} is missing")
             elif absent:
                 found.append(f"table {table} lacks the column{'s' if absent[1:] else ''} {', '.join(absent)}")
-        for column in _TIMES:
-            type_name = self.types.get(("pod_activities", column))
-            if type_name not in (None, "timestamptz"):
-                found.append(f"pod_activities.{column} is {type_name}; it must be timestamptz")
         return tuple(found)
 
     def same(self, left: tuple[str, str], left_alias: str, right: tuple[str, str], right_alias: str) -> str:

@@ -62,14 +62,18 @@ def _apply(connection: Connection) -> tuple[str, ...]:
         cursor.execute("SET LOCAL lock_timeout = '10s'")
         cursor.execute(_LOCK)
         catalog = read_catalog(connection)
+        _refuse(catalog.misfits())
         for statement in statements():
             if not _is_there(connection, catalog, statement):
                 cursor.execute(statement)
                 needed.append(statement)
-        problems = read_catalog(connection).problems()
+        _refuse(read_catalog(connection).problems())
+    return tuple(needed)
+
+
+def _refuse(problems: tuple[str, ...]) -> None:
     if problems:
         raise SchemaProblem("; ".join(problems) + ". Nothing was changed.")
-    return tuple(needed)
 
 
 def _is_there(connection: Connection, catalog: Catalog, statement: str) -> bool:

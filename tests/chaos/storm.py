@@ -241,7 +241,7 @@ def _still_waiting(database_url: str) -> tuple[str, ...]:
         cursor.execute(
             "SELECT a.id || ' ' || a.post_id || ' retry ' || coalesce(a.next_retry_at::text, '-') || coalesce("
             "  (SELECT string_agg(' #' || number || ' ' || phase || ' ' || event || ' ' || effect || ' look '"
-            "          || coalesce(look_at::text, '-') || coalesce(' ' || (error->>'message'), ''), ';' ORDER BY number)"
+            "     || coalesce(look_at::text, '-') || coalesce(' ' || (error->>'message'), ''), ';' ORDER BY number)"
             "     FROM engagement_attempts t WHERE t.activity_id = a.id), ' no attempt')"
             "  FROM pod_activities a WHERE a.status = 'scheduled'"
         )

@@ -1,0 +1,73 @@
+"""Writes what the code knows into the pages that show it: `python docs/generate.py`.
+
+The one rule: between two markers of a page stands what this writes, and nothing that a person wrote. A test fails
+while a page is stale.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from engagement_core.errors import TAXONOMY
+from engagement_core.lifecycle import TRANSITIONS, Phase
+
+__all__ = ["PAGES", "current"]
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def lifecycle_section() -> str:
+    """The state diagram, from the table of transitions."""
+    arrows: dict[tuple[Phase, Phase], list[str]] = {}
+    for (phase, event), after in TRANSITIONS.items():
+        arrows.setdefault((phase, after), []).append(event.value)
+    lines = [f"    {one.value} --> {other.value}: {', '.join(events)}" for (one, other), events in arrows.items()]
+    return "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> scheduled", *lines, "```"])
+
+
+def errors_section() -> str:
+    """The taxonomy, a row per cause."""
+    lines = ["| cause | error_type | effect | scope | retryable | next step |", "|---|---|---|---|---|---|"]
+    for cause, means in TAXONOMY.items():
+        cells = (
+            cause.value,
+            means.error_type.value,
+            means.effect.value,
+            means.scope.value,
+            "yes" if means.retryable else "no",
+            means.next_step,
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+PAGES: dict[str, tuple[str, Callable[[], str]]] = {
+    "README.md": ("lifecycle", lifecycle_section),
+    "docs/reference/errors.md": ("errors", errors_section),
+}
+
+
+def current(page: str) -> tuple[str, str]:
+    """The page as it is, and as it should be.
+
+    Raises:
+        ValueError: it lacks its markers.
+    """
+    marker, section = PAGES[page]
+    text = (_ROOT / page).read_text(encoding="utf-8")
+    pattern = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"{page} has no markers <!-- {marker} --> and <!-- /{marker} -->")
+    return text, pattern.sub(lambda found: f"{found[1]}{section()}\n{found[2]}", text)
+
+
+def main() -> None:
+    """Bring every page up to date."""
+    for page in PAGES:
+        (_ROOT / page).write_text(current(page)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

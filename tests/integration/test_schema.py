@@ -1,0 +1,124 @@
+"""`migrate`, on whatever is there already."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from functools import partial
+
+import psycopg2
+import pytest
+
+from adapters.postgres.activities import PostgresActivityStore
+from adapters.postgres.catalog import SchemaProblem
+from adapters.postgres.pool import PostgresPool
+from adapters.postgres.schema import migrate, statements
+from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
+from engagement_core.outcome import Executed
+from engagement_core.ports.linkedin import Applied
+from engagement_core.retry import RetryPolicy
+from engagement_core.verdict import decide_verdict
+
+_ID = "11111111-2222-3333-4444-555555555555"
+
+_EXISTING = """
+CREATE TABLE linkedin_accounts (id uuid PRIMARY KEY, profile_id uuid, access_token text, name text);
+CREATE TABLE voice_cartridges (id uuid PRIMARY KEY, personality_style text, tone text, templates jsonb);
+CREATE TABLE pods (id uuid PRIMARY KEY, voice_cartridge_id uuid, linkedin_account_id uuid, owner text);
+{before}
+CREATE TABLE pod_activities (
+    id uuid PRIMARY KEY, pod_id uuid REFERENCES pods, engagement_type {kind} NOT NULL, post_id text NOT NULL,
+    profile_id uuid, comment_text text, scheduled_for timestamptz NOT NULL, status {status} NOT NULL, priority integer);
+INSERT INTO linkedin_accounts VALUES ('{id}', '{id}', 'token', 'Ana');
+INSERT INTO pods VALUES ('{id}', NULL, '{id}', 'Ana');
+INSERT INTO pod_activities VALUES ('{id}', '{id}', 'like', 'post', NULL, NULL, now(), 'scheduled', 1);
+"""
+_ENUMS = "CREATE TYPE kind AS ENUM ('like', 'comment'); CREATE TYPE state AS ENUM ('scheduled', 'executed', 'failed');"
+
+
+def _execute(database_url: str, script: str) -> None:
+    with closing(psycopg2.connect(database_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(script)
+
+
+def _execute_the_like(database_url: str) -> object:
+    pool = PostgresPool(database_url, size=1)
+    try:
+        store = PostgresActivityStore(pool)
+        holder = Holder(worker_id="w", token="w/1")
+        claim = partial(decide_claim, activity_id=_ID, holder=holder, policy=ClaimPolicy())
+        claimed = store.change(_ID, claim)
+        assert isinstance(claimed, Claimed)
+        yes = Applied(engagement_id="e-1", created_at=None)
+        return store.change(_ID, partial(decide_verdict, attempt=claimed.attempt, answer=yes, policy=RetryPolicy()))
+    finally:
+        pool.close()
+
+
+def test_an_empty_database_gets_everything_and_the_second_time_nothing(empty_database_url: str) -> None:
+    """All statements, then none."""
+    assert migrate(empty_database_url) == statements()
+    assert migrate(empty_database_url) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "kind", "status"),
+    [
+        ("", "text", "text"),
+        ("", "text", "text CHECK (status IN ('scheduled', 'executed', 'failed'))"),
+        (_ENUMS, "kind", "state"),
+    ],
+    ids=["text", "check", "enum"],
+)
+def test_an_existing_schema_with_uuid_ids_is_extended_and_works(
+    empty_database_url: str, before: str, kind: str, status: str
+) -> None:
+    """Nothing of theirs is changed; a like is executed on it."""
+    _execute(empty_database_url, _EXISTING.format(id=_ID, before=before, kind=kind, status=status))
+    migrate(empty_database_url)
+    assert isinstance(_execute_the_like(empty_database_url), Executed)
+    with closing(psycopg2.connect(empty_database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT status::text, execution_id, priority FROM pod_activities")
+        assert cursor.fetchall() == [("executed", "e-1", 1)]
+
+
+def test_two_migrations_at_once_do_not_disturb_each_other(empty_database_url: str) -> None:
+    """Two workers may be deployed together."""
+    barrier, failed = threading.Barrier(2), []
+
+    def run() -> None:
+        barrier.wait()
+        try:
+            migrate(empty_database_url)
+        except SchemaProblem as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert migrate(empty_database_url) == ()
+
+
+def test_a_time_without_a_zone_is_refused_by_name(empty_database_url: str) -> None:
+    """And nothing is changed."""
+    _execute(
+        empty_database_url,
+        "CREATE TABLE pod_activities (id text PRIMARY KEY, pod_id text, engagement_type text, post_id text,"
+        " profile_id text, comment_text text, scheduled_for timestamp, status text)",
+    )
+    with pytest.raises(SchemaProblem, match=r"pod_activities\.scheduled_for is timestamp; it must be timestamptz"):
+        migrate(empty_database_url)
+    with closing(psycopg2.connect(empty_database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('engagement_attempts')")
+        assert cursor.fetchone() == (None,)
+
+
+def test_a_store_without_its_tables_says_which_and_what_to_do(empty_database_url: str) -> None:
+    """The command is named."""
+    pool = PostgresPool(empty_database_url, size=1)
+    with pytest.raises(SchemaProblem, match=r"table pod_activities is missing.*engagement migrate"):
+        PostgresActivityStore(pool)
+    pool.close()

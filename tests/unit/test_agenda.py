@@ -1,0 +1,123 @@
+"""The agenda: in the order of time, to the millisecond, and never more than a hint."""
+
+from __future__ import annotations
+
+import threading
+
+from adapters.clock import SystemClock
+from engagement_core.ports.queue import WakeUp
+from runners.agenda import Agenda, Entry
+
+CLOCK = SystemClock()
+PATIENCE = 5.0
+
+
+def an_agenda(**options: int) -> Agenda:
+    """On the real clock."""
+    return Agenda(CLOCK, **options)
+
+
+def test_entries_come_in_the_order_of_their_time() -> None:
+    """Not in that of their arrival."""
+    agenda, now = an_agenda(), CLOCK.elapsed()
+    for name, at in (("b", now - 1), ("a", now - 2), ("c", now - 0.5)):
+        assert agenda.add(Entry(name), at)
+    assert [entry.activity_id for entry in (agenda.take(), agenda.take(), agenda.take()) if entry] == ["a", "b", "c"]
+
+
+def test_an_entry_is_not_handed_out_before_its_time() -> None:
+    """And soon after it."""
+    agenda, due = an_agenda(), CLOCK.elapsed() + 0.05
+    agenda.add(Entry("a"), due)
+    assert agenda.take() == Entry("a")
+    assert 0 <= CLOCK.elapsed() - due < 1
+
+
+def test_an_activity_is_there_once_at_its_earlier_time_and_keeps_the_job_that_rang() -> None:
+    """The sweep and a job may both bring it."""
+    agenda, now = an_agenda(), CLOCK.elapsed()
+    rung = Entry("a", WakeUp(activity_id="a", receipt="job"))
+    agenda.add(rung, now + 3600)
+    agenda.add(Entry("a"), now - 1)
+    assert agenda.take() == rung
+    agenda.done(rung)
+    assert agenda.is_idle()
+
+
+def test_what_is_being_executed_is_not_taken_again() -> None:
+    """Until it is done."""
+    agenda = an_agenda()
+    agenda.add(Entry("a"), 0)
+    entry = agenda.take()
+    assert entry is not None
+    assert not agenda.add(Entry("a"), 0)
+    agenda.done(entry)
+    assert agenda.add(Entry("a"), 0)
+
+
+def test_a_full_agenda_takes_no_more() -> None:
+    """The sweep brings the rest when there is room."""
+    agenda = an_agenda(capacity=2)
+    assert [agenda.add(Entry(name), 0) for name in ("a", "b", "c")] == [True, True, False]
+    assert agenda.overdue() == 2
+
+
+def test_closing_hands_back_what_waits_and_wakes_every_thread() -> None:
+    """A drain waits for nobody who waits."""
+    agenda = an_agenda()
+    agenda.add(Entry("later"), CLOCK.elapsed() + 3600)
+    taken: list[Entry | None] = []
+    threads = [threading.Thread(target=lambda: taken.append(agenda.take())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert agenda.close() == (Entry("later"),)
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert taken == [None, None, None]
+    assert not agenda.add(Entry("more"), 0)
+
+
+def test_an_earlier_entry_is_taken_on_time_although_a_thread_waits_for_a_later_one() -> None:
+    """Whoever leads gives way to the new head."""
+    for threads in (1, 4):
+        agenda = an_agenda()
+        agenda.add(Entry("later"), CLOCK.elapsed() + 3600)
+        found, times = threading.Event(), []
+
+        def take(agenda: Agenda = agenda, found: threading.Event = found, times: list[float] = times) -> None:
+            if agenda.take() is not None:
+                times.append(CLOCK.elapsed())
+                found.set()
+
+        waiting = [threading.Thread(target=take) for _ in range(threads)]
+        for thread in waiting:
+            thread.start()
+        due = CLOCK.elapsed() + 0.05
+        agenda.add(Entry("sooner"), due)
+        assert found.wait(PATIENCE)
+        assert 0 <= times[0] - due < 1
+        agenda.close()
+        for thread in waiting:
+            thread.join(PATIENCE)
+
+
+def test_four_threads_take_everything_once() -> None:
+    """A thousand entries at the same instant."""
+    agenda = an_agenda(capacity=1000)
+    for number in range(1000):
+        agenda.add(Entry(str(number)), 0)
+    taken: list[str] = []
+
+    def work() -> None:
+        while (entry := agenda.take()) is not None:
+            taken.append(entry.activity_id)
+            agenda.done(entry)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert agenda.wait_until_idle(PATIENCE)
+    agenda.close()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert sorted(taken, key=int) == [str(number) for number in range(1000)]
