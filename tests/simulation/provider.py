@@ -177,7 +177,7 @@ class WorkersLinkedIn(LinkedIn):
         if script is Script.DONE_LATE:
             arrives = world.rng.randint(arrives, last)
         world.scheduler.at(world.scheduler.now + arrives, partial(self._arrive, one, script, final_at, answered))
-        answers = arrives + world.latency(200_000)
+        answers = arrives + 1 + world.latency(200_000)  # an answer comes after what it answers
         gives_up = micros(timedelta(seconds=max(deadline.remaining(), 0)))
         if script in _UNHEARD or answers > gives_up:
             return world.rng.randint(0, gives_up) if world.rng.random() < world.temper.slow else gives_up, False
