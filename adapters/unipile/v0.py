@@ -21,8 +21,11 @@ class _DoneSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
+    # The specification's examples say `comment_id` and `timestamp`; its tables say `engagement_id` and `created_at`.
     comment_id = fields.Function(deserialize=provider_id)
+    engagement_id = fields.Function(deserialize=provider_id)
     timestamp = fields.Function(deserialize=instant)
+    created_at = fields.Function(deserialize=instant)
 
 
 _DONE = _DoneSchema()
@@ -48,4 +51,7 @@ class V0(Dialect):
     def applied(self, reply: HttpReply) -> Applied:
         """See `Dialect`."""
         done = loaded(_DONE, reply.body)
-        return Applied(engagement_id=done.get("comment_id"), created_at=done.get("timestamp"))
+        return Applied(
+            engagement_id=done.get("comment_id") or done.get("engagement_id"),
+            created_at=done.get("timestamp") or done.get("created_at"),
+        )

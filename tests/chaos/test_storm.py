@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from chaos.storm import StormPlan, weather
 
 
+@pytest.mark.servers
 def test_a_storm_of_crashes_and_outages_neither_doubles_nor_loses_an_engagement(tmp_path: Path, seed: int) -> None:
     """Workers die, servers come and go, the provider lies: every activity ends once, and with a reason.
 
