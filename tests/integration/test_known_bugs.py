@@ -18,12 +18,14 @@ import pytest
 
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.postgres.activities import PostgresActivityStore
+from adapters.postgres.controls import PostgresControls
 from adapters.postgres.pool import PostgresPool
 from adapters.rq.queue import RqQueue
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
 from engagement_core.errors import Cause, Failure
 from engagement_core.outcome import Dropped, Executed
+from engagement_core.ports.activities import BlockScope
 from engagement_core.ports.linkedin import Applied
 from engagement_core.ports.telemetry import Signal
 from engagement_core.retry import RetryPolicy
@@ -308,3 +310,61 @@ def test_an_orphan_in_claimed_is_free_again_within_ten_seconds(scene: Scene) -> 
             scene.wait_for(Signal.JOB_COMPLETED)
     assert datetime.now(timezone.utc) - started < timedelta(seconds=10)
     assert len(scene.sandbox.ledger()["effects"]) == 1
+
+
+def test_a_cool_down_burns_every_attempt(scene: Scene) -> None:
+    """The provider asks to wait two seconds: one attempt is charged, the siblings none, and all go out afterwards."""
+    scene.sandbox.set_faults([{"match": {"times": 1}, "action": "rate_limit", "retry_after": 2}])
+    for number in range(10):
+        scene.add(f"cool-{number}", post=f"post-{number}")
+    with scene.worker():
+        scene.wait_for(Signal.JOB_COMPLETED, 10)
+    assert scene.sql("SELECT sum(failure_count) FROM pod_activities") == [(1,)]
+    ((until,),) = scene.sql("SELECT extract(epoch FROM until) FROM engagement_controls WHERE kind = 'cool_down'")
+    begun = scene.sql("SELECT extract(epoch FROM began_at) FROM engagement_attempts ORDER BY began_at")
+    ((told_at,),) = scene.sql("SELECT extract(epoch FROM ended_at) FROM engagement_attempts WHERE event = 'refuse'")
+    # What was being claimed while the verdict was being committed could not know.
+    committed_at = float(told_at) + 0.2
+    assert not [at for (at,) in begun if committed_at < at < until]
+    assert len(scene.sandbox.ledger()["effects"]) == 10
+
+
+def test_a_pause_lets_one_more_through(scene: Scene) -> None:
+    """Two hundred times at once: when the pause has returned and nothing is in flight, nothing more arrives."""
+    pool = PostgresPool(str(scene.settings.database_url), size=2)
+    with scene.app() as app:
+        controls = PostgresControls(pool)
+        for number in range(200):
+            scene.add(f"paused-{number}", post=f"post-{number}")
+            barrier = threading.Barrier(2)
+
+            def execute(activity_id: str = f"paused-{number}", barrier: threading.Barrier = barrier) -> None:
+                barrier.wait()
+                app.executor.execute(activity_id)
+
+            executing = threading.Thread(target=execute)
+            executing.start()
+            barrier.wait()
+            controls.pause(BlockScope.ACCOUNT, "account", "a test")
+            while controls.in_flight(BlockScope.ACCOUNT, "account", silent_for=timedelta(minutes=1)):
+                pass
+            arrived = scene.sandbox.ledger()["requests"]
+            executing.join()
+            assert scene.sandbox.ledger()["requests"] == arrived
+            controls.resume(BlockScope.ACCOUNT, "account")
+    pool.close()
+    statuses = dict(scene.sql("SELECT status, count(*) FROM pod_activities GROUP BY 1"))
+    assert statuses.get("executed", 0) == len(scene.sandbox.ledger()["effects"])
+
+
+def test_redis_that_is_gone_makes_work_late(scene: Scene) -> None:
+    """No doorbell at all: the sweep finds what is due, and it is on time."""
+    scene.settings = replace(scene.settings, redis_url="redis://127.0.0.1:1/0")
+    with scene.worker():
+        scene.wait_for(Signal.QUEUE_UNAVAILABLE)
+        scene.add("silent", due_in=3.0)
+        scene.wait_for(Signal.JOB_COMPLETED)
+    ((due,),) = scene.sql("SELECT extract(epoch FROM scheduled_for) FROM pod_activities")
+    (effect,) = scene.sandbox.ledger()["effects"]
+    assert 0 <= effect["received_at"] - float(due) < 0.5
+    assert len(scene.telemetry.fields_of(Signal.QUEUE_UNAVAILABLE)) == 1
