@@ -119,6 +119,7 @@ def build_worker(app: App, settings: Settings) -> Worker:
         telemetry=app.executor.telemetry,
         agenda=Agenda(app.clock),
         rounds=app.duties.rounds(),
+        report_unreadable=app.duties.report_unreadable,
         policy=WorkerPolicy(
             concurrency=settings.concurrency,
             poll_interval=min(max(settings.poll_interval, timedelta(seconds=1)), timedelta(seconds=5)),

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from engagement_core.backlog import Backlog
-from engagement_core.ports.activities import ActivityStore, StoreUnavailable
+from engagement_core.ports.activities import ActivityStore, RaiseAlert, StoreUnavailable
 from engagement_core.ports.alerts import AlertOutbox, Alerts, AlertsUndelivered
-from engagement_core.ports.queue import Queue, QueueUnavailable
+from engagement_core.ports.queue import Queue, QueueUnavailable, Unreadable
 from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.workers import WorkerRegistry
 from engagement_core.reconcile import Reconciler
@@ -48,7 +48,7 @@ class Duties:
         """All of them."""
         return (
             Round(name="beat", do=self._beat, needs=StoreUnavailable),
-            Round(name="backlog", do=self._hand_over, needs=StoreUnavailable),
+            Round(name="backlog", do=self._hand_over, needs=None),
             Round(name="rescue", do=self._rescue, needs=StoreUnavailable),
             Round(name="settle", do=self._settle, needs=StoreUnavailable),
             Round(name="alerts", do=self._alert, needs=StoreUnavailable),
@@ -62,6 +62,22 @@ class Duties:
             StoreUnavailable: the database did not do its part.
         """
         self.registry.beat(self.worker_id, host=socket.gethostname(), pid=os.getpid(), concurrency=self.concurrency)
+
+    def report_unreadable(self, job: Unreadable) -> None:
+        """Tell people that a job in the queue names no activity; one alert for as long as the incident lasts.
+
+        Raises:
+            StoreUnavailable: the database did not do its part.
+        """
+        self.outbox.put(
+            RaiseAlert(
+                incident="unreadable_payload",
+                kind="unreadable_payload",
+                message=f"A job cannot be read: {job.reason}. It lies in the dead-letter queue as {job.receipt}."
+                " Next: find its producer, and delete it.",
+                activity_id=None,
+            )
+        )
 
     def _beat(self) -> timedelta:
         self.beat()

@@ -50,12 +50,13 @@ class Outages:
 class Round:
     """Something to do again and again. `do` returns how long to wait before the next time.
 
-    `needs` is the exception that says that its server is away; then it comes again after `pause`.
+    `needs` is the exception that says that its server is away; None where a success does not prove that it is there.
+    After a failure it comes again after `pause`.
     """
 
     name: str
     do: Callable[[], timedelta]
-    needs: type[StoreUnavailable] | type[QueueUnavailable]
+    needs: type[StoreUnavailable] | type[QueueUnavailable] | None
     pause: timedelta = timedelta(seconds=1)
 
 
@@ -95,5 +96,6 @@ class Rounds:
         except Exception as error:  # noqa: BLE001 - a defect in one round must not end the worker
             self._telemetry.emit(Signal.ROUND_FAILED, round=each.name, message=f"{type(error).__name__}: {error}")
             return each.pause
-        self._outages.over(each.needs)
+        if each.needs is not None:
+            self._outages.over(each.needs)
         return pause

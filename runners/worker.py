@@ -50,6 +50,7 @@ class Worker:
         telemetry: Telemetry,
         agenda: Agenda,
         rounds: tuple[Round, ...],
+        report_unreadable: Callable[[Unreadable], None],
         policy: WorkerPolicy,
     ) -> None:
         self._executor = executor
@@ -58,6 +59,7 @@ class Worker:
         self._clock = clock
         self._telemetry = telemetry
         self._agenda = agenda
+        self._report_unreadable = report_unreadable
         self._policy = policy
         self._outages = Outages(telemetry)
         self._rounds = Rounds(telemetry=telemetry, outages=self._outages)
@@ -164,11 +166,18 @@ class Worker:
     def _note(self, received: WakeUp | Unreadable | None) -> None:
         if isinstance(received, Unreadable):
             self._telemetry.emit(Signal.PAYLOAD_UNREADABLE, job=received.receipt, reason=received.reason)
+            self._report(received)
         elif received is not None:
             self._telemetry.emit(Signal.JOB_RECEIVED, activity_id=received.activity_id, job=received.receipt)
             entry = Entry(received.activity_id, received)
             if not self._agenda.add(entry, self._clock.elapsed()):
                 self._settle(entry, ring.Done())  # it is being executed, or the sweep brings it
+
+    def _report(self, received: Unreadable) -> None:
+        try:
+            self._report_unreadable(received)
+        except StoreUnavailable as error:
+            self._outages.met(error)  # the log has it, and so has the dead-letter queue
 
     def _sweep_round(self) -> timedelta:
         found = self._sweep(self._policy.look_ahead)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, MutableMapping
 from datetime import datetime, timedelta
 
 from engagement_core.ports.activities import RaiseAlert
@@ -20,7 +20,7 @@ class InMemoryAlertOutbox:
     An alert counts as raised when it is first looked at, and its incident stays open for ever.
     """
 
-    def __init__(self, raised: Mapping[str, RaiseAlert], *, now: Callable[[], datetime]) -> None:
+    def __init__(self, raised: MutableMapping[str, RaiseAlert], *, now: Callable[[], datetime]) -> None:
         """
         Args:
             raised: the store's alerts by incident, in the order in which they were raised.
@@ -32,6 +32,11 @@ class InMemoryAlertOutbox:
         self._seen: dict[str, Alert] = {}
         self._taken: dict[int, datetime] = {}
         self._delivered: set[int] = set()
+
+    def put(self, alert: RaiseAlert) -> None:
+        """See the port."""
+        with self._lock:
+            self._raised.setdefault(alert.incident, alert)
 
     def take(self, *, limit: int) -> tuple[Alert, ...]:
         """See the port."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from adapters.postgres.pool import PostgresPool
+from adapters.postgres.statements import RAISE_ALERT
+from adapters.postgres.storable import storable
+from engagement_core.ports.activities import RaiseAlert
 from engagement_core.ports.alerts import Alert
 
 __all__ = ["PostgresAlertOutbox"]
@@ -29,6 +32,12 @@ class PostgresAlertOutbox:
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
+
+    def put(self, alert: RaiseAlert) -> None:
+        """See the port."""
+        columns = {name: storable(getattr(alert, name)) for name in ("incident", "kind", "message", "activity_id")}
+        with self._pool.connection() as connection, connection.cursor() as cursor:
+            cursor.execute(RAISE_ALERT, columns)
 
     def take(self, *, limit: int) -> tuple[Alert, ...]:
         """See the port."""

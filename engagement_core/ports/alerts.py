@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from engagement_core.ports.activities import RaiseAlert
+
 __all__ = ["Alert", "AlertOutbox", "Alerts", "AlertsUndelivered"]
 
 
@@ -38,6 +40,10 @@ class Alerts(Protocol):
 
 class AlertOutbox(Protocol):
     """Where alerts wait. Every method raises `StoreUnavailable` like the activity store."""
+
+    def put(self, alert: RaiseAlert) -> None:
+        """Queue an alert that belongs to no change of an activity; nothing happens while its incident is open."""
+        ...
 
     def take(self, *, limit: int) -> tuple[Alert, ...]:
         """The oldest undelivered alerts, each for this caller alone for the next minute."""

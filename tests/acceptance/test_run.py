@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 
 import pytest
+from redis import Redis
 
 from acceptance.conftest import World
 
@@ -135,3 +137,22 @@ def test_a_database_without_the_tables_says_which_and_what_to_do(world: World, e
     assert done.returncode == 2
     assert "pod_activities" in done.stderr
     assert "engagement migrate" in done.stderr
+
+
+def test_a_hostile_payload_is_set_aside_with_an_alert_and_the_worker_goes_on(world: World) -> None:
+    """A pickle that would write a file, a hash of rubbish, an entry without a hash: nothing is loaded or stopped."""
+    written = world.folder / "owned"
+    attack = pickle.dumps(("os.system", None, (f"touch {written}",), {}))
+    with Redis.from_url(world.redis_url) as connection:
+        connection.hset("rq:job:attack", mapping={"data": attack, "origin": "pod-engagement", "created_at": "never"})
+        connection.hset("rq:job:rubbish", mapping={"data": b"\xff\x00{{{", "status": b"\xfe"})
+        connection.sadd("rq:queues", "rq:queue:pod-engagement")
+        connection.rpush("rq:queue:pod-engagement", "attack", "rubbish", "no-hash", b"\xff\xfe")
+    world.start_worker()
+    world.add("good")
+    world.wait_for("good", "executed")
+    world.until(lambda: world.sql("SELECT 1 FROM engagement_alerts WHERE kind = 'unreadable_payload'") != [])
+    with Redis.from_url(world.redis_url) as connection:
+        assert connection.llen("rq:queue:pod-engagement") == 0
+        assert connection.llen("rq:queue:pod-engagement-dead-letter") >= 2
+    assert not written.exists()

@@ -149,3 +149,11 @@ def test_incident_that_goes_on_is_told_again_after_an_hour(postgres: PostgresOut
         postgres.outbox.take(limit=10)
         raise_alerts(postgres, "a")
         assert taken(postgres) == expected
+
+
+def test_an_alert_that_was_put_is_taken_once_for_its_incident(alerts: Outbox) -> None:
+    """However often the same thing happens while the incident is open."""
+    alert = RaiseAlert(incident="incident-9", kind="kind-9", message="It happened.", activity_id=None)
+    for _ in range(3):
+        alerts.outbox.put(alert)
+    assert [(taken.kind, taken.message) for taken in alerts.outbox.take(limit=10)] == [("kind-9", "It happened.")]
