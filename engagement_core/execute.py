@@ -105,6 +105,8 @@ class Executor:
                 spoken = self.voice.speak(claimed.activity, claimed.pod, claimed.cartridge, Deadline(self.clock, by))
             except VoiceFailed as error:
                 why = str(error)
+            except Exception as error:  # noqa: BLE001 - a defect in a voice must not cost the comment
+                why = f"the voice broke: {type(error).__name__}"
         chosen = choose_text(original, spoken)
         self.telemetry.emit(
             Signal.COMMENT_PREPARED,

@@ -84,8 +84,15 @@ class Worker:
         self._telemetry.emit(Signal.WORKER_STARTED, concurrency=self._policy.concurrency, burst=True)
         self._start_executing()
         self._rounds.start(self._duties)
-        while not stop.is_set() and self._fill_burst():
-            self._agenda.wait_until_idle(self._policy.listen.total_seconds())
+        met_before: frozenset[str] = frozenset()
+        while not stop.is_set():
+            due = self._sweep(timedelta(0))
+            if not (self._drain_queue() or due or not self._agenda.is_idle()):
+                return
+            is_idle = self._agenda.wait_until_idle(self._policy.listen.total_seconds())
+            if is_idle and due and due == met_before:
+                return  # what is left cannot be executed now, and the log says why
+            met_before = due
 
     def drain(self, grace: timedelta) -> bool:
         """Claim nothing new, finish what is in flight within `grace`, give back the rest; False if some was not
@@ -180,37 +187,33 @@ class Worker:
             self._outages.met(error)  # the log has it, and so has the dead-letter queue
 
     def _sweep_round(self) -> timedelta:
-        found = self._sweep(self._policy.look_ahead)
+        found = len(self._sweep(self._policy.look_ahead))
         if found >= self._agenda.capacity:
             return timedelta(milliseconds=200)
         fastest, slowest = timedelta(seconds=1), self._policy.poll_interval
         self._interval = max(fastest, self._interval / 2) if found else min(slowest, self._interval * 2)
         return self._interval
 
-    def _sweep(self, look_ahead: timedelta) -> int:
-        """Bring what is due soon into the agenda; how many were found."""
+    def _sweep(self, look_ahead: timedelta) -> frozenset[str]:
+        """Bring what is due soon into the agenda; which activities were found."""
         before = self._clock.elapsed()
         due = self._store.due(look_ahead=look_ahead, limit=self._agenda.capacity)
         # The read happened somewhere between `before` and now; the claim corrects the rest.
         read_at = (before + self._clock.elapsed()) / 2
         for each in due:
             self._agenda.add(Entry(each.activity_id), read_at + each.due_in.total_seconds())
-        return len(due)
+        return frozenset(each.activity_id for each in due)
 
-    def _fill_burst(self) -> bool:
-        """Whether there was anything to do, or still is."""
-        found = self._sweep(timedelta(0))
-        while True:
-            try:
-                received = self._queue.receive(timedelta(milliseconds=10))
-            except QueueUnavailable as error:
-                self._outages.met(error)
-                break
-            if received is None:
-                break
-            self._note(received)
-            found += 1
-        return found > 0 or not self._agenda.is_idle()
+    def _drain_queue(self) -> bool:
+        """Note every job that rings at present; whether there was one."""
+        found = False
+        try:
+            while (received := self._queue.receive(timedelta(milliseconds=10))) is not None:
+                self._note(received)
+                found = True
+        except QueueUnavailable as error:
+            self._outages.met(error)
+        return found
 
 
 def _utc_now() -> datetime:
