@@ -1,0 +1,243 @@
+"""One activity, several workers, a lying provider and careless people, in any order: it happens once at most.
+
+The one rule: this model knows what really happened; the store knows only what was written. At the end the two agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from core_side import CARTRIDGE, NOW, POD, SECOND, a_comment, a_like, an_account
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from adapters.in_memory.activities import InMemoryActivityStore
+from adapters.in_memory.clock import InMemoryClock
+from engagement_core.activity import Activity, EngagementType
+from engagement_core.begin import decide_begin
+from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
+from engagement_core.dead_letters import decide_requeue, decide_resolve
+from engagement_core.errors import Cause, Failure
+from engagement_core.findings import ReconcilePolicy, decide_last_look, decide_reconcile, unknown_attempt
+from engagement_core.lifecycle import Phase
+from engagement_core.ports.activities import Decision, Orphan, Snapshot
+from engagement_core.ports.linkedin import Answer, Applied, Found, NoReadBack, NotSent, ReadBack, Seen
+from engagement_core.release import give_back
+from engagement_core.retry import RetryPolicy
+from engagement_core.sweep import decide_orphan
+from engagement_core.verdict import decide_verdict
+
+KEY = "activity-1"
+POLICY = ReconcilePolicy()
+REFUSALS: list[Answer] = [
+    Failure(cause=Cause.RATE_LIMITED, message="Too many requests."),
+    Failure(cause=Cause.RATE_LIMITED, message="Too many requests.", retry_after=60 * SECOND),
+    Failure(cause=Cause.REJECTED, message="No."),
+    Failure(cause=Cause.ACCOUNT_SIGNED_OUT, message="Signed out."),
+    NotSent(reason="A rest.", retry_in=SECOND),
+]
+DOUBTS: list[Answer] = [
+    Failure(cause=Cause.NO_ANSWER, message="No answer came."),
+    Failure(cause=Cause.SERVER_ERROR, message="Error 500."),
+]
+
+
+@dataclass
+class Execution:
+    """What one worker has in its hands: a claim, and when it has sent, the answer."""
+
+    claimed: Claimed
+    answer: Answer | None = None
+    began: bool = False
+
+
+class OneActivity(RuleBasedStateMachine):
+    """Every step may come at any time; only what a single worker does comes in its own order."""
+
+    @initialize(kind=st.sampled_from(EngagementType), reads_back=st.booleans())
+    def begin_the_story(self, kind: EngagementType, reads_back: bool) -> None:
+        """A like or a comment, at a provider that can be asked or not."""
+        self.clock = InMemoryClock(origin=NOW)
+        self.store = InMemoryActivityStore(now=self.clock.now)
+        self.store.activities[KEY] = a_like() if kind is EngagementType.LIKE else a_comment()
+        self.store.pods["pod-1"], self.store.cartridges["voice-1"] = POD, CARTRIDGE
+        self.store.accounts["account-1"] = an_account()
+        self.executions: list[Execution] = []
+        self.effects: list[datetime] = []
+        self.reads_back = reads_back
+        self.may_repeat = kind is EngagementType.LIKE and not reads_back
+        self.tokens = 0
+
+    def change(self, decide: Any, crediting: tuple[str, ...] = ()) -> Any:
+        """Through the store, like everything."""
+        return self.store.change(KEY, decide, crediting=crediting)
+
+    def row(self) -> Activity:
+        """The public row."""
+        activity = self.store.activities[KEY]
+        assert isinstance(activity, Activity)
+        return activity
+
+    def read(self, lag: timedelta) -> ReadBack:
+        """What the provider shows, behind its writes by `lag`."""
+        if not self.reads_back:
+            return NoReadBack()
+        is_like = self.row().engagement_type is EngagementType.LIKE
+        return Seen(
+            own=tuple(
+                Found(
+                    engagement_id=None if is_like else f"c-{number}",
+                    text=None if is_like else "Hello!",
+                    created_at=None if is_like else at,
+                )
+                for number, at in enumerate(self.effects)
+                if at <= self.clock.now() - lag
+            )
+        )
+
+    @rule(seconds=st.sampled_from([0.2, 1, 5, 29, 31, 90, 130, 3600]))
+    def time_passes(self, seconds: float) -> None:
+        """For everybody at once."""
+        self.clock.advance(timedelta(seconds=seconds))
+
+    @rule()
+    def somebody_claims(self) -> None:
+        """A wake-up, whether or not anything is due."""
+        self.tokens += 1
+        holder = Holder(worker_id=f"worker-{self.tokens}", token=f"token-{self.tokens}")
+        claim = self.change(partial(decide_claim, activity_id=KEY, holder=holder, policy=ClaimPolicy()))
+        if isinstance(claim, Claimed):
+            began = claim.attempt.phase is Phase.SENDING
+            self.executions.append(Execution(claimed=claim, began=began))
+
+    @precondition(lambda self: any(not each.began for each in self.executions))
+    @rule(data=st.data(), lag=st.integers(0, 90))
+    def somebody_begins(self, data: st.DataObject, lag: int) -> None:
+        """After one more look, where the claim asks for it."""
+        mine = data.draw(st.sampled_from([each for each in self.executions if not each.began]))
+        self.executions.remove(mine)
+        if mine.claimed.suspect and self.reads_back:
+            seen = self.read(lag * SECOND)
+            look = partial(decide_last_look, claimed=mine.claimed, text="Hello!", seen=seen, policy=POLICY)
+            if self.change(look) is not None:
+                return
+        begun = self.change(partial(decide_begin, claimed=mine.claimed, text="Hello!"))
+        if isinstance(begun, Claimed):
+            self.executions.append(Execution(claimed=begun, began=True))
+
+    @precondition(lambda self: any(each.began and each.answer is None for each in self.executions))
+    @rule(data=st.data(), applies=st.booleans(), doubt=st.booleans())
+    def somebody_sends(self, data: st.DataObject, applies: bool, doubt: bool) -> None:
+        """Before the deadline, or not at all; the answer may be lost."""
+        mine = data.draw(st.sampled_from([each for each in self.executions if each.began and each.answer is None]))
+        if self.clock.now() >= mine.claimed.attempt.deadline_at:
+            mine.answer = Failure(cause=Cause.NOT_SENT, message="Too late to be sent.")
+        elif applies:
+            self.effects.append(self.clock.now())
+            told = Applied(engagement_id=f"c-{len(self.effects) - 1}", created_at=self.clock.now())
+            mine.answer = data.draw(st.sampled_from(DOUBTS)) if doubt else told
+        else:
+            mine.answer = data.draw(st.sampled_from(DOUBTS if doubt else REFUSALS))
+
+    @precondition(lambda self: any(each.answer is not None for each in self.executions))
+    @rule(data=st.data(), again=st.booleans())
+    def somebody_records(self, data: st.DataObject, again: bool) -> None:
+        """Perhaps twice: the first commit may have been applied after all."""
+        mine = data.draw(st.sampled_from([each for each in self.executions if each.answer is not None]))
+        self.change(self.verdict(mine))
+        if not again:
+            self.executions.remove(mine)
+
+    def verdict(self, mine: Execution) -> Any:
+        """The decision about an answer."""
+        assert mine.answer is not None
+        return partial(decide_verdict, attempt=mine.claimed.attempt, answer=mine.answer, policy=RetryPolicy())
+
+    @precondition(lambda self: any(each.answer is None for each in self.executions))
+    @rule(data=st.data())
+    def somebody_gives_back(self, data: st.DataObject) -> None:
+        """A worker whose commit failed before it sent anything."""
+        mine = data.draw(st.sampled_from([each for each in self.executions if each.answer is None]))
+        self.executions.remove(mine)
+        self.change(partial(give_back, token=mine.claimed.attempt.token))
+
+    @precondition(lambda self: self.executions)
+    @rule(data=st.data())
+    def somebody_dies(self, data: st.DataObject) -> None:
+        """Whatever it knew is lost."""
+        self.executions.remove(data.draw(st.sampled_from(self.executions)))
+
+    @rule()
+    def orphans_are_adopted(self) -> None:
+        """Also of workers that only slept: they come back."""
+        for number in list(self.store.attempts.get(KEY, {})):
+            self.change(partial(decide_orphan, orphan=Orphan(activity_id=KEY, number=number, reason="silent")))
+
+    @rule(lag=st.integers(0, 90))
+    def unknown_is_looked_for(self, lag: int) -> None:
+        """The read, and later the decision."""
+        mine = unknown_attempt(self.change(_look))
+        if mine is None or mine.look_at is None or mine.look_at > self.clock.now():
+            return
+        seen, read_at = self.read(lag * SECOND), self.clock.now()
+        decide = partial(decide_reconcile, token=mine.token, seen=seen, read_at=read_at, policy=POLICY)
+        self.change(decide, seen.ids if isinstance(seen, Seen) else ())
+
+    @rule(status=st.sampled_from(["scheduled", "failed", "cancelled"]))
+    def somebody_updates_the_row_carelessly(self, status: str) -> None:
+        """Another service, or a person with psql."""
+        self.store.activities[KEY] = replace(self.row(), status=status)
+
+    @rule()
+    def a_person_requeues(self) -> None:
+        """Refused where it may have happened."""
+        self.change(decide_requeue)
+
+    @rule()
+    def a_person_resolves(self) -> None:
+        """Having looked at the post."""
+        self.change(partial(decide_resolve, executed=bool(self.effects), visibility_lag=POLICY.visibility_lag))
+
+    @invariant()
+    def it_happens_once_at_most(self) -> None:
+        """The promise. A like that nobody can read back may be set again."""
+        assert self.may_repeat or len(self.effects) <= 1
+
+    @invariant()
+    def one_attempt_at_most_may_have_had_an_effect(self) -> None:
+        """The partial unique index never had to refuse anything."""
+        attempts = self.store.attempts.get(KEY, {}).values()
+        assert sum(attempt.may_have_had_effect for attempt in attempts) <= 1
+
+    @invariant()
+    def what_is_executed_has_happened(self) -> None:
+        """Nothing is called executed that was never sent."""
+        assert self.row().status != "executed" or self.effects
+
+    def teardown(self) -> None:
+        """Everybody tells what they know, and everything is looked for: what happened is on record."""
+        if not hasattr(self, "store"):
+            return
+        for mine in self.executions:
+            if mine.answer is not None:
+                self.change(self.verdict(mine))
+        self.clock.advance(timedelta(hours=2))
+        self.orphans_are_adopted()
+        self.unknown_is_looked_for(90)
+        attempts = self.store.attempts.get(KEY, {}).values()
+        assert not any(attempt.is_open for attempt in attempts)
+        if self.effects and not self.may_repeat:
+            known = [attempt for attempt in attempts if attempt.may_have_had_effect or attempt.proves_effect]
+            assert known, "it happened, and nothing on record says that it may have"
+
+
+def _look(snapshot: Snapshot) -> Decision[Snapshot]:
+    return Decision(snapshot)
+
+
+TestOneActivity = OneActivity.TestCase
+TestOneActivity.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
