@@ -12,6 +12,8 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from adapters.alerts.log import LogAlerts
+from adapters.alerts.several import SeveralAlerts
+from adapters.alerts.webhook import WebhookAlerts
 from adapters.clock import SystemClock
 from adapters.http.breaker import HostBreaker
 from adapters.http.session import HttpSession
@@ -28,6 +30,7 @@ from engagement_core.backlog import Backlog
 from engagement_core.claim import ClaimPolicy
 from engagement_core.execute import Executor
 from engagement_core.findings import ReconcilePolicy
+from engagement_core.ports.alerts import Alerts
 from engagement_core.ports.queue import QueueUnavailable
 from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.voice import Voice
@@ -173,7 +176,7 @@ def _wire(
         reconciler=reconciler,
         queue=queue,
         outbox=PostgresAlertOutbox(pool),
-        alerts=LogAlerts(telemetry),
+        alerts=_alerts(settings, telemetry, session, clock),
         telemetry=telemetry,
         orphans=OrphanPolicy(silent_for=settings.orphan_after),
         look_ahead=timedelta(seconds=3),
@@ -192,6 +195,16 @@ def _gateway(settings: Settings, clock: SystemClock, session: HttpSession) -> Un
         )
     except ValueError as error:
         raise SettingsProblem(f"UNIPILE_API_KEY: {error}") from error
+
+
+def _alerts(settings: Settings, telemetry: Telemetry, session: HttpSession, clock: SystemClock) -> Alerts:
+    if settings.alert_webhook_url is None:
+        return LogAlerts(telemetry)
+    try:
+        webhook = WebhookAlerts(settings.alert_webhook_url, session=session, clock=clock)
+    except ValueError as error:
+        raise SettingsProblem(f"POD_ENGAGEMENT_ALERT_WEBHOOK_URL {error}") from error
+    return SeveralAlerts(LogAlerts(telemetry), webhook)
 
 
 def _voice(settings: Settings) -> Voice:

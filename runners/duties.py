@@ -14,7 +14,7 @@ from engagement_core.backlog import Backlog
 from engagement_core.ports.activities import ActivityStore, RaiseAlert, StoreUnavailable
 from engagement_core.ports.alerts import AlertOutbox, Alerts, AlertsUndelivered
 from engagement_core.ports.queue import Queue, QueueUnavailable, Unreadable
-from engagement_core.ports.telemetry import Telemetry
+from engagement_core.ports.telemetry import Signal, Telemetry
 from engagement_core.ports.workers import WorkerRegistry
 from engagement_core.reconcile import Reconciler
 from engagement_core.sweep import OrphanPolicy, adopt_orphans
@@ -98,8 +98,10 @@ class Duties:
         for alert in self.outbox.take(limit=20):
             try:
                 self.alerts.send(alert)
-            except AlertsUndelivered:
-                continue  # it stays in the outbox
+            except AlertsUndelivered as error:
+                # It stays in the outbox, and comes again in a minute.
+                self.telemetry.emit(Signal.ALERT_UNDELIVERED, alert=alert.id, kind=alert.kind, message=str(error))
+                continue
             self.outbox.delivered(alert)
         return _BEAT
 

@@ -46,6 +46,7 @@ class Settings:
     queue: str = "rq"
     queue_name: str = "pod-engagement"
     dead_letter_queue_name: str = "pod-engagement-dead-letter"
+    alert_webhook_url: str | None = field(default=None, repr=False)
     voice_provider: str = "template"
     voice_timeout: timedelta = timedelta(seconds=10)
     log_level: str = "info"
@@ -99,6 +100,7 @@ def read_settings(dotenv: Path | None = Path(".env")) -> Settings:
         queue=_choice(env, _PREFIX + "QUEUE", "rq", ("rq",)),
         queue_name=_optional(env, _PREFIX + "QUEUE_NAME") or "pod-engagement",
         dead_letter_queue_name=_optional(env, _PREFIX + "DEADLETTER_QUEUE_NAME") or "pod-engagement-dead-letter",
+        alert_webhook_url=_optional(env, _PREFIX + "ALERT_WEBHOOK_URL"),
         voice_provider=_choice(env, "VOICE_PROVIDER", "template", ("template", "none")),
         voice_timeout=_read(env.int, "VOICE_TIMEOUT_MS", 10_000, _as_milliseconds(at_least=1)),
         log_level=_choice(env, "LOG_LEVEL", "info", ("debug", "info", "warning", "error")),

@@ -30,6 +30,7 @@ _LEVELS: Mapping[Signal, int] = {
     Signal.ROUND_FAILED: logging.ERROR,
     Signal.EXECUTION_FAILED: logging.ERROR,
     Signal.ALERT: logging.ERROR,
+    Signal.ALERT_UNDELIVERED: logging.WARNING,
 }
 _SECRET_KEYS = ("token", "api_key", "authorization", "password", "secret")
 _TEXT_KEYS = ("text", "comment_text", "comment_generated")

@@ -26,6 +26,7 @@ class Signal(str, Enum):
     OUTCOME_RECONCILED = "outcome_reconciled"
     DEAD_LETTER = "dead_letter"
     ALERT = "alert"
+    ALERT_UNDELIVERED = "alert_undelivered"
     STORE_UNAVAILABLE = "store_unavailable"
     STORE_RECOVERED = "store_recovered"
     QUEUE_UNAVAILABLE = "queue_unavailable"

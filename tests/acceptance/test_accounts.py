@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from acceptance.conftest import World
 
 
@@ -49,3 +51,18 @@ def test_nothing_arrives_after_a_pause_has_returned(world: World) -> None:
     world.until(lambda: world.sql("SELECT 1 FROM pod_activities WHERE status <> 'executed'") == [])
     assert len(world.effects()) == 41
     assert world.stop(worker) == 0
+
+
+def test_a_webhook_that_hangs_delays_and_repeats_nothing(world: World) -> None:
+    """It accepts and says nothing: the dead letter's alert waits, and a hundred engagements go out once each."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        world.add("bad", post_id=" ")
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/hook"
+        worker = world.start_worker(POD_ENGAGEMENT_ALERT_WEBHOOK_URL=url)
+        world.wait_for("bad", "failed")
+        silent.accept()[0].close()
+        for number in range(100):
+            world.add(f"more-{number}", post_id=f"post-{number}")
+        world.until(lambda: world.sql("SELECT 1 FROM pod_activities WHERE status = 'scheduled'") == [])
+        assert len(world.effects()) == 100
+        assert world.stop(worker) == 0
