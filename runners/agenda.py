@@ -37,7 +37,10 @@ class Agenda:
         self._heap: list[tuple[float, int, str]] = []
         self._waiting: dict[str, tuple[float, Entry]] = {}
         self._busy: set[str] = set()
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        # Who waits for the end waits apart: the one thread that a new entry wakes must be one that executes.
+        self._ended = threading.Condition(lock)
         self._leader: int | None = None
         self._closed = False
         self._serial = 0
@@ -81,7 +84,7 @@ class Agenda:
         """The activity is not being executed any more."""
         with self._changed:
             self._busy.discard(entry.activity_id)
-            self._changed.notify_all()
+            self._ended.notify_all()
 
     def overdue(self) -> int:
         """How many entries wait although their time has come: more than zero means that every thread is busy."""
@@ -97,7 +100,7 @@ class Agenda:
     def wait_until_idle(self, timeout: float) -> bool:
         """Block until nothing is being executed and nothing waits; False when `timeout` seconds were not enough."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout)
+            return self._ended.wait_for(lambda: not self._waiting and not self._busy, timeout)
 
     def close(self) -> tuple[Entry, ...]:
         """Stop handing out; what was waiting is returned, to be handed back."""
@@ -107,6 +110,7 @@ class Agenda:
             self._waiting.clear()
             self._heap.clear()
             self._changed.notify_all()
+            self._ended.notify_all()
             return left
 
     def _await_next(self) -> Entry | None:

@@ -20,6 +20,7 @@ _COMMANDS = {
     "schedule": "runners.cli.schedule:schedule",
     "run": "runners.cli.run:run",
     "status": "runners.cli.status:status",
+    "explain": "runners.cli.explain:explain",
     "dead-letters": "runners.cli.dead_letters:dead_letters",
     "pause": "runners.cli.pause:pause",
     "resume": "runners.cli.resume:resume",

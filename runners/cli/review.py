@@ -12,9 +12,9 @@ from rich.console import Group, RenderableType
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.dead_letters import PostgresDeadLetters
 from engagement_core.activity import Activity
-from engagement_core.attempt import Attempt
 from engagement_core.ports.activities import Decision, Snapshot
 from engagement_core.ports.dead_letters import FiledLetter, LetterFilter
+from runners.cli.attempts_view import attempt_as_json, attempts_table
 from runners.cli.connections import database
 from runners.cli.failures import Failed
 from runners.cli.letter_filter import filter_options
@@ -117,16 +117,7 @@ def _shown(filed: FiledLetter, snapshot: Snapshot) -> Iterator[RenderableType]:
         facts.append(("row", "; ".join(activity.problems)))
     yield table(f"Dead letter {letter.activity_id}", ("", ""), facts)
     if snapshot.attempts:
-        attempts = (
-            (each.number, each.event.value, each.effect.value, at(each.began_at), at(each.ended_at), _said(each))
-            for each in snapshot.attempts
-        )
-        yield table("Attempts", ("no.", "ended by", "effect", "began", "ended", "error"), attempts)
-
-
-def _said(attempt: Attempt) -> str | None:
-    message = (attempt.error or {}).get("message")
-    return None if message is None else str(message)
+        yield attempts_table(snapshot.attempts)
 
 
 def _letter_as_json(filed: FiledLetter) -> dict[str, Any]:
@@ -155,20 +146,4 @@ def _history_as_json(snapshot: Snapshot) -> dict[str, Any]:
             "scheduled_for": activity.scheduled_for.isoformat(),
             "status": activity.status,
         }
-    return {"activity": described, "attempts": [_attempt_as_json(attempt) for attempt in snapshot.attempts]}
-
-
-def _attempt_as_json(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "phase": attempt.phase.value,
-        "event": attempt.event.value,
-        "effect": attempt.effect.value,
-        "worker_id": attempt.worker_id,
-        "claimed_at": attempt.claimed_at.isoformat(),
-        "began_at": attempt.began_at.isoformat() if attempt.began_at else None,
-        "ended_at": attempt.ended_at.isoformat() if attempt.ended_at else None,
-        "text": attempt.text,
-        "error": attempt.error,
-        "evidence": attempt.evidence,
-    }
+    return {"activity": described, "attempts": [attempt_as_json(attempt) for attempt in snapshot.attempts]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from acceptance.conftest import World
 
 _BAD = {
@@ -49,3 +51,19 @@ def test_an_activity_that_is_executed_already_is_not_sent_again(world: World) ->
     assert done.returncode == 0, done.stderr
     assert world.effects() == []
     assert world.activity("cancelled")["status"] == "cancelled"
+
+
+def test_explain_says_why_and_what_to_do(world: World) -> None:
+    """For people and for programs; an id that does not exist is an error."""
+    world.add("bad", post_id=" ")
+    world.add("future", due_in=3600)
+    assert world.engagement("run", "--burst").returncode == 0
+    told = world.engagement("explain", "bad").stdout
+    assert "post_id is empty" in told
+    assert "requeue" in told
+    described = json.loads(world.engagement("explain", "future", "--json").stdout)
+    assert (described["version"], described["phase"], described["attempts"]) == (1, "scheduled", [])
+    assert described["next_at"] is not None
+    missing = world.engagement("explain", "none")
+    assert missing.returncode == 1
+    assert "there is no activity none" in missing.stderr

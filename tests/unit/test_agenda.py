@@ -12,6 +12,22 @@ CLOCK = SystemClock()
 PATIENCE = 5.0
 
 
+class WatchedClock(SystemClock):
+    """Tells that a thread has looked at it: the agenda's lock is then held until that thread waits."""
+
+    def __init__(self) -> None:
+        self._looks = threading.Semaphore(0)
+
+    def elapsed(self) -> float:
+        self._looks.release()
+        return super().elapsed()
+
+    def await_looks(self, count: int) -> None:
+        """Block until so many have looked."""
+        for _ in range(count):
+            assert self._looks.acquire(timeout=PATIENCE)
+
+
 def an_agenda(**options: int) -> Agenda:
     """On the real clock."""
     return Agenda(CLOCK, **options)
@@ -44,6 +60,15 @@ def test_an_activity_is_there_once_at_its_earlier_time_and_keeps_the_job_that_ra
     assert agenda.is_idle()
 
 
+def test_a_later_time_does_not_replace_an_earlier_one() -> None:
+    """Whichever of the two came first."""
+    agenda, now = an_agenda(), CLOCK.elapsed()
+    agenda.add(Entry("a"), now - 1)
+    agenda.add(Entry("a"), now + 3600)
+    assert agenda.overdue() == 1
+    assert agenda.take() == Entry("a")
+
+
 def test_what_is_being_executed_is_not_taken_again() -> None:
     """Until it is done."""
     agenda = an_agenda()
@@ -62,14 +87,25 @@ def test_a_full_agenda_takes_no_more() -> None:
     assert agenda.overdue() == 2
 
 
+def test_a_full_agenda_still_moves_what_it_holds() -> None:
+    """That takes no room."""
+    agenda, now = an_agenda(capacity=2), CLOCK.elapsed()
+    for name in ("a", "b"):
+        agenda.add(Entry(name), now + 3600)
+    assert agenda.add(Entry("b"), now - 1)
+    assert agenda.take() == Entry("b")
+
+
 def test_closing_hands_back_what_waits_and_wakes_every_thread() -> None:
     """A drain waits for nobody who waits."""
-    agenda = an_agenda()
+    clock = WatchedClock()
+    agenda = Agenda(clock)
     agenda.add(Entry("later"), CLOCK.elapsed() + 3600)
     taken: list[Entry | None] = []
-    threads = [threading.Thread(target=lambda: taken.append(agenda.take())) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: taken.append(agenda.take()), daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
+    clock.await_looks(3)
     assert agenda.close() == (Entry("later"),)
     for thread in threads:
         thread.join(PATIENCE)
@@ -80,7 +116,8 @@ def test_closing_hands_back_what_waits_and_wakes_every_thread() -> None:
 def test_an_earlier_entry_is_taken_on_time_although_a_thread_waits_for_a_later_one() -> None:
     """Whoever leads gives way to the new head."""
     for threads in (1, 4):
-        agenda = an_agenda()
+        clock = WatchedClock()
+        agenda = Agenda(clock)
         agenda.add(Entry("later"), CLOCK.elapsed() + 3600)
         found, times = threading.Event(), []
 
@@ -89,9 +126,10 @@ def test_an_earlier_entry_is_taken_on_time_although_a_thread_waits_for_a_later_o
                 times.append(CLOCK.elapsed())
                 found.set()
 
-        waiting = [threading.Thread(target=take) for _ in range(threads)]
+        waiting = [threading.Thread(target=take, daemon=True) for _ in range(threads)]
         for thread in waiting:
             thread.start()
+        clock.await_looks(threads)
         due = CLOCK.elapsed() + 0.05
         agenda.add(Entry("sooner"), due)
         assert found.wait(PATIENCE)
@@ -99,6 +137,29 @@ def test_an_earlier_entry_is_taken_on_time_although_a_thread_waits_for_a_later_o
         agenda.close()
         for thread in waiting:
             thread.join(PATIENCE)
+
+
+def test_who_waits_for_the_end_takes_nobodys_turn() -> None:
+    """A burst waits until all is done; an entry that comes meanwhile wakes a thread that executes."""
+    clock, found = WatchedClock(), threading.Event()
+    agenda = Agenda(clock)
+    agenda.add(Entry("busy"), 0)
+    busy = agenda.take()
+    agenda.add(Entry("later"), CLOCK.elapsed() + 3600)
+    idle = [threading.Thread(target=agenda.wait_until_idle, args=(PATIENCE,), daemon=True) for _ in range(3)]
+    taker = threading.Thread(target=lambda: agenda.take() and found.set(), daemon=True)
+    for thread in (*idle, taker):
+        thread.start()
+    clock.await_looks(2)  # the test's own, then the taker's
+    agenda.add(Entry("sooner"), 0)
+    assert found.wait(PATIENCE / 5)
+    agenda.done(Entry("sooner"))
+    assert busy is not None
+    agenda.done(busy)
+    agenda.close()
+    for thread in (*idle, taker):
+        thread.join(PATIENCE / 5)
+        assert not thread.is_alive()
 
 
 def test_four_threads_take_everything_once() -> None:
