@@ -19,6 +19,8 @@ __all__ = ["Settings", "SettingsProblem", "read_settings"]
 
 T = TypeVar("T")
 _PREFIX = "POD_ENGAGEMENT_"
+_A_YEAR = 365 * 24 * 3_600_000
+"""In milliseconds: the longest duration that may be set. Far beyond it, clocks and locks overflow."""
 
 
 class SettingsProblem(Exception):
@@ -79,7 +81,7 @@ def read_settings(dotenv: Path | None = Path(".env")) -> Settings:
     """
     env = Env()
     if dotenv is not None and dotenv.is_file():
-        env.read_env(str(dotenv), recurse=False)
+        _read_file(env, dotenv)
     dsn = _optional(env, "UNIPILE_DSN")
     job_timeout = _milliseconds(env, "JOB_TIMEOUT", 30_000)
     return Settings(
@@ -106,6 +108,13 @@ def read_settings(dotenv: Path | None = Path(".env")) -> Settings:
         log_level=_choice(env, "LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
         log_format=_choice(env, "LOG_FORMAT", "", ("", "json", "console")) or None,
     )
+
+
+def _read_file(env: Env, dotenv: Path) -> None:
+    try:
+        env.read_env(str(dotenv), recurse=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsProblem(f"{dotenv} cannot be read as UTF-8 text ({type(error).__name__})") from error
 
 
 def _read(parse: Callable[..., Any], name: str, default: Any, check: Callable[[str, Any], T]) -> T:
@@ -140,17 +149,19 @@ def _optional_milliseconds(env: Env, name: str) -> timedelta | None:
     return _milliseconds(env, name, 0) if _optional(env, _PREFIX + name) else None
 
 
-def _bounded(at_least: int) -> Callable[[str, int], int]:
+def _bounded(at_least: int, at_most: int | None = None) -> Callable[[str, int], int]:
     def check(name: str, value: int) -> int:
         if value < at_least:
             raise SettingsProblem(f"{name} is {value}; it must be at least {at_least}")
+        if at_most is not None and value > at_most:
+            raise SettingsProblem(f"{name} is {value}; it must be at most {at_most}")
         return value
 
     return check
 
 
 def _as_milliseconds(*, at_least: int) -> Callable[[str, int], timedelta]:
-    check = _bounded(at_least)
+    check = _bounded(at_least, _A_YEAR)
     return lambda name, value: timedelta(milliseconds=check(name, value))
 
 
@@ -163,6 +174,8 @@ def _backoff(env: Env) -> tuple[timedelta, ...]:
         raise SettingsProblem(f"{name} is {text!r}; it must be milliseconds like 0,500,1500") from error
     if min(delays) < 0:
         raise SettingsProblem(f"{name} is {text!r}; a delay cannot be negative")
+    if max(delays) > _A_YEAR:
+        raise SettingsProblem(f"{name} is {text!r}; a delay can be at most {_A_YEAR}")
     return tuple(timedelta(milliseconds=delay) for delay in delays)
 
 

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
-from servers import Plan, ServerUrls, Source, docker_answers, fresh_database, kept_servers, plan_servers, refuse
 
 from adapters.embedded.wheels import wheels_installed
+from servers import Plan, ServerUrls, Source, docker_answers, fresh_database, kept_servers, plan_servers, refuse
 
 _PLAN = pytest.StashKey[Plan]()
 

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import psycopg2
 import psycopg2.extras
-from servers import fresh_database
 
 from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.clock import InMemoryClock
@@ -20,6 +19,7 @@ from adapters.postgres.pool import PostgresPool
 from engagement_core.activity import Account, Activity, Pod, VoiceCartridge
 from engagement_core.errors import Effect
 from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, Write
+from servers import fresh_database
 
 __all__ = ["InMemoryTables", "PostgresTables", "Tables", "postgres_tables", "show", "write"]
 

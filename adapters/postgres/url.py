@@ -23,8 +23,16 @@ def checked_database_url(url: str) -> str:
         ValueError: otherwise.
     """
     try:
-        parse_dsn(url)
+        parts = parse_dsn(url)
     except psycopg2.Error:
         # Not chained to the parser's error: that quotes what it stumbled over, maybe a piece of the password.
         raise ValueError(_NO_URL) from None
+    if _holds_a_password(parts.get("host", ""), parts.get("port", "")):
+        raise ValueError(_NO_URL)
     return url
+
+
+def _holds_a_password(host: str, port: str) -> bool:
+    """A bare `/` or `@` in a password makes libpq take the piece before or after it for the port or the host, which it
+    quotes when it cannot connect. A host that begins with `@` is an abstract socket."""
+    return "@" in host[1:] or not set(port) <= set("0123456789,")

@@ -19,7 +19,6 @@ from signal import SIGKILL
 from typing import Any
 
 import psycopg2
-from servers import Source, fresh_database, kept_servers
 
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.postgres.schema import migrate
@@ -27,6 +26,7 @@ from adapters.unipile.sandbox import Sandbox
 from chaos.doomed import ON_THE_WIRE, STEPS, execute_doomed
 from runners.bootstrap import App, open_app
 from runners.settings import Settings
+from servers import Source, fresh_database, kept_servers
 
 __all__ = ["BEHAVIOURS", "Cell", "Verdict", "run_matrix"]
 

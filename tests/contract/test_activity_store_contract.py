@@ -13,13 +13,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
 from psycopg2.extensions import make_dsn
-from servers import ServerUrls
-from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, show, write
 
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.pool import PostgresPool
+from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
 from engagement_core.activity import Activity, EngagementType, Malformed, Pod
 from engagement_core.attempt import Attempt, Provenance
 from engagement_core.claim import ClaimPolicy, Holder, decide_claim
@@ -45,6 +43,8 @@ from engagement_core.ports.activities import (
     Snapshot,
     StoreUnavailable,
 )
+from servers import ServerUrls
+from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, show, write
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)

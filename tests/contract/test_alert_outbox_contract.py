@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Protocol
 
 import pytest
-from core_side import a_like
-from servers import ServerUrls
-from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, write
 
 from adapters.in_memory.alerts import InMemoryAlertOutbox
 from adapters.postgres.alerts import PostgresAlertOutbox
+from core_side import a_like
 from engagement_core.ports.activities import RaiseAlert
 from engagement_core.ports.alerts import AlertOutbox
+from servers import ServerUrls
+from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, write
 
 MINUTE = timedelta(minutes=1)
 

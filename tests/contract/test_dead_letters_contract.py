@@ -11,13 +11,13 @@ from functools import partial
 from typing import Any
 
 import pytest
-from commands import add_rows, execute
 
 from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.dead_letters import InMemoryDeadLetters
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.dead_letters import PostgresDeadLetters
 from adapters.postgres.pool import PostgresPool
+from commands import add_rows, execute
 from engagement_core.activity import Account, Activity, EngagementType, Pod
 from engagement_core.attempt import Attempt
 from engagement_core.burial import bury

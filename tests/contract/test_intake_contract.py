@@ -8,12 +8,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from commands import execute
 
 from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.intake import InMemoryIntake
 from adapters.postgres.intake import PostgresIntake
 from adapters.postgres.pool import PostgresPool
+from commands import execute
 from engagement_core.activity import Activity, EngagementType
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.intake import Intake, IntakeRefused, NewActivity

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 import pytest
-from provider_side import API_KEY, RealClock, account, comment, like, within
 
 from adapters.http.breaker import HostBreaker
 from adapters.http.session import HttpSession
@@ -18,6 +17,7 @@ from adapters.unipile.gateway import DIALECTS, UnipileGateway
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.errors import Cause, Effect, Failure
 from engagement_core.ports.linkedin import Answer, Applied, LinkedIn, NoReadBack, NotSent, Seen
+from provider_side import API_KEY, RealClock, account, comment, like, within
 
 Effects = list[tuple[str, str, str | None]]
 

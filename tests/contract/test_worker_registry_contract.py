@@ -8,14 +8,14 @@ from datetime import timedelta
 from typing import Protocol
 
 import pytest
-from core_side import a_like, an_attempt
-from servers import ServerUrls
-from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, write
 
 from adapters.in_memory.workers import InMemoryWorkerRegistry
 from adapters.postgres.workers import PostgresWorkerRegistry
+from core_side import a_like, an_attempt
 from engagement_core.ports.activities import SaveAttempt
 from engagement_core.ports.workers import WorkerRegistry
+from servers import ServerUrls
+from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, write
 
 SILENT_FOR = timedelta(seconds=6)
 

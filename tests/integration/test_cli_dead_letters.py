@@ -6,12 +6,12 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from commands import Commands, add_rows, execute
 from redis import Redis
 
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.pool import PostgresPool
 from adapters.rq.queue import RqQueue
+from commands import Commands, add_rows, execute
 from engagement_core.activity import EngagementType
 from engagement_core.attempt import Attempt
 from engagement_core.burial import bury

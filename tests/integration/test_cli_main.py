@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from commands import Commands, execute, started
 
 NOBODY = "postgresql://user:geheim@127.0.0.1:1/postgres"

@@ -10,11 +10,11 @@ from datetime import timedelta
 
 import psycopg2
 import pytest
-from commands import Commands, add_rows, execute, started
 
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.statements import PAUSE_LOCK
+from commands import Commands, add_rows, execute, started
 
 _BEGUN = """
 INSERT INTO engagement_workers (worker_id, host, pid, concurrency, beat_at)

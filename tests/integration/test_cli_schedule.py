@@ -12,10 +12,10 @@ from typing import Any
 
 import psutil
 import pytest
-from commands import Commands, execute, started
 from redis import Redis
 
 from adapters.rq.queue import RqQueue
+from commands import Commands, execute, started
 from engagement_core.ports.queue import WakeUp
 
 ONE = ("schedule", "--pod", "pod-1", "--type", "like", "--post", "urn:li:activity:1")

@@ -11,6 +11,13 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+
+from adapters.http.breaker import HostBreaker
+from adapters.http.session import HttpSession
+from adapters.unipile.gateway import DIALECTS, AccountHealth, UnipileGateway
+from adapters.unipile.sandbox import Sandbox
+from engagement_core.errors import Cause, Effect, Failure
+from engagement_core.ports.linkedin import Answer, Applied, NoReadBack, NotSent, Seen
 from provider_side import (
     ACCESS_TOKEN,
     API_KEY,
@@ -24,13 +31,6 @@ from provider_side import (
     raw_reply,
     within,
 )
-
-from adapters.http.breaker import HostBreaker
-from adapters.http.session import HttpSession
-from adapters.unipile.gateway import DIALECTS, AccountHealth, UnipileGateway
-from adapters.unipile.sandbox import Sandbox
-from engagement_core.errors import Cause, Effect, Failure
-from engagement_core.ports.linkedin import Answer, Applied, NoReadBack, NotSent, Seen
 
 Make = Callable[..., UnipileGateway]
 

@@ -12,9 +12,9 @@ import psutil
 import psycopg2
 import pytest
 import redis
-from servers import ServerUrls, fresh_database
 
 from adapters.embedded.wheels import wheels_installed
+from servers import ServerUrls, fresh_database
 
 # A test session that is killed: it says which database's server it uses, and waits for the end.
 SESSION = """

@@ -73,9 +73,10 @@ def test_an_empty_database_gets_everything_and_the_second_time_nothing(empty_dat
 def test_an_existing_schema_with_uuid_ids_is_extended_and_works(
     empty_database_url: str, before: str, kind: str, status: str
 ) -> None:
-    """Nothing of theirs is changed; a like is executed on it."""
+    """Nothing of theirs is changed, the second time nothing at all; a like is executed on it."""
     _execute(empty_database_url, _EXISTING.format(id=_ID, before=before, kind=kind, status=status))
     migrate(empty_database_url)
+    assert migrate(empty_database_url) == ()
     assert isinstance(_execute_the_like(empty_database_url), Executed)
     with closing(psycopg2.connect(empty_database_url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT status::text, execution_id, priority FROM pod_activities")

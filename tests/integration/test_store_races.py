@@ -11,12 +11,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
-from servers import ServerUrls
-from tables import PostgresTables, postgres_tables, show
 
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.pool import PostgresPool
+from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
 from engagement_core.activity import Activity
 from engagement_core.begin import decide_begin
 from engagement_core.claim import Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim
@@ -29,6 +27,8 @@ from engagement_core.ports.linkedin import Answer, Applied, Found, Seen
 from engagement_core.retry import RetryPolicy
 from engagement_core.sweep import decide_orphan
 from engagement_core.verdict import decide_verdict
+from servers import ServerUrls
+from tables import PostgresTables, postgres_tables, show
 
 YES = Applied(engagement_id="c-1", created_at=None)
 LIMITED = Failure(cause=Cause.RATE_LIMITED, message="Too many requests.")

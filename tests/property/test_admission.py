@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core_side import DAY, NOW, a_snapshot, an_account
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core_side import DAY, NOW, a_snapshot, an_account
 from engagement_core.activity import Account
 from engagement_core.admission import HELD_STATUSES, Admit, Defer, admit
 from engagement_core.ports.activities import BlockScope, Control, ControlKind

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core_side import DAY, NOW
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core_side import DAY, NOW
 from engagement_core.errors import Cause, Effect, Failure
 from engagement_core.retry import Bury, Reconcile, RetryAt, RetryPolicy
 

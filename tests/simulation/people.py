@@ -10,13 +10,12 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from simulation.store import commit
-
 from engagement_core.activity import Activity, EngagementType
 from engagement_core.dead_letters import Requeued, decide_requeue, decide_resolve
 from engagement_core.errors import Effect
 from engagement_core.ports.activities import BlockScope, Control, ControlKind
 from engagement_core.ports.linkedin import Engagement
+from simulation.store import commit
 
 if TYPE_CHECKING:
     from simulation.world import World

@@ -12,8 +12,6 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simulation.promise import PromiseBroken
-
 from adapters.in_memory.activities import InMemoryActivityStore
 from engagement_core.claim import Claimed
 from engagement_core.lifecycle import Event, IllegalEvent
@@ -26,6 +24,7 @@ from engagement_core.ports.activities import (
     Snapshot,
     StoreUnavailable,
 )
+from simulation.promise import PromiseBroken
 
 if TYPE_CHECKING:
     from simulation.worker import Worker

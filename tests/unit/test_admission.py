@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from core_side import NOW, SECOND, a_snapshot, an_account
 
+from core_side import NOW, SECOND, a_snapshot, an_account
 from engagement_core.admission import HELD_STATUSES, Admit, Defer, admit
 from engagement_core.ports.activities import BlockScope, Control, ControlKind
 

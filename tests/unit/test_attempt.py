@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from core_side import NOW, an_attempt, earlier
 
+from core_side import NOW, an_attempt, earlier
 from engagement_core.attempt import attempts_since_requeue, count_crashes, count_refusals
 from engagement_core.errors import Effect
 from engagement_core.lifecycle import Event, Phase

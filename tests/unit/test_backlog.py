@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from core_side import NOW, a_like
 
 from adapters.in_memory.activities import InMemoryActivityStore
+from core_side import NOW, a_like
 from engagement_core.backlog import Backlog
 from engagement_core.ports.activities import Decision, Snapshot, StoreUnavailable
 

@@ -8,10 +8,10 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from provider_side import HandClock
 
 from adapters.http.breaker import HostBreaker
 from adapters.http.errors import BreakerOpen
+from provider_side import HandClock
 
 NONE = timedelta(0)
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from core_side import (
     CARTRIDGE,
     DAY,
@@ -22,7 +23,6 @@ from core_side import (
     earlier,
     the,
 )
-
 from engagement_core.activity import Malformed, Pod
 from engagement_core.attempt import Provenance
 from engagement_core.claim import Claimed, ClaimPolicy, ClaimResult, decide_claim

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from core_side import NOW, SECOND, a_comment, a_like, a_snapshot, all_of, an_account, an_attempt, earlier, the
 
+from core_side import NOW, SECOND, a_comment, a_like, a_snapshot, all_of, an_account, an_attempt, earlier, the
 from engagement_core.activity import Malformed
 from engagement_core.attempt import Attempt, Provenance, count_crashes, count_refusals
 from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim

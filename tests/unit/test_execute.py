@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
 
 from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.clock import InMemoryClock
@@ -17,6 +17,7 @@ from adapters.in_memory.linkedin import InMemoryLinkedIn
 from adapters.in_memory.linkedin import Outcome as Scripted
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.in_memory.voice import InMemoryVoice
+from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
 from engagement_core.activity import Activity
 from engagement_core.attempt import Provenance
 from engagement_core.backlog import Backlog
@@ -24,8 +25,11 @@ from engagement_core.errors import Cause, Effect, Failure
 from engagement_core.execute import Executor
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.outcome import Buried, Dropped, Executed, Unknown, Waits
-from engagement_core.ports.activities import Decision, Snapshot, StoreUnavailable
+from engagement_core.ports.activities import Decision, Orphan, Snapshot, StoreUnavailable
 from engagement_core.ports.telemetry import Signal
+from engagement_core.retry import RetryPolicy
+from engagement_core.sweep import decide_orphan
+from engagement_core.verdict import decide_verdict
 
 SECOND = timedelta(seconds=1)
 REFUSED = Failure(cause=Cause.NO_SESSION, message="No session.")
@@ -124,15 +128,18 @@ def test_an_open_breaker_claims_nothing() -> None:
     assert stage.store.attempts == {}
 
 
-@pytest.mark.parametrize("activity", [a_like(), a_comment()], ids=["like", "comment"])
+@pytest.mark.parametrize(
+    ("activity", "nth"),
+    [(a_like(), 1), (a_comment(), 1), (a_comment(), 2)],
+    ids=["like, claim and begin", "comment, claim", "comment, begin"],
+)
 @pytest.mark.parametrize("after_commit", [False, True])
 def test_a_database_that_breaks_before_the_call_means_that_nothing_is_sent(
-    activity: Activity, after_commit: bool
+    activity: Activity, nth: int, after_commit: bool
 ) -> None:
-    """Whether the intent was committed is not known: what was is given back, and the activity is sent once."""
-    intent = 1 if activity.comment_text is None else 2
+    """Whether it was committed is not known: what was is given back, and the activity is sent once."""
     stage = Stage(activity)
-    with stage.breaking(intent, after_commit=after_commit):
+    with stage.breaking(nth, after_commit=after_commit):
         assert isinstance(stage.execute(), Waits)
     assert stage.linkedin.calls == []
     stage.backlog.flush(stage.store)
@@ -140,11 +147,14 @@ def test_a_database_that_breaks_before_the_call_means_that_nothing_is_sent(
     assert len(stage.linkedin.calls) == 1
 
 
+@pytest.mark.parametrize(("activity", "nth"), [(a_like(), 2), (a_comment(), 3)], ids=["like", "comment"])
 @pytest.mark.parametrize("after_commit", [False, True])
-def test_a_database_that_breaks_after_the_call_does_not_lose_the_answer(after_commit: bool) -> None:
+def test_a_database_that_breaks_after_the_call_does_not_lose_the_answer(
+    activity: Activity, nth: int, after_commit: bool
+) -> None:
     """It is kept, nobody sends again meanwhile, and it is recorded when the database is back."""
-    stage = Stage(a_like())
-    with stage.breaking(2, after_commit=after_commit):
+    stage = Stage(activity)
+    with stage.breaking(nth, after_commit=after_commit):
         assert isinstance(stage.execute(), Dropped)
     assert isinstance(stage.execute(), Dropped)
     assert stage.backlog.flush(stage.store) == 1
@@ -153,7 +163,7 @@ def test_a_database_that_breaks_after_the_call_does_not_lose_the_answer(after_co
 
 
 def test_three_refusals_end_as_a_dead_letter() -> None:
-    """At once, after 500 ms, after 1.5 s; the text that was frozen first is sent each time, and spoken once."""
+    """At once, after 500 ms, after 1.5 s."""
     stage = Stage(a_comment())
     stage.linkedin.will(*[Scripted(applies=False, answer=REFUSED)] * 3)
     waits = []
@@ -164,8 +174,89 @@ def test_three_refusals_end_as_a_dead_letter() -> None:
     assert waits == [timedelta(milliseconds=500), timedelta(milliseconds=1500)]
     assert isinstance(outcome, Buried)
     assert stage.store.activities["activity-1"].failure_count == 3
-    assert stage.voice.spoken_for == ["activity-1"]
     assert "activity-1" in stage.store.dead_letters
+
+
+def test_the_first_text_wins() -> None:
+    """What was frozen first is sent each time, whatever the voice would say by now; it is not even asked."""
+    stage = Stage(a_comment())
+    stage.linkedin.will(Scripted(applies=False, answer=REFUSED))
+    stage.voice.will_say("activity-1", "The first text.")
+    stage.execute()
+    stage.voice.will_say("activity-1", "Another text.")
+    stage.clock.advance(SECOND)
+    assert isinstance(stage.execute(), Executed)
+    assert [call.text for call in stage.linkedin.calls] == ["The first text."] * 2
+    assert stage.voice.spoken_for == ["activity-1"]
+
+
+def test_a_defect_in_a_voice_does_not_cost_the_comment() -> None:
+    """The original goes out, and the log says why; not with the voice's words, which may quote the comment."""
+    stage = Stage(a_comment())
+
+    def break_down(*_: object) -> None:
+        raise ZeroDivisionError("Great post!")
+
+    stage.voice.before_speaking = break_down
+    assert isinstance(stage.execute(), Executed)
+    assert stage.linkedin.calls[0].text == "Great post!"
+    (prepared,) = stage.telemetry.fields_of(Signal.COMMENT_PREPARED)
+    assert prepared["reason"] == "the voice broke: ZeroDivisionError"
+
+
+def _adopt_at_the_call(stage: Stage) -> None:
+    """Somebody takes this worker for dead while its call is on the wire."""
+
+    def adopt(*_: object) -> None:
+        orphan = Orphan(activity_id="activity-1", number=1, reason="it was silent")
+        stage.store.change("activity-1", partial(decide_orphan, orphan=orphan))
+
+    stage.linkedin.before_engaging = adopt
+
+
+def test_an_answer_that_comes_after_the_lease_was_lost_is_believed() -> None:
+    """Nobody has found out anything else meanwhile: it happened, once."""
+    stage = Stage(a_like())
+    _adopt_at_the_call(stage)
+    assert stage.execute() == Executed(provenance=Provenance.RESPONSE)
+    assert stage.store.activities["activity-1"].status == "executed"
+    assert (stage.attempt().phase, stage.attempt().effect) == (Phase.EXECUTED, Effect.APPLIED)
+
+
+def test_an_answer_that_comes_after_it_was_believed_absent_keeps_it_from_being_sent_again() -> None:
+    """It was scheduled again; before anybody sends, the late answer makes it executed."""
+    stage = Stage(a_like())
+
+    def take_for_absent(*_: object) -> None:
+        lost = stage.attempt().after(Event.LOSE_TRACK)
+        ended = lost.after(Event.FIND_ABSENT, effect=Effect.NONE, ended_at=stage.clock.now())
+        stage.store.attempts["activity-1"][1] = ended
+
+    stage.linkedin.before_engaging = take_for_absent
+    assert stage.execute() == Executed(provenance=Provenance.RESPONSE)
+    assert isinstance(stage.execute(), Dropped)
+    assert len(stage.linkedin.calls) == 1
+
+
+def test_an_answer_that_comes_while_another_attempt_owns_the_activity_is_evidence() -> None:
+    """It decides nothing; but once the other attempt is refused, nothing is sent again."""
+    stage = Stage(a_like())
+
+    def another_claims(*_: object) -> None:
+        stage.linkedin.before_engaging = lambda *_: None
+        lost = stage.attempt().after(Event.LOSE_TRACK)
+        ended = lost.after(Event.FIND_ABSENT, effect=Effect.NONE, ended_at=stage.clock.now())
+        other = replace(stage.attempt(), number=2, token="worker-2/0", worker_id="worker-2")
+        stage.store.attempts["activity-1"].update({1: ended, 2: other})
+
+    stage.linkedin.before_engaging = another_claims
+    assert isinstance(stage.execute(), Dropped)
+    assert stage.attempt().proves_effect
+    assert stage.store.activities["activity-1"].status == "scheduled"
+    verdict = partial(decide_verdict, attempt=stage.attempt(2), answer=REFUSED, policy=RetryPolicy())
+    assert isinstance(stage.store.change("activity-1", verdict), Executed)
+    assert isinstance(stage.execute(), Dropped)
+    assert len(stage.linkedin.calls) == 1
 
 
 def test_a_lost_answer_is_never_followed_by_another_call() -> None:
@@ -178,13 +269,49 @@ def test_a_lost_answer_is_never_followed_by_another_call() -> None:
     assert stage.attempt().effect is Effect.UNKNOWN
 
 
+def _a_comment_believed_absent(*, applied: bool) -> Stage:
+    stage = Stage(a_comment())
+    stage.linkedin.will(Scripted(applies=applied, answer=LOST))
+    stage.execute()
+    absent = stage.attempt().after(Event.FIND_ABSENT, effect=Effect.NONE, ended_at=stage.clock.now())
+    stage.store.attempts["activity-1"][1] = absent
+    return stage
+
+
 def test_a_comment_that_was_believed_absent_is_looked_for_once_more() -> None:
     """It has appeared meanwhile: it is not sent again."""
-    stage = Stage(a_comment())
-    stage.linkedin.will(Scripted(applies=True, answer=LOST))
-    stage.execute()
-    attempt = stage.attempt()
-    absent = attempt.after(Event.FIND_ABSENT, effect=Effect.NONE, ended_at=stage.clock.now())
-    stage.store.attempts["activity-1"][1] = absent
+    stage = _a_comment_believed_absent(applied=True)
     assert stage.execute() == Executed(provenance=Provenance.RECONCILED)
     assert len(stage.linkedin.calls) == 1
+
+
+def test_a_comment_that_is_absent_at_the_last_look_is_sent_again() -> None:
+    """With the text that was frozen first."""
+    stage = _a_comment_believed_absent(applied=False)
+    assert stage.execute() == Executed(provenance=Provenance.RESPONSE)
+    assert [call.text for call in stage.linkedin.calls] == ["Great post!"] * 2
+    assert len(stage.linkedin.ledger) == 1
+
+
+def test_a_last_look_that_fails_sends_nothing() -> None:
+    """It proves nothing: the claim is given back until the next look."""
+    stage = _a_comment_believed_absent(applied=True)
+    stage.linkedin.will_read(LOST)
+    outcome = stage.execute()
+    assert isinstance(outcome, Waits)
+    assert outcome.again_in is not None
+    assert len(stage.linkedin.calls) == 1
+    stage.clock.advance(outcome.again_in)
+    assert stage.execute() == Executed(provenance=Provenance.RECONCILED)
+    assert len(stage.linkedin.calls) == 1
+
+
+def test_a_database_that_breaks_at_the_last_look_means_that_nothing_is_sent() -> None:
+    """The claim is given back when it is there again."""
+    stage = _a_comment_believed_absent(applied=False)
+    with stage.breaking(2, after_commit=False):
+        assert isinstance(stage.execute(), Waits)
+    assert len(stage.linkedin.calls) == 1
+    assert stage.backlog.flush(stage.store) == 1
+    assert isinstance(stage.execute(), Executed)
+    assert len(stage.linkedin.ledger) == 1

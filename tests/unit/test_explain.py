@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from core_side import DAY, NOW, SECOND, a_comment, a_like, a_snapshot, an_account, an_attempt
 
+from core_side import DAY, NOW, SECOND, a_comment, a_like, a_snapshot, an_account, an_attempt
 from engagement_core.activity import Malformed
 from engagement_core.errors import TAXONOMY, Cause, Effect
 from engagement_core.explain import explain

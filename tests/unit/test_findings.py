@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from core_side import DAY, ME, NOW, SECOND, a_claim, a_comment, a_like, a_snapshot, all_of, an_attempt, earlier, the
 
 from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.clock import InMemoryClock
 from adapters.in_memory.linkedin import InMemoryLinkedIn, Outcome
 from adapters.in_memory.telemetry import InMemoryTelemetry
+from core_side import DAY, ME, NOW, SECOND, a_claim, a_comment, a_like, a_snapshot, all_of, an_attempt, earlier, the
 from engagement_core.activity import EngagementType, Malformed
 from engagement_core.attempt import Attempt, Provenance
 from engagement_core.errors import Cause, Effect, Failure

@@ -6,9 +6,9 @@ import re
 from itertools import product
 
 import pytest
-from core_side import an_attempt
 
 from adapters.postgres.schema import schema_sql
+from core_side import an_attempt
 from engagement_core.activity import PublicStatus
 from engagement_core.errors import Effect
 from engagement_core.lifecycle import IN_FLIGHT, PUBLIC_STATUS, TRANSITIONS, Event, IllegalEvent, Phase, next_phase

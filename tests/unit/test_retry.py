@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from core_side import DAY, NOW, SECOND
 
+from core_side import DAY, NOW, SECOND
 from engagement_core.errors import TAXONOMY, Cause, Effect, Failure
 from engagement_core.retry import Bury, Reconcile, RetryAt, RetryDecision, RetryPolicy
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from servers import Plan, ServerUrls, Source, plan_servers, refuse
 
 DATABASE, REDIS = "postgresql://db/test", "redis://queue/1"

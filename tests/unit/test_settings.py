@@ -3,20 +3,63 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from runners.settings import Settings, SettingsProblem, read_settings
 
 
+@pytest.fixture
+def _nothing_set() -> Iterator[None]:
+    # The whole environment, because reading a `.env` file adds to it what nobody else would take back.
+    with patch.dict(os.environ, clear=True):
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith(("POD_ENGAGEMENT_", "UNIPILE_", "VOICE_", "LOG_")) or name in ("DATABASE_URL", "REDIS_URL"):
-            monkeypatch.delenv(name)
+def _nothing_there(_nothing_set: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # In this order: what a test sets by `monkeypatch` is undone first, then the environment is put back.
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "attribute", "expected"),
+    [
+        ("DATABASE_URL", "postgresql://h/d", "database_url", "postgresql://h/d"),
+        ("REDIS_URL", "redis://h:6379/0", "redis_url", "redis://h:6379/0"),
+        ("UNIPILE_API_KEY", " key ", "unipile_api_key", "key"),
+        ("UNIPILE_BASE_URL", "https://api.example.com/", "unipile_base_url", "https://api.example.com"),
+        ("UNIPILE_API_VERSION", "V1", "unipile_api_version", "v1"),
+        ("POD_ENGAGEMENT_WORKER_CONCURRENCY", "20", "concurrency", 20),
+        ("POD_ENGAGEMENT_JOB_TIMEOUT", "1500", "job_timeout", timedelta(seconds=1.5)),
+        ("POD_ENGAGEMENT_MAX_RETRIES", "1", "max_retries", 1),
+        ("POD_ENGAGEMENT_RETRY_BACKOFF_MS", "0, 7", "retry_backoff", (timedelta(0), timedelta(milliseconds=7))),
+        ("POD_ENGAGEMENT_POLL_INTERVAL_MS", "1500", "poll_interval", timedelta(seconds=1.5)),
+        ("POD_ENGAGEMENT_ORPHAN_AFTER_MS", "1500", "orphan_after", timedelta(seconds=1.5)),
+        ("POD_ENGAGEMENT_VISIBILITY_LAG_MS", "0", "visibility_lag", timedelta(0)),
+        ("POD_ENGAGEMENT_MAX_LATENESS_MS", "1500", "max_lateness", timedelta(seconds=1.5)),
+        ("POD_ENGAGEMENT_MAX_LATENESS_MS", "", "max_lateness", None),
+        ("POD_ENGAGEMENT_SHUTDOWN_GRACE_MS", "1500", "shutdown_grace", timedelta(seconds=1.5)),
+        ("POD_ENGAGEMENT_QUEUE", "RQ", "queue", "rq"),
+        ("POD_ENGAGEMENT_QUEUE_NAME", "likes", "queue_name", "likes"),
+        ("POD_ENGAGEMENT_DEADLETTER_QUEUE_NAME", "lost", "dead_letter_queue_name", "lost"),
+        ("VOICE_PROVIDER", "none", "voice_provider", "none"),
+        ("VOICE_TIMEOUT_MS", "1500", "voice_timeout", timedelta(seconds=1.5)),
+        ("LOG_LEVEL", "DEBUG", "log_level", "debug"),
+        ("LOG_FORMAT", "console", "log_format", "console"),
+    ],
+)
+def test_each_variable_is_read_under_its_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, attribute: str, expected: Any
+) -> None:
+    """And sets what it says."""
+    monkeypatch.setenv(name, value)
+    assert getattr(read_settings(), attribute) == expected
 
 
 def test_nothing_set_gives_the_contracts_defaults() -> None:
@@ -48,12 +91,18 @@ def test_the_grace_follows_the_job_timeout(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_dotenv_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The file is the fallback. What it sets is taken back, for the tests after this one."""
+    """The file is the fallback."""
     (tmp_path / ".env").write_text("REDIS_URL=redis://from-file\nPOD_ENGAGEMENT_MAX_RETRIES=7\n")
     monkeypatch.setenv("POD_ENGAGEMENT_MAX_RETRIES", "9")
     settings = read_settings()
-    monkeypatch.setenv("REDIS_URL", "")
     assert (settings.redis_url, settings.max_retries) == ("redis://from-file", 9)
+
+
+def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """In one line, like a malformed value."""
+    (tmp_path / ".env").write_bytes(b"REDIS_URL=\xff\xfe")
+    with pytest.raises(SettingsProblem, match=r"^\.env cannot be read as UTF-8 text"):
+        read_settings()
 
 
 @pytest.mark.parametrize(
@@ -62,9 +111,11 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(monkeypatch: pytest.Monk
         ("POD_ENGAGEMENT_WORKER_CONCURRENCY", "many"),
         ("POD_ENGAGEMENT_WORKER_CONCURRENCY", "0"),
         ("POD_ENGAGEMENT_JOB_TIMEOUT", "-1"),
+        ("POD_ENGAGEMENT_JOB_TIMEOUT", "9" * 20),
         ("POD_ENGAGEMENT_MAX_RETRIES", "1.5"),
         ("POD_ENGAGEMENT_RETRY_BACKOFF_MS", "0,soon"),
         ("POD_ENGAGEMENT_RETRY_BACKOFF_MS", "0,-5"),
+        ("POD_ENGAGEMENT_RETRY_BACKOFF_MS", "0," + "9" * 20),
         ("POD_ENGAGEMENT_POLL_INTERVAL_MS", "x"),
         ("POD_ENGAGEMENT_ORPHAN_AFTER_MS", "0"),
         ("POD_ENGAGEMENT_VISIBILITY_LAG_MS", "-1"),
@@ -77,6 +128,7 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(monkeypatch: pytest.Monk
         ("UNIPILE_API_VERSION", "v9"),
         ("VOICE_PROVIDER", "opera"),
         ("VOICE_TIMEOUT_MS", "x"),
+        ("VOICE_TIMEOUT_MS", "0"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
     ],

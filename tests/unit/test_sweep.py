@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from core_side import NOW, SECOND, a_like, a_snapshot, an_attempt, the
 
 from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.telemetry import InMemoryTelemetry
+from core_side import NOW, SECOND, a_like, a_snapshot, an_attempt, the
 from engagement_core.errors import Effect
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.activities import Decision, MarkScheduled, Orphan, SaveAttempt

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from core_side import DAY, NOW, SECOND, a_comment, a_snapshot, all_of, an_account, an_attempt, earlier, the
 
+from core_side import DAY, NOW, SECOND, a_comment, a_snapshot, all_of, an_account, an_attempt, earlier, the
 from engagement_core.attempt import Attempt, Provenance
 from engagement_core.errors import Cause, Effect, ErrorType, Failure
 from engagement_core.lifecycle import Event, Phase
