@@ -42,7 +42,15 @@ _REQUIRED = {
     "engagement_workers": ["worker_id", "beat_at", "left_at"],
     "engagement_alerts": ["incident", "delivered_at"],
 }
-_TIMES = ("scheduled_for", "executed_at", "next_retry_at")
+# What each column of `pod_activities` must be, and what works besides: with one that cannot hold what the provider
+# answers, an engagement would be sent and could not be recorded.
+_TYPES = {
+    "scheduled_for": ("timestamptz",),
+    "executed_at": ("timestamptz",),
+    "next_retry_at": ("timestamptz",),
+    "execution_id": ("text", "varchar"),
+    "failure_count": ("int4", "int2", "int8"),
+}
 
 _COLUMNS = """
 SELECT c.relname, a.attname, t.typname
@@ -69,11 +77,11 @@ class Catalog:
 
     def misfits(self) -> tuple[str, ...]:
         """Columns of a type that cannot work: nothing additive can mend those."""
-        types = {column: self.types.get(("pod_activities", column), "timestamptz") for column in _TIMES}
+        types = {column: self.types.get(("pod_activities", column), good[0]) for column, good in _TYPES.items()}
         return tuple(
-            f"pod_activities.{column} is {type_name}; it must be timestamptz"
+            f"pod_activities.{column} is {type_name}; it must be {_TYPES[column][0]}"
             for column, type_name in types.items()
-            if type_name != "timestamptz"
+            if type_name not in _TYPES[column]
         )
 
     def _absent(self) -> tuple[str, ...]:

@@ -16,9 +16,10 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from adapters.postgres.url import checked_database_url
 from engagement_core.ports.activities import StoreUnavailable
 
-__all__ = ["PostgresPool", "first_line"]
+__all__ = ["PostgresPool", "connect", "first_line"]
 
 # Only what the client library does by itself: a transaction pooler refuses start-up options.
 _CONNECT_OPTIONS: dict[str, Any] = {
@@ -93,7 +94,7 @@ class PostgresPool:
             if _is_alive(idle):
                 return idle
             self._discard(idle)
-        connection: Connection = psycopg2.connect(self._database_url, **_CONNECT_OPTIONS)
+        connection = connect(self._database_url, **_CONNECT_OPTIONS)
         connection.autocommit = True
         return connection
 
@@ -109,6 +110,23 @@ class PostgresPool:
     def _discard(connection: Connection | None) -> None:
         if connection is not None:
             connection.close()
+
+
+def connect(database_url: str, **options: Any) -> Connection:
+    """A new connection, with libpq's options.
+
+    Raises:
+        StoreUnavailable: it is no URL, or no server takes it; the message holds no piece of a password.
+    """
+    try:
+        checked_database_url(database_url)
+    except ValueError as error:
+        raise StoreUnavailable(f"DATABASE_URL: {error}") from None
+    try:
+        connection: Connection = psycopg2.connect(database_url, **options)
+    except psycopg2.Error as error:
+        raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from error
+    return connection
 
 
 def _is_alive(connection: Connection) -> bool:

@@ -13,8 +13,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.catalog import Catalog, SchemaProblem, read_catalog
-from adapters.postgres.pool import first_line
-from engagement_core.ports.activities import StoreUnavailable
+from adapters.postgres.pool import connect, first_line
 
 __all__ = ["migrate", "schema_sql", "statements"]
 
@@ -43,10 +42,7 @@ def migrate(database_url: str) -> tuple[str, ...]:
         StoreUnavailable: the database cannot be reached.
         SchemaProblem: what is there already cannot work with us, or this role may not change it; nothing was changed.
     """
-    try:
-        connection = psycopg2.connect(database_url, connect_timeout=5, application_name="pod-engagement")
-    except psycopg2.Error as error:
-        raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from error
+    connection = connect(database_url, connect_timeout=5, application_name="pod-engagement")
     try:
         with connection:
             return _apply(connection)

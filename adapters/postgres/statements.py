@@ -146,7 +146,8 @@ ON CONFLICT (activity_id, number) DO UPDATE SET
 MARK_SCHEDULED = """
 UPDATE pod_activities
    SET status = 'scheduled', executed_at = NULL, next_retry_at = %(next_retry_at)s,
-       last_error = COALESCE(%(last_error)s, last_error), failure_count = failure_count + %(counts)s
+       last_error = COALESCE(%(last_error)s, last_error),
+       failure_count = COALESCE(failure_count, 0) + %(counts)s
  WHERE id = %(activity_id)s
 """
 
@@ -160,7 +161,7 @@ UPDATE pod_activities
 
 MARK_FAILED = """
 UPDATE pod_activities
-   SET status = 'failed', executed_at = %(executed_at)s, failure_count = failure_count + %(counts)s,
+   SET status = 'failed', executed_at = %(executed_at)s, failure_count = COALESCE(failure_count, 0) + %(counts)s,
        last_error = %(last_error)s, next_retry_at = NULL
  WHERE id = %(activity_id)s
 """

@@ -14,8 +14,9 @@ from adapters.postgres.catalog import SchemaProblem
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.schema import migrate, statements
 from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
+from engagement_core.errors import Cause, Failure
 from engagement_core.outcome import Executed
-from engagement_core.ports.linkedin import Applied
+from engagement_core.ports.linkedin import Answer, Applied
 from engagement_core.retry import RetryPolicy
 from engagement_core.verdict import decide_verdict
 
@@ -41,18 +42,25 @@ def _execute(database_url: str, script: str) -> None:
         cursor.execute(script)
 
 
-def _execute_the_like(database_url: str) -> object:
-    pool = PostgresPool(database_url, size=1)
-    try:
+_REFUSED = Failure(cause=Cause.NO_SESSION, message="No session.")
+_REJECTED = Failure(cause=Cause.REJECTED, message="No.")
+_YES = Applied(engagement_id="e-1", created_at=None)
+
+
+def _execute_the_like(database_url: str, answer: Answer = _YES) -> object:
+    with closing(PostgresPool(database_url, size=1)) as pool:
         store = PostgresActivityStore(pool)
         holder = Holder(worker_id="w", token="w/1")
         claim = partial(decide_claim, activity_id=_ID, holder=holder, policy=ClaimPolicy())
         claimed = store.change(_ID, claim)
         assert isinstance(claimed, Claimed)
-        yes = Applied(engagement_id="e-1", created_at=None)
-        return store.change(_ID, partial(decide_verdict, attempt=claimed.attempt, answer=yes, policy=RetryPolicy()))
-    finally:
-        pool.close()
+        return store.change(_ID, partial(decide_verdict, attempt=claimed.attempt, answer=answer, policy=RetryPolicy()))
+
+
+def _rows(database_url: str, query: str) -> list[tuple[object, ...]]:
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchall()
 
 
 def test_an_empty_database_gets_everything_and_the_second_time_nothing(empty_database_url: str) -> None:
@@ -78,9 +86,18 @@ def test_an_existing_schema_with_uuid_ids_is_extended_and_works(
     migrate(empty_database_url)
     assert migrate(empty_database_url) == ()
     assert isinstance(_execute_the_like(empty_database_url), Executed)
-    with closing(psycopg2.connect(empty_database_url)) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT status::text, execution_id, priority FROM pod_activities")
-        assert cursor.fetchall() == [("executed", "e-1", 1)]
+    executed = _rows(empty_database_url, "SELECT status::text, execution_id, priority FROM pod_activities")
+    assert executed == [("executed", "e-1", 1)]
+
+
+@pytest.mark.parametrize("answer", [_REFUSED, _REJECTED], ids=["retried", "failed"])
+def test_a_failure_count_that_was_never_filled_in_counts_from_zero(empty_database_url: str, answer: Failure) -> None:
+    """A column of theirs may have neither a default nor a value."""
+    _execute(empty_database_url, _EXISTING.format(id=_ID, before="", kind="text", status="text"))
+    _execute(empty_database_url, "ALTER TABLE pod_activities ADD COLUMN failure_count integer")
+    migrate(empty_database_url)
+    _execute_the_like(empty_database_url, answer)
+    assert _rows(empty_database_url, "SELECT failure_count FROM pod_activities") == [(1,)]
 
 
 def test_two_migrations_at_once_do_not_disturb_each_other(empty_database_url: str) -> None:
@@ -103,18 +120,27 @@ def test_two_migrations_at_once_do_not_disturb_each_other(empty_database_url: st
     assert migrate(empty_database_url) == ()
 
 
-def test_a_time_without_a_zone_is_refused_by_name(empty_database_url: str) -> None:
-    """And nothing is changed."""
+@pytest.mark.parametrize(
+    ("column", "problem"),
+    [
+        ("scheduled_for timestamp", "scheduled_for is timestamp; it must be timestamptz"),
+        ("scheduled_for timestamptz, next_retry_at timestamp", "next_retry_at is timestamp; it must be timestamptz"),
+        ("scheduled_for timestamptz, execution_id uuid", "execution_id is uuid; it must be text"),
+        ("scheduled_for timestamptz, failure_count text", "failure_count is text; it must be int4"),
+    ],
+)
+def test_a_column_that_cannot_hold_what_is_written_is_refused_by_name(
+    empty_database_url: str, column: str, problem: str
+) -> None:
+    """A time without a zone, say; and nothing is changed."""
     _execute(
         empty_database_url,
         "CREATE TABLE pod_activities (id text PRIMARY KEY, pod_id text, engagement_type text, post_id text,"
-        " profile_id text, comment_text text, scheduled_for timestamp, status text)",
+        f" profile_id text, comment_text text, status text, {column})",
     )
-    with pytest.raises(SchemaProblem, match=r"pod_activities\.scheduled_for is timestamp; it must be timestamptz"):
+    with pytest.raises(SchemaProblem, match=rf"pod_activities\.{problem}\. Nothing was changed"):
         migrate(empty_database_url)
-    with closing(psycopg2.connect(empty_database_url)) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('engagement_attempts')")
-        assert cursor.fetchone() == (None,)
+    assert _rows(empty_database_url, "SELECT to_regclass('engagement_attempts')") == [(None,)]
 
 
 def test_a_store_without_its_tables_says_which_and_what_to_do(empty_database_url: str) -> None:

@@ -18,6 +18,7 @@ from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.clock import InMemoryClock
 from core_side import CARTRIDGE, NOW, POD, SECOND, a_comment, a_like, an_account
 from engagement_core.activity import Activity, EngagementType
+from engagement_core.attempt import Attempt
 from engagement_core.begin import decide_begin
 from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
 from engagement_core.dead_letters import decide_requeue, decide_resolve
@@ -33,6 +34,7 @@ from engagement_core.verdict import decide_verdict
 
 KEY = "activity-1"
 POLICY = ReconcilePolicy()
+HELD = {Phase.CLAIMED, Phase.SENDING}
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,10 @@ class OneActivity(RuleBasedStateMachine):
         """Through the store, like everything."""
         return self.store.change(KEY, decide, crediting=crediting)
 
+    def attempts(self) -> list[Attempt]:
+        """The rows of the audit log."""
+        return list(self.store.attempts.get(KEY, {}).values())
+
     def row(self) -> Activity:
         """The public row."""
         activity = self.store.activities[KEY]
@@ -124,12 +130,13 @@ class OneActivity(RuleBasedStateMachine):
             )
         )
 
+    @precondition(lambda self: self.attempts())
     @rule(seconds=st.sampled_from([1, 5, 31, 130, 3600]))
     def time_passes(self, seconds: float) -> None:
         """For everybody at once."""
         self.clock.advance(timedelta(seconds=seconds))
 
-    @rule(how=ways, steps=st.integers(1, 4))
+    @rule(how=ways, steps=st.sampled_from([4, 4, 3, 2, 1]))
     def somebody_takes_it(self, how: Way, steps: int) -> None:
         """A wake-up, whether or not anything is due; the worker may stop after any step, and go on later."""
         self.tokens += 1
@@ -201,12 +208,15 @@ class OneActivity(RuleBasedStateMachine):
         if mine.answer is None and not dies:
             self.change(partial(give_back, token=mine.claimed.attempt.token))
 
+    @precondition(lambda self: any(attempt.phase in HELD for attempt in self.attempts()))
     @rule()
     def orphans_are_adopted(self) -> None:
         """Also of workers that only slept: they come back."""
-        for number in list(self.store.attempts.get(KEY, {})):
-            self.change(partial(decide_orphan, orphan=Orphan(activity_id=KEY, number=number, reason="silent")))
+        for attempt in self.attempts():
+            orphan = Orphan(activity_id=KEY, number=attempt.number, reason="silent")
+            self.change(partial(decide_orphan, orphan=orphan))
 
+    @precondition(lambda self: any(attempt.phase is Phase.UNKNOWN for attempt in self.attempts()))
     @rule(how=ways)
     def unknown_is_looked_for(self, how: Way) -> None:
         """When its time for a look has come."""
@@ -220,10 +230,12 @@ class OneActivity(RuleBasedStateMachine):
         decide = partial(decide_reconcile, token=mine.token, seen=seen, read_at=read_at, policy=POLICY)
         self.change(decide, seen.ids if isinstance(seen, Seen) else ())
 
-    @rule(status=st.sampled_from(["scheduled", "scheduled", "failed", "cancelled"]))
+    @precondition(lambda self: self.attempts())
+    @rule(status=st.sampled_from(["scheduled", "scheduled", "scheduled", "failed", "cancelled"]))
     def somebody_updates_the_row_carelessly(self, status: str) -> None:
-        """Another service, or a person with psql."""
-        self.store.activities[KEY] = replace(self.row(), status=status)
+        """Another service, or a person with psql: back to scheduled, or away and back."""
+        word = status if self.row().status == "scheduled" else "scheduled"
+        self.store.activities[KEY] = replace(self.row(), status=word)
 
     @precondition(lambda self: self.row().status == "failed")
     @rule(waits=st.booleans())
@@ -243,8 +255,7 @@ class OneActivity(RuleBasedStateMachine):
     @invariant()
     def one_attempt_at_most_may_have_had_an_effect(self) -> None:
         """The partial unique index never had to refuse anything."""
-        attempts = self.store.attempts.get(KEY, {}).values()
-        assert sum(attempt.may_have_had_effect for attempt in attempts) <= 1
+        assert sum(attempt.may_have_had_effect for attempt in self.attempts()) <= 1
 
     @invariant()
     def what_is_executed_has_happened(self) -> None:
@@ -261,7 +272,7 @@ class OneActivity(RuleBasedStateMachine):
         self.clock.advance(timedelta(hours=2))
         self.orphans_are_adopted()
         self.unknown_is_looked_for(IN_THE_END)
-        attempts = self.store.attempts.get(KEY, {}).values()
+        attempts = self.attempts()
         assert not any(attempt.is_open for attempt in attempts)
         if self.effects and not self.may_repeat:
             known = [attempt for attempt in attempts if attempt.may_have_had_effect or attempt.proves_effect]
@@ -273,4 +284,4 @@ def _look(snapshot: Snapshot) -> Decision[Snapshot]:
 
 
 TestOneActivity = OneActivity.TestCase
-TestOneActivity.settings = settings(max_examples=400, stateful_step_count=30, deadline=None)
+TestOneActivity.settings = settings(max_examples=600, stateful_step_count=25, deadline=None)

@@ -139,6 +139,50 @@ def test_an_earlier_entry_is_taken_on_time_although_a_thread_waits_for_a_later_o
             thread.join(PATIENCE)
 
 
+def test_one_earlier_entry_after_another_is_taken_on_time_whoever_leads() -> None:
+    """The thread that is woken for the second one has not waited for the first."""
+    clock, taken = WatchedClock(), threading.Semaphore(0)
+    agenda = Agenda(clock)
+    agenda.add(Entry("later"), CLOCK.elapsed() + 3600)
+
+    def work() -> None:
+        while (entry := agenda.take()) is not None:
+            agenda.done(entry)
+            taken.release()
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    clock.await_looks(4)
+    for name in ("sooner", "next"):
+        agenda.add(Entry(name), CLOCK.elapsed() + 0.05)
+        assert taken.acquire(timeout=PATIENCE / 5)
+        clock.await_looks(3)  # at the entry, then by the new leader and by the thread that comes back
+    agenda.close()
+    for thread in threads:
+        thread.join(PATIENCE)
+
+
+def test_while_one_thread_executes_another_leads() -> None:
+    """Else the next entry would wait for it."""
+    clock, taken = WatchedClock(), threading.Semaphore(0)
+    agenda = Agenda(clock)
+
+    def take_one_and_be_busy() -> None:
+        if agenda.take() is not None:
+            taken.release()
+
+    threads = [threading.Thread(target=take_one_and_be_busy, daemon=True) for _ in range(2)]
+    now = CLOCK.elapsed()
+    agenda.add(Entry("first"), now + 0.05)
+    agenda.add(Entry("second"), now + 0.1)
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert taken.acquire(timeout=PATIENCE / 5)
+    agenda.close()
+
+
 def test_who_waits_for_the_end_takes_nobodys_turn() -> None:
     """A burst waits until all is done; an entry that comes meanwhile wakes a thread that executes."""
     clock, found = WatchedClock(), threading.Event()

@@ -21,11 +21,13 @@ from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
 from engagement_core.activity import Activity
 from engagement_core.attempt import Provenance
 from engagement_core.backlog import Backlog
+from engagement_core.claim import ClaimPolicy
 from engagement_core.errors import Cause, Effect, Failure
 from engagement_core.execute import Executor
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.outcome import Buried, Dropped, Executed, Unknown, Waits
-from engagement_core.ports.activities import Decision, Orphan, Snapshot, StoreUnavailable
+from engagement_core.ports.activities import Decision, MarkExecuted, Orphan, Snapshot, StoreUnavailable
+from engagement_core.ports.linkedin import Found, Seen
 from engagement_core.ports.telemetry import Signal
 from engagement_core.retry import RetryPolicy
 from engagement_core.sweep import decide_orphan
@@ -39,7 +41,7 @@ LOST = Failure(cause=Cause.NO_ANSWER, message="No answer came.")
 class Stage:
     """An executor on fakes, with one pod, one account and one voice."""
 
-    def __init__(self, activity: Activity) -> None:
+    def __init__(self, activity: Activity, **options: Any) -> None:
         self.clock = InMemoryClock()
         self.store = InMemoryActivityStore(now=self.clock.now)
         self.linkedin, self.voice = InMemoryLinkedIn(now=self.clock.now), InMemoryVoice()
@@ -55,6 +57,7 @@ class Stage:
             telemetry=self.telemetry,
             clock=self.clock,
             backlog=self.backlog,
+            **options,
         )
 
     def execute(self) -> Any:
@@ -118,6 +121,16 @@ def test_a_voice_that_fails_or_breaks_the_rules_is_not_heard(says: str | None) -
         stage.voice.will_say("activity-1", says)
     assert isinstance(stage.execute(), Executed)
     assert stage.linkedin.calls[0].text == "Great post!"
+
+
+@pytest.mark.parametrize(("job_timeout", "allowed"), [(30, 10), (4, 4)])
+def test_a_voice_may_last_as_long_as_its_timeout_and_the_attempt_allow(job_timeout: int, allowed: int) -> None:
+    """In seconds, the shorter of the two."""
+    stage = Stage(a_comment(), claim_policy=ClaimPolicy(job_timeout=job_timeout * SECOND), voice_timeout=10 * SECOND)
+    remaining: list[float] = []
+    stage.voice.before_speaking = lambda _, deadline: remaining.append(deadline.remaining())
+    stage.execute()
+    assert remaining == [allowed]
 
 
 def test_an_open_breaker_claims_nothing() -> None:
@@ -291,6 +304,24 @@ def test_a_comment_that_is_absent_at_the_last_look_is_sent_again() -> None:
     assert stage.execute() == Executed(provenance=Provenance.RESPONSE)
     assert [call.text for call in stage.linkedin.calls] == ["Great post!"] * 2
     assert len(stage.linkedin.ledger) == 1
+
+
+def test_a_comment_that_another_activity_has_is_not_taken_for_this_one_at_the_last_look() -> None:
+    """The same words on the same post, by the same account: this one is still to be sent."""
+    stage = _a_comment_believed_absent(applied=False)
+    stage.store.executed["activity-2"] = MarkExecuted(
+        activity_id="activity-2",
+        executed_at=stage.clock.now(),
+        post_id="post-1",
+        engagement_id="comment-9",
+        created_at=None,
+        provenance=Provenance.RESPONSE,
+        comment_generated="Great post!",
+    )
+    theirs = Found(engagement_id="comment-9", text="Great post!", created_at=stage.clock.now())
+    stage.linkedin.will_read(Seen(own=(theirs,)))
+    assert stage.execute() == Executed(provenance=Provenance.RESPONSE)
+    assert len(stage.linkedin.calls) == 2
 
 
 def test_a_last_look_that_fails_sends_nothing() -> None:
