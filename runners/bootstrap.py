@@ -45,6 +45,7 @@ from runners.worker import Worker, WorkerPolicy
 __all__ = ["App", "build_worker", "new_worker_id", "open_app"]
 
 _MOST_CONNECTIONS = 10
+_ABANDONED_AFTER = timedelta(minutes=5)
 _VOICES: dict[str, type[TemplateVoice] | type[NoVoice]] = {"template": TemplateVoice, "none": NoVoice}
 
 
@@ -105,7 +106,10 @@ def build_queue(settings: Settings) -> RqQueue:
     settings.need("redis_url")
     try:
         return RqQueue(
-            str(settings.redis_url), name=settings.queue_name, dead_letter_name=settings.dead_letter_queue_name
+            str(settings.redis_url),
+            name=settings.queue_name,
+            dead_letter_name=settings.dead_letter_queue_name,
+            abandoned_after=max(_ABANDONED_AFTER, 2 * settings.job_timeout),
         )
     except QueueUnavailable as error:
         # Making one connects to nothing: all that it can object to is the URL.

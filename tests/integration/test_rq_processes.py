@@ -31,7 +31,7 @@ def program(*arguments: str, path: Path | None = None) -> str:
         env=os.environ | {"PYTHONPATH": os.pathsep.join([*([str(path)] if path else []), *inherited])},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
