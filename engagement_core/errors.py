@@ -134,7 +134,7 @@ TAXONOMY: Mapping[Cause, Meaning] = MappingProxyType(
         Cause.POST_GONE: _means(
             _E.POST_NOT_FOUND, _F.NONE, _S.ACTIVITY, False, "Check that the post exists and is visible; then requeue."
         ),
-        Cause.REJECTED: _means(_E.API_ERROR, _F.NONE, _S.ACTIVITY, False, "Read the provider's reason; " + _FIX),
+        Cause.REJECTED: _means(_E.API_ERROR, _F.NONE, _S.ACTIVITY, False, "Read the provider's reason. " + _FIX),
         Cause.NO_SESSION: _means(
             _E.API_ERROR, _F.NONE, _S.PROVIDER, True, "Requeue it once the provider has recovered."
         ),

@@ -34,10 +34,11 @@ _LOCK_ROW = "SELECT 1 FROM pod_activities WHERE id = %(id)s FOR NO KEY UPDATE;\n
 # The account that acts: the profile's; the pod's only when the activity names no profile.
 _ACCOUNT = """
   LEFT JOIN LATERAL (
-       SELECT x.* FROM linkedin_accounts x WHERE NULLIF(a.profile_id::text, '') IS NOT NULL AND {profile_account}
-       UNION ALL
-       SELECT x.* FROM linkedin_accounts x WHERE NULLIF(a.profile_id::text, '') IS NULL AND {pod_account}
-       ORDER BY 1 LIMIT 1
+       SELECT u.* FROM (
+              SELECT x.* FROM linkedin_accounts x WHERE NULLIF(a.profile_id::text, '') IS NOT NULL AND {profile_account}
+              UNION ALL
+              SELECT x.* FROM linkedin_accounts x WHERE NULLIF(a.profile_id::text, '') IS NULL AND {pod_account}
+       ) u ORDER BY u.id LIMIT 1
   ) l ON true
 """
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 
 import psycopg2
 import pytest
+from psycopg2.extensions import make_dsn
 
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.catalog import SchemaProblem
@@ -16,6 +19,7 @@ from adapters.postgres.schema import migrate, statements
 from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
 from engagement_core.errors import Cause, Failure
 from engagement_core.outcome import Executed
+from engagement_core.ports.activities import Decision
 from engagement_core.ports.linkedin import Answer, Applied
 from engagement_core.retry import RetryPolicy
 from engagement_core.verdict import decide_verdict
@@ -149,3 +153,77 @@ def test_a_store_without_its_tables_says_which_and_what_to_do(empty_database_url
     with pytest.raises(SchemaProblem, match=r"table pod_activities is missing.*engagement migrate"):
         PostgresActivityStore(pool)
     pool.close()
+
+
+def test_a_role_that_owns_nothing_migrates_what_is_there_already(database_url: str) -> None:
+    """A worker's own role needs no rights to change tables."""
+    role = f"worker_{uuid.uuid4().hex}"
+    _execute(database_url, f"CREATE ROLE {role}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    try:
+        assert migrate(make_dsn(database_url, options=f"-c role={role}")) == ()
+    finally:
+        _execute(database_url, f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_a_role_that_may_not_create_is_told_so(empty_database_url: str) -> None:
+    """And nothing is changed."""
+    role = f"worker_{uuid.uuid4().hex}"
+    _execute(empty_database_url, f"CREATE ROLE {role}")
+    try:
+        with pytest.raises(SchemaProblem, match=r"permission denied.*Nothing was changed"):
+            migrate(make_dsn(empty_database_url, options=f"-c role={role}"))
+    finally:
+        _execute(empty_database_url, f"DROP ROLE {role}")
+
+
+def test_tables_of_the_same_name_in_another_schema_are_not_ours(empty_database_url: str) -> None:
+    """Only what the search path finds counts; odd names elsewhere disturb nobody."""
+    _execute(
+        empty_database_url,
+        'CREATE SCHEMA archive; CREATE TABLE archive.pod_activities (id integer); CREATE TABLE "a.b c" (id integer)',
+    )
+    assert migrate(empty_database_url) == statements()
+
+
+@contextmanager
+def _store_on(database_url: str, script: str) -> Iterator[PostgresActivityStore]:
+    """A store on tables that were there before `migrate`."""
+    _execute(database_url, script)
+    migrate(database_url)
+    with closing(PostgresPool(database_url, size=1)) as pool:
+        yield PostgresActivityStore(pool)
+
+
+@pytest.mark.parametrize("first", ["name text DEFAULT md5(random()::text)", "about json"])
+def test_the_account_that_acts_does_not_depend_on_the_order_of_columns(empty_database_url: str, first: str) -> None:
+    """Of two accounts of one profile it is the first by id."""
+    existing = (
+        f"CREATE TABLE linkedin_accounts ({first}, id text PRIMARY KEY, profile_id text, access_token text);"
+        "INSERT INTO linkedin_accounts (id, profile_id) SELECT 'account-' || n, 'profile' FROM generate_series(1, 20) n"
+    )
+    with _store_on(empty_database_url, existing) as store:
+        _execute(
+            empty_database_url,
+            "INSERT INTO pods VALUES ('p');"
+            "INSERT INTO pod_activities (id, pod_id, engagement_type, post_id, profile_id, scheduled_for)"
+            " VALUES ('a', 'p', 'like', 'post', 'profile', now())",
+        )
+        account = store.change("a", lambda shown: Decision(shown.account))
+    assert account is not None
+    assert account.id == "account-1"
+
+
+@pytest.mark.parametrize("text", [f"urn:uuid:{_ID}", f"1-{_ID[1:]}", f"+{_ID[1:]}", f"\u0661{_ID[1:]}"])
+def test_a_text_that_is_no_uuid_to_postgresql_names_no_activity(empty_database_url: str, text: str) -> None:
+    """A job may ring for anything."""
+    with _store_on(empty_database_url, _EXISTING.format(id=_ID, before="", kind="text", status="text")) as store:
+        assert store.change(text, lambda shown: Decision(shown.activity)) is None
+
+
+@pytest.mark.parametrize("text", [_ID.upper(), f"{{{_ID}}}", _ID.replace("-", "")])
+def test_a_uuid_names_its_activity_in_every_spelling_that_postgresql_takes(empty_database_url: str, text: str) -> None:
+    """Producers write it as they like; the snapshot has the one that the table shows."""
+    with _store_on(empty_database_url, _EXISTING.format(id=_ID, before="", kind="text", status="text")) as store:
+        activity = store.change(text, lambda shown: Decision(shown.activity))
+    assert activity is not None
+    assert activity.id == _ID
