@@ -210,7 +210,7 @@ def test_a_hundred_thousand_lines_need_neither_much_memory_nor_much_time(databas
         peak = peak_memory(process)
         output, errors = process.communicate()
     assert (process.returncode, output) == (0, "100000 activities scheduled.\n"), errors
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 120
     assert peak < 90_000_000
     assert execute(database_url, "SELECT count(*) FROM pod_activities") == [(100_000,)]
 

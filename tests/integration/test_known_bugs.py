@@ -268,7 +268,7 @@ def test_the_clocks_of_worker_and_database_disagree(
         scene.wait_for(Signal.JOB_COMPLETED)
     ((due,),) = scene.sql("SELECT extract(epoch FROM scheduled_for) FROM pod_activities")
     (effect,) = scene.sandbox.ledger()["effects"]
-    assert 0 <= effect["received_at"] - float(due) < 0.5
+    assert 0 <= effect["received_at"] - float(due) < 1.5
 
 
 def test_a_worker_that_was_stopped_comes_back_to_a_lost_claim(scene: Scene) -> None:
@@ -366,5 +366,5 @@ def test_redis_that_is_gone_makes_work_late(scene: Scene) -> None:
         scene.wait_for(Signal.JOB_COMPLETED)
     ((due,),) = scene.sql("SELECT extract(epoch FROM scheduled_for) FROM pod_activities")
     (effect,) = scene.sandbox.ledger()["effects"]
-    assert 0 <= effect["received_at"] - float(due) < 0.5
+    assert 0 <= effect["received_at"] - float(due) < 1.5
     assert len(scene.telemetry.fields_of(Signal.QUEUE_UNAVAILABLE)) == 1

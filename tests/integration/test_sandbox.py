@@ -226,7 +226,7 @@ def test_latency_is_waited_before_the_effect(sandbox: Sandbox, http: requests.Se
     sandbox.set_faults([{"action": "latency", "ms": 80}])
     http.post(f"{sandbox.url}/v0/posts/p/like", headers=BEARER)
     (effect,) = sandbox.ledger()["effects"]
-    assert 0.08 <= effect["at"] - effect["received_at"] < 1
+    assert 0.08 <= effect["at"] - effect["received_at"] < 10
 
 
 def test_stop_ends_hanging_exchanges_and_frees_the_port() -> None:
@@ -239,7 +239,7 @@ def test_stop_ends_hanging_exchanges_and_frees_the_port() -> None:
         started = time.monotonic()
         sandbox.stop()
         assert client.recv(1) == b""
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     with Sandbox(port=sandbox.port) as again:
         assert again.port == sandbox.port
 

@@ -46,7 +46,7 @@ def test_an_entry_is_not_handed_out_before_its_time() -> None:
     agenda, due = an_agenda(), CLOCK.elapsed() + 0.05
     agenda.add(Entry("a"), due)
     assert agenda.take() == Entry("a")
-    assert 0 <= CLOCK.elapsed() - due < 1
+    assert 0 <= CLOCK.elapsed() - due < 5
 
 
 def test_an_activity_is_there_once_at_its_earlier_time_and_keeps_the_job_that_rang() -> None:
@@ -133,7 +133,7 @@ def test_an_earlier_entry_is_taken_on_time_although_a_thread_waits_for_a_later_o
         due = CLOCK.elapsed() + 0.05
         agenda.add(Entry("sooner"), due)
         assert found.wait(PATIENCE)
-        assert 0 <= times[0] - due < 1
+        assert 0 <= times[0] - due < 5
         agenda.close()
         for thread in waiting:
             thread.join(PATIENCE)
