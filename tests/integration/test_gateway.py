@@ -151,7 +151,7 @@ def test_answer_that_does_not_come_in_time_is_unknown_at_the_deadline(
     make: Make, sandbox: Sandbox, version: str, action: str
 ) -> None:
     """Silence and dripping are the same: nobody can tell."""
-    more = {"bytes_per_second": 20} if "drip" in action else {}
+    more = {"bytes_per_second": 5} if "drip" in action else {}
     sandbox.set_faults([{"action": action, **more}])
     started = time.monotonic()
     answer = make(sandbox.url, version).engage(comment(), within(0.3))
