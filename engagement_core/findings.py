@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
 from engagement_core.activity import EngagementType
-from engagement_core.attempt import Attempt, count_refusals
+from engagement_core.attempt import Attempt, attempts_since_requeue, count_refusals
 from engagement_core.begin import still_claimed
 from engagement_core.burial import bury, note
 from engagement_core.claim import Claimed, ClaimResult
@@ -92,8 +92,10 @@ def decide_last_look(
     mine = still_claimed(snapshot, claimed.attempt)
     if mine is None:
         return Decision(Dropped(reason="the claim was lost to somebody else"))
-    first = min((a.began_at for a in snapshot.attempts if a.began_at), default=snapshot.now)
-    case = _LastLook(snapshot=snapshot, mine=mine, age=snapshot.now - first, policy=policy)
+    # Anything since the very first attempt may be ours; but how long we insist is counted from a person's requeue.
+    first = _first_began(snapshot, snapshot.attempts)
+    insisting = snapshot.now - _first_began(snapshot, attempts_since_requeue(snapshot.attempts))
+    case = _LastLook(snapshot=snapshot, mine=mine, age=insisting, policy=policy)
     if not isinstance(seen, Seen):
         return case.postpone("the read-back before sending again failed")
     own = _unaccounted(snapshot, first, seen)
@@ -105,9 +107,13 @@ def decide_last_look(
     return case.postpone(_STRANGER) if own else Decision(None)
 
 
+def _first_began(snapshot: Snapshot, attempts: tuple[Attempt, ...]) -> datetime:
+    return min((each.began_at for each in attempts if each.began_at), default=snapshot.now)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _LastLook:
-    """A comment that is about to be sent again, `age` after its first sending."""
+    """A comment that is about to be sent again, `age` after its first sending since somebody last requeued it."""
 
     snapshot: Snapshot
     mine: Attempt

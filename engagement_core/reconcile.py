@@ -11,7 +11,7 @@ from engagement_core.attempt import Attempt
 from engagement_core.errors import Cause, Failure
 from engagement_core.findings import Reconciled, ReconcilePolicy, decide_reconcile, unknown_attempt
 from engagement_core.outcome import Dropped
-from engagement_core.ports.activities import ActivityStore, Decision, Snapshot
+from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import Engagement, LinkedIn, ReadBack, Seen
 from engagement_core.ports.telemetry import Signal, Telemetry
@@ -34,18 +34,27 @@ class Reconciler:
         """Look for every unknown outcome whose time for a look has come; how many were looked for.
 
         Raises:
-            StoreUnavailable: the database did not do its part; whatever was settled before stays settled.
+            StoreUnavailable: the database did not do its part for some of them; the others were settled.
         """
         waiting = self.store.unknowns(limit=limit)
-        for activity_id in waiting:
-            self.settle(activity_id)
+        # Perhaps one row alone is locked or refused: the next one has its turn.
+        refused = [error for activity_id in waiting if (error := self._try_to_settle(activity_id))]
+        if refused:
+            raise refused[0]
         return len(waiting)
+
+    def _try_to_settle(self, activity_id: str) -> StoreUnavailable | None:
+        try:
+            self.settle(activity_id)
+        except StoreUnavailable as error:
+            return error
+        return None
 
     def settle(self, activity_id: str) -> Reconciled:
         """Read back what became of one activity, and decide.
 
         Raises:
-            StoreUnavailable: as above.
+            StoreUnavailable: the database did not do its part.
         """
         snapshot = self.store.change(activity_id, _look)
         mine = unknown_attempt(snapshot)

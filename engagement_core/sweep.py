@@ -11,7 +11,7 @@ from functools import partial
 
 from engagement_core.errors import Cause, Failure
 from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import ActivityStore, Decision, Orphan, SaveAttempt, Snapshot
+from engagement_core.ports.activities import ActivityStore, Decision, Orphan, SaveAttempt, Snapshot, StoreUnavailable
 from engagement_core.ports.telemetry import Signal, Telemetry
 from engagement_core.release import release
 
@@ -31,11 +31,16 @@ def adopt_orphans(store: ActivityStore, telemetry: Telemetry, policy: OrphanPoli
     """Free or mark as unknown every attempt whose worker is gone; how many.
 
     Raises:
-        StoreUnavailable: the database did not do its part; whatever was adopted before stays adopted.
+        StoreUnavailable: the database did not do its part for some of them; the others were adopted.
     """
     adopted = 0
+    refused: StoreUnavailable | None = None
     for orphan in store.orphans(silent_for=policy.silent_for, margin=policy.margin, limit=policy.limit):
-        phase = store.change(orphan.activity_id, partial(decide_orphan, orphan=orphan))
+        try:
+            phase = store.change(orphan.activity_id, partial(decide_orphan, orphan=orphan))
+        except StoreUnavailable as error:
+            refused = error  # perhaps this row alone is locked or refused: the next one has its turn
+            continue
         if phase is not None:
             adopted += 1
             telemetry.emit(
@@ -45,6 +50,8 @@ def adopt_orphans(store: ActivityStore, telemetry: Telemetry, policy: OrphanPoli
                 reason=orphan.reason,
                 phase=phase.value,
             )
+    if refused is not None:
+        raise refused
     return adopted
 
 

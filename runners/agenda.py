@@ -80,11 +80,14 @@ class Agenda:
                 if self._heap and self._leader is None:
                     self._changed.notify()
 
-    def done(self, entry: Entry) -> None:
-        """The activity is not being executed any more."""
+    def done(self, entry: Entry, again_at: float | None = None) -> bool:
+        """The activity is not being executed any more, and is looked at again at `again_at`, if that is given; nobody
+        sees the agenda idle in between. Whether it was taken again."""
         with self._changed:
             self._busy.discard(entry.activity_id)
+            is_back = again_at is not None and self.add(entry, again_at)
             self._ended.notify_all()
+            return is_back
 
     def overdue(self) -> int:
         """How many entries wait although their time has come: more than zero means that every thread is busy."""

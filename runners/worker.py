@@ -126,31 +126,28 @@ class Worker:
                     activity_id=entry.activity_id,
                     message=f"{type(error).__name__}: {error}",
                 )
-            finally:
-                self._agenda.done(entry)
-            if outcome is not None:
+            is_back = self._agenda.done(entry, self._again_at(outcome))
+            if outcome is not None and not is_back:
                 self._follow(entry, outcome)
 
+    def _again_at(self, outcome: Outcome | None) -> float | None:
+        """When it is to be looked at again, if that is soon enough for the agenda."""
+        if not isinstance(outcome, Waits) or outcome.again_in is None or outcome.again_in > self._policy.look_ahead:
+            return None
+        return self._clock.elapsed() + outcome.again_in.total_seconds()
+
     def _follow(self, entry: Entry, outcome: Outcome) -> None:
-        """What the outcome means for the agenda and for the job that rang."""
-        if isinstance(outcome, Waits):
-            self._wait(entry, outcome)
+        """What the outcome means for the job that rang."""
+        if isinstance(outcome, Waits) and outcome.again_in is not None:
+            self._settle(entry, ring.Later(at=_utc_now() + outcome.again_in))
         elif isinstance(outcome, Buried):
             reason = outcome.failure.message
             if entry.wake_up is None:
                 self._quietly(lambda: self._queue.bury(entry.activity_id, reason))
             self._settle(entry, ring.Buried(reason=reason))
         else:
+            # It has ended, or the sweep finds it when whatever blocks it is lifted.
             self._settle(entry, ring.Done())
-
-    def _wait(self, entry: Entry, waits: Waits) -> None:
-        again_in = waits.again_in
-        if again_in is None:
-            self._settle(entry, ring.Done())  # the sweep finds it when whatever blocks it is lifted
-            return
-        is_soon = again_in <= self._policy.look_ahead
-        if not (is_soon and self._agenda.add(entry, self._clock.elapsed() + again_in.total_seconds())):
-            self._settle(entry, ring.Later(at=_utc_now() + again_in))
 
     def _settle(self, entry: Entry, settlement: ring.Settlement) -> None:
         wake_up = entry.wake_up

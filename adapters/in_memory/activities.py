@@ -209,7 +209,9 @@ class InMemoryActivityStore:
         self.failed[write.activity_id] = write
 
     def _update(self, activity_id: str, status: PublicStatus, *, counts: bool = False, **changes: Any) -> None:
-        activity = self.activities[activity_id]
+        activity = self.activities.get(activity_id)
+        if activity is None:
+            return  # its row was deleted
         if isinstance(activity, Malformed):
             self.activities[activity_id] = replace(activity, status=status.value)
             return

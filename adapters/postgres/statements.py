@@ -122,6 +122,7 @@ SELECT t.activity_id, t.number,
  WHERE t.phase IN ('claimed', 'sending')
    AND (w.worker_id IS NULL OR w.left_at IS NOT NULL OR w.beat_at < clock_timestamp() - %(silent_for)s
         OR t.deadline_at < clock_timestamp() - %(margin)s)
+ ORDER BY t.deadline_at
  LIMIT %(limit)s
 """
 

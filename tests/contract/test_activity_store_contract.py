@@ -846,3 +846,11 @@ def test_unknown_attempt_of_a_deleted_activity_is_not_looked_for_for_ever(public
     write(public, SaveAttempt(an_attempt_at(now, Phase.UNKNOWN, look_at=now)))
     public.sql("DELETE FROM pod_activities")
     assert public.store.unknowns(limit=10) == () or show(public).attempts != ()
+
+
+def test_what_is_written_of_a_deleted_activity_is_no_error(tables: Tables) -> None:
+    """The answer to a call came after the row was deleted: there is nothing but the attempt to change."""
+    now = tables.now()
+    write(tables, SaveAttempt(an_attempt_at(now)), executed(now))
+    assert [attempt.phase for attempt in show(tables).attempts] == [Phase.SENDING]
+    write(tables, MarkScheduled(activity_id="activity-1", next_retry_at=now))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from adapters.in_memory.activities import InMemoryActivityStore
+from adapters.in_memory.clock import InMemoryClock
+from adapters.in_memory.linkedin import InMemoryLinkedIn
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from core_side import NOW, SECOND, a_like, a_snapshot, an_attempt, the
 from engagement_core.errors import Effect
 from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import Decision, MarkScheduled, Orphan, SaveAttempt
+from engagement_core.ports.activities import Decision, MarkScheduled, Orphan, SaveAttempt, StoreUnavailable
 from engagement_core.ports.telemetry import Signal
+from engagement_core.reconcile import Reconciler
 from engagement_core.sweep import OrphanPolicy, adopt_orphans, decide_orphan
 
 ORPHAN = Orphan(activity_id="activity-1", number=1, reason="its worker is silent")
@@ -90,3 +95,41 @@ def test_worker_that_beats_keeps_what_it_holds() -> None:
     assert adopt_orphans(store, InMemoryTelemetry(), policy) == 0
     now = now + timedelta(microseconds=1)
     assert adopt_orphans(store, InMemoryTelemetry(), policy) == 1
+
+
+class OneRowLocked(InMemoryActivityStore):
+    """Refuses every change of the first activity, as a store does whose row somebody else has locked."""
+
+    def change(self, activity_id: str, decide: Any, **crediting: Any) -> Any:
+        """See the port."""
+        if activity_id == "activity-0":
+            raise StoreUnavailable("canceling statement due to lock timeout")
+        return super().change(activity_id, decide, **crediting)
+
+
+def two_attempts(phase: Phase) -> OneRowLocked:
+    """Two activities, each with an attempt that somebody has to look after."""
+    store = OneRowLocked(now=lambda: NOW)
+    for number in range(2):
+        key = f"activity-{number}"
+        store.activities[key] = a_like(id=key)
+        store.attempts[key] = {1: replace(an_attempt(phase), activity_id=key, token=key, look_at=NOW)}
+    return store
+
+
+def test_one_row_that_the_store_refuses_does_not_keep_the_other_orphans() -> None:
+    """The store says `StoreUnavailable` for a single locked row too."""
+    store = two_attempts(Phase.CLAIMED)
+    with suppress(StoreUnavailable):
+        adopt_orphans(store, InMemoryTelemetry(), OrphanPolicy())
+    assert store.attempts["activity-1"][1].phase is Phase.SCHEDULED
+
+
+def test_one_row_that_the_store_refuses_does_not_keep_the_other_unknown_outcomes() -> None:
+    """As with orphans."""
+    clock = InMemoryClock(origin=NOW)
+    store = two_attempts(Phase.UNKNOWN)
+    reconciler = Reconciler(store=store, linkedin=InMemoryLinkedIn(), telemetry=InMemoryTelemetry(), clock=clock)
+    with suppress(StoreUnavailable):
+        reconciler.settle_all()
+    assert store.attempts["activity-1"][1].look_at != NOW

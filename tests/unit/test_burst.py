@@ -1,0 +1,63 @@
+"""A burst ends when there is nothing left to do, and not while somebody is about to say that there is."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+from adapters.clock import SystemClock
+from adapters.in_memory.activities import InMemoryActivityStore
+from adapters.in_memory.queue import InMemoryQueue
+from adapters.in_memory.telemetry import InMemoryTelemetry
+from core_side import NOW
+from engagement_core.outcome import Dropped, Outcome, Waits
+from runners.agenda import Agenda, Entry
+from runners.worker import Worker, WorkerPolicy
+
+
+class ReluctantExecutor:
+    """Asks for a second try in a moment, and then has nothing more to do."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    def execute(self, activity_id: str) -> Outcome:
+        """See `Executor`."""
+        self.tries += 1
+        if self.tries == 1:
+            return Waits(again_in=timedelta(milliseconds=50), reason="the provider said: in a moment")
+        return Dropped(reason="it is done")
+
+
+class SlowAgenda(Agenda):
+    """Its threads are suspended as soon as they have said that they are done, until the burst has returned."""
+
+    returned = threading.Event()
+
+    def done(self, entry: Entry, again_at: float | None = None) -> bool:
+        """See `Agenda`."""
+        is_back = super().done(entry, again_at)
+        self.returned.wait(0.5)
+        return is_back
+
+
+def test_burst_does_not_end_between_an_execution_and_its_retry() -> None:
+    """All due work, its retries included."""
+    clock, telemetry, executor = SystemClock(), InMemoryTelemetry(), ReluctantExecutor()
+    agenda, queue = SlowAgenda(clock), InMemoryQueue(now=lambda: NOW)
+    queue.ring("activity-1", NOW)
+    worker = Worker(
+        executor=executor,  # type: ignore[arg-type]
+        store=InMemoryActivityStore(now=lambda: NOW),
+        queue=queue,
+        clock=clock,
+        telemetry=telemetry,
+        agenda=agenda,
+        rounds=(),
+        report_unreadable=lambda _: None,
+        policy=WorkerPolicy(concurrency=1),
+    )
+    worker.burst(threading.Event())
+    agenda.returned.set()
+    worker.drain(timedelta(seconds=5))
+    assert executor.tries == 2
