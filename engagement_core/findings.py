@@ -1,7 +1,8 @@
 """What a read-back says about an unknown outcome.
 
-The one rule: presence may be believed at any time, absence only when a complete read, late enough, shows nothing of
-ours that is not accounted for. A read that fails proves nothing. What cannot be proven in a day is left to a person.
+The one rule: what the post shows is believed when a complete read is late enough to show everything (a like that is
+there, at any time); absence only when it shows nothing of ours that is not accounted for. A read that fails proves
+nothing. What cannot be proven in a day is left to a person.
 """
 
 from __future__ import annotations
@@ -151,13 +152,16 @@ class _Case:
     def judge(self, seen: Seen, read_at: datetime) -> Decision[Reconciled]:
         own = _unaccounted(self.snapshot, self.mine.began_at or self.mine.claimed_at, seen)
         found = _match(self.mine, own)
-        if found is not None:
+        visible_at = self.mine.deadline_at + self.policy.visibility_lag
+        is_complete = read_at >= visible_at
+        # A like is the same whoever put it there. Of two comments in the same words the other one may be ours, and
+        # ours not shown yet: whoever takes it early makes its owner believe that it is absent.
+        if found is not None and (is_complete or self.mine.engagement_type is EngagementType.LIKE):
             return self.present(found.engagement_id)
+        if not is_complete:
+            return self._wait_until(visible_at, "the provider may not show it yet")
         if own:
             return self.look_again(_STRANGER)
-        visible_at = self.mine.deadline_at + self.policy.visibility_lag
-        if read_at < visible_at:
-            return self._wait_until(visible_at, "the provider may not show it yet")
         return self._try_again(Event.FIND_ABSENT, Effect.NONE)
 
     def without_read_back(self) -> Decision[Reconciled]:

@@ -37,7 +37,7 @@ BEHAVIOURS: dict[str, dict[str, Any] | None] = {
     "applied then dropped": {"action": "apply_then_drop", "match": {"times": 1}},
 }
 JOB_TIMEOUT = timedelta(milliseconds=700)
-LAG = timedelta(milliseconds=400)
+LAG = timedelta(seconds=2)  # a stalled machine must not become a provider that applies later than it may
 _PATIENCE = 60.0
 
 

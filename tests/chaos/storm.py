@@ -102,7 +102,7 @@ def _environment(postgres: Restartable, valkey: Restartable, sandbox: Sandbox) -
         "UNIPILE_BASE_URL": sandbox.url,
         "UNIPILE_API_VERSION": "v1",
         "POD_ENGAGEMENT_JOB_TIMEOUT": "1500",
-        "POD_ENGAGEMENT_VISIBILITY_LAG_MS": "500",
+        "POD_ENGAGEMENT_VISIBILITY_LAG_MS": "2000",
         "POD_ENGAGEMENT_ORPHAN_AFTER_MS": "3000",
         "POD_ENGAGEMENT_SHUTDOWN_GRACE_MS": "1000",
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engagement_core.activity import Activity, EngagementType
 from engagement_core.dead_letters import Requeued, decide_requeue, decide_resolve
@@ -84,19 +84,24 @@ def block(world: World) -> None:
 def meddle(world: World) -> None:
     """Another service updates a row without asking anybody."""
     key = world.rng.choice(sorted(world.promise.things))
-    activity = world.tables.activities[key]
-    assert isinstance(activity, Activity)
+    activity = world.tables.activities.get(key)
+    if not isinstance(activity, Activity):
+        return  # it was deleted
     later = timedelta(seconds=world.rng.choice((1, 60, 300)))
-    what = world.rng.choice(("cancels", "revives", "moves", "edits", "readdresses"))
-    changes = {
+    what = world.rng.choice(("cancels", "revives", "moves", "edits", "readdresses", "reassigns", "deletes"))
+    changes: dict[str, dict[str, Any]] = {
         "cancels": {"status": "cancelled"},
         "revives": {"status": "scheduled"},
         "moves": {"scheduled_for": activity.scheduled_for + later},
         "readdresses": {"post_id": f"{activity.post_id}-other"},
+        "reassigns": {"profile_id": f"profile-{world.rng.randint(1, world.size.accounts)}"},
         "edits": {"comment_text": activity.comment_text and activity.comment_text + " Edited."},
     }
     world.note("another service", what, key)
     world.promise.tampered.add(key)
-    if what == "readdresses":
+    if what in ("readdresses", "reassigns"):
         world.promise.readdressed.add(key)
-    world.tables.activities[key] = replace(activity, **changes[what])
+    if what == "deletes":
+        del world.tables.activities[key]
+    else:
+        world.tables.activities[key] = replace(activity, **changes[what])

@@ -53,7 +53,7 @@ _ANSWERS: Mapping[Script, Cause] = {
     Script.GONE: Cause.POST_GONE,
     Script.INVALID: Cause.REJECTED,
 }
-_Said = TypeVar("_Said", Answer, ReadBack)
+_Said = TypeVar("_Said")
 _READ_FAILURES = (Cause.NO_ANSWER, Cause.SERVER_ERROR, Cause.RATE_LIMITED, Cause.ACCOUNT_SIGNED_OUT, Cause.NOT_SENT)
 
 
@@ -91,7 +91,9 @@ class Provider:
             at=now,
             visible_by=visible_by,
         )
-        if not (is_like and shown):
+        if is_like and shown:
+            shown[0] = replace(shown[0], visible_by=min(shown[0].visible_by, visible_by))
+        else:
             shown.append(new)
         return Applied(engagement_id=new.engagement_id, created_at=self._date(now))
 
@@ -185,9 +187,9 @@ class WorkersLinkedIn(LinkedIn):
 
     def _arrive(self, one: Sent, script: Script, final_at: datetime, answered: list[Answer]) -> None:
         world = self.worker.world
-        says: Answer = Failure(cause=_ANSWERS.get(script, Cause.NO_ANSWER), message=script.value)
-        if script is Script.RATE_LIMITED_FOR:
-            says = replace(says, retry_after=timedelta(seconds=world.rng.choice((1, 30, 300))))
+        asked = timedelta(seconds=world.rng.choice((1, 30, 300))) if script is Script.RATE_LIMITED_FOR else None
+        cause = _ANSWERS.get(script, Cause.NO_ANSWER)
+        says: Answer = Failure(cause=cause, message=script.value, retry_after=asked)
         if one.applies:
             world.note("provider", "APPLIES", one.activity_id, one.token)
             visible_by = min(world.db_now() + world.visibility_lag, final_at)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.in_memory.activities import InMemoryActivityStore
+from engagement_core.activity import PublicStatus
 from engagement_core.claim import Claimed
 from engagement_core.lifecycle import Event, IllegalEvent
 from engagement_core.ports.activities import (
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from simulation.worker import Worker
     from simulation.world import World
 
-__all__ = ["Tables", "WorkersStore", "commit"]
+__all__ = ["Tables", "WorkersStore", "commit", "name_of"]
 
 T = TypeVar("T")
 _Decide = Callable[[Snapshot], Decision[T]]
@@ -42,6 +43,11 @@ class Tables(InMemoryActivityStore):
     def show(self, activity_id: str, crediting: tuple[str, ...]) -> Snapshot:
         """What a change would be shown now."""
         return self._show(activity_id, crediting)
+
+    def _update(self, activity_id: str, status: PublicStatus, *, counts: bool = False, **changes: Any) -> None:
+        """As in SQL: the update of a row that somebody has deleted updates nothing."""
+        if activity_id in self.activities:
+            super()._update(activity_id, status, counts=counts, **changes)
 
 
 def commit(world: World, activity_id: str, decide: _Decide[T], crediting: tuple[str, ...] = ()) -> T:
@@ -59,12 +65,12 @@ def commit(world: World, activity_id: str, decide: _Decide[T], crediting: tuple[
     except StoreUnavailable as error:
         raise PromiseBroken("rivals", f"the unique index had to step in: {error}") from error
     except IllegalEvent as error:
-        raise PromiseBroken("illegal event", f"{_name(decide)} of {activity_id}: {error}") from error
+        raise PromiseBroken("illegal event", f"{name_of(decide)} of {activity_id}: {error}") from error
     before, decision = seen[-1]
     for write in decision.writes:
         if isinstance(write, SaveAttempt) and write.attempt.event is Event.BEGIN_SENDING:
             world.promise.began(before, write.attempt, truth)
-    world.promise.committed(decision.writes, by=_name(decide))
+    world.promise.committed(decision.writes, by=name_of(decide))
     return result
 
 
@@ -77,7 +83,7 @@ class WorkersStore(ActivityStore):
     def change(self, activity_id: str, decide: _Decide[T], *, crediting: tuple[str, ...] = ()) -> T:
         """See the port."""
         world, temper = self.worker.world, self.worker.world.temper
-        what = _name(decide)
+        what = name_of(decide)
         self._reach(what)
         if world.rng.random() < temper.again:
             decide(world.tables.show(activity_id, crediting))  # rolled back by the server, and decided again
@@ -124,6 +130,7 @@ class WorkersStore(ActivityStore):
             raise StoreUnavailable("there is no connection")
 
 
-def _name(decide: Callable[..., Any]) -> str:
+def name_of(decide: Callable[..., Any]) -> str:
+    """What kind of decision it is."""
     inner = decide.func if isinstance(decide, partial) else decide
     return str(getattr(inner, "__name__", inner))

@@ -6,6 +6,7 @@ The one rule: the loops decide nothing. They stand for `runners`, which wait on 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -181,7 +182,7 @@ class Worker(Process):
         if self.waiting:
             self.ring(self.waiting.popleft())
 
-    def _go_on(self, loop: partial[object]) -> None:
+    def _go_on(self, loop: Callable[[], object]) -> None:
         while True:
             with suppress(StoreUnavailable):
                 loop()

@@ -19,16 +19,17 @@ from engagement_core.claim import ClaimPolicy
 from engagement_core.findings import ReconcilePolicy
 from engagement_core.lifecycle import Phase
 from engagement_core.ports.linkedin import Engagement
+from simulation.known_limits import KNOWN_LIMITS
 from simulation.people import block, lift, meddle, review, write_by_hand
 from simulation.population import populate
-from simulation.promise import Promise, Sent
+from simulation.promise import Promise, PromiseBroken, Sent
 from simulation.provider import Provider
 from simulation.schedule import Scheduler, Task, micros
 from simulation.store import Tables
 from simulation.temper import CALM, Script, Temper, draw_temper
 from simulation.worker import LOOK_AHEAD, Worker
 
-__all__ = ["DAY", "SMALL", "Size", "World", "create", "run"]
+__all__ = ["DAY", "SMALL", "Size", "World", "broken", "create", "run"]
 
 _ORIGIN = datetime(2030, 1, 1, tzinfo=timezone.utc)
 _PAUSE = 2_000_000
@@ -279,6 +280,17 @@ def run(seed: int, size: Size = SMALL, temper: Temper | None = None, reads_back:
     world = create(seed, size, temper, reads_back)
     world.run()
     return world
+
+
+def broken(
+    seed: int, size: Size = SMALL, temper: Temper | None = None, reads_back: bool | None = None
+) -> PromiseBroken | None:
+    """How the world of a seed breaks the promise, known limits aside."""
+    try:
+        run(seed, size, temper, reads_back)
+    except PromiseBroken as error:
+        return None if error.rule in KNOWN_LIMITS else error
+    return None
 
 
 def create(seed: int, size: Size = SMALL, temper: Temper | None = None, reads_back: bool | None = None) -> World:

@@ -83,9 +83,12 @@ def test_entities_that_the_provider_changed_do_not_matter() -> None:
     assert isinstance(look(Seen(own=(found(plain),)), mine=replace(LOST, text=escaped)).result, Executed)
 
 
-def test_presence_is_believed_before_the_lag_is_over() -> None:
-    """Only absence must wait."""
-    assert isinstance(look(Seen(own=(found(),)), now=NOW).result, Executed)
+def test_a_like_is_believed_before_the_lag_is_over_and_a_comment_is_not() -> None:
+    """A like is the same whoever put it there; a comment in the same words may be another activity's."""
+    like = Seen(own=(Found(engagement_id=None, text=None, created_at=None),))
+    assert isinstance(look(like, a_like(), mine=LOST_LIKE, now=NOW).result, Executed)
+    early = look(Seen(own=(found(),)), now=NOW)
+    assert early.result == Waits(again_in=VISIBLE - NOW, reason="the provider may not show it yet")
 
 
 @pytest.mark.parametrize("late_by", [timedelta(0), timedelta(seconds=5)])

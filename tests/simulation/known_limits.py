@@ -1,0 +1,21 @@
+"""What the simulation shows and the promise does not cover.
+
+The one rule: a limit stands in docs/explanation/simulation.md too, and `test_found_defects.py` has worlds that show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ["KNOWN_LIMITS"]
+
+KNOWN_LIMITS: Mapping[str, str] = MappingProxyType(
+    {
+        "identical comments": (
+            "Two comments of the same words, by one account on one post, both at once without a known outcome or id: "
+            "which is which cannot be told by reading. One may be credited to the other; then one of them is missing, "
+            "or, while the reads still lag, is sent again."
+        )
+    }
+)
