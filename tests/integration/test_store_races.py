@@ -218,8 +218,8 @@ def test_two_read_backs_never_credit_one_comment_twice(tables: PostgresTables) -
             decide_reconcile,
             token=each.attempt.token,
             seen=seen,
-            read_at=each.attempt.claimed_at,
-            policy=ReconcilePolicy(),
+            read_at=each.attempt.deadline_at,
+            policy=ReconcilePolicy(visibility_lag=timedelta(0)),
         )
         return tables.store.change(each.activity.id, decide, crediting=seen.ids)
 
