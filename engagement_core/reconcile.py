@@ -11,7 +11,7 @@ from engagement_core.attempt import Attempt
 from engagement_core.errors import Cause, Failure
 from engagement_core.findings import Reconciled, ReconcilePolicy, decide_reconcile, unknown_attempt
 from engagement_core.outcome import Dropped
-from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreUnavailable
+from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreUnavailable, as_it_is
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import Engagement, LinkedIn, ReadBack, Seen
 from engagement_core.ports.telemetry import Signal, Telemetry
@@ -56,7 +56,7 @@ class Reconciler:
         Raises:
             StoreUnavailable: the database did not do its part.
         """
-        snapshot = self.store.change(activity_id, _look)
+        snapshot = self.store.change(activity_id, as_it_is)
         mine = unknown_attempt(snapshot)
         if mine is None:
             return Dropped(reason="its outcome is not unknown any more")
@@ -84,7 +84,3 @@ class Reconciler:
             text=mine.text,
         )
         return self.linkedin.read_back(engagement, Deadline.after(self.clock, self.read_timeout))
-
-
-def _look(snapshot: Snapshot) -> Decision[Snapshot]:
-    return Decision(snapshot)

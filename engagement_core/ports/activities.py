@@ -39,6 +39,7 @@ __all__ = [
     "Snapshot",
     "StoreUnavailable",
     "Write",
+    "as_it_is",
 ]
 
 R_co = TypeVar("R_co", covariant=True)
@@ -208,6 +209,11 @@ class Decision(Generic[R_co]):
 
     result: R_co
     writes: tuple[Write, ...] = ()
+
+
+def as_it_is(snapshot: Snapshot) -> Decision[Snapshot]:
+    """The decision that changes nothing, for whoever only wants to look."""
+    return Decision(snapshot)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

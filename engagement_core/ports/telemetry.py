@@ -16,7 +16,6 @@ class Signal(str, Enum):
     ACTIVITY_DEFERRED = "activity_deferred"
     ACTIVITY_DROPPED = "activity_dropped"
     COMMENT_PREPARED = "comment_prepared"
-    SENDING_BEGUN = "sending_begun"
     CALL_STARTED = "call_started"
     CALL_ENDED = "call_ended"
     ERROR_CLASSIFIED = "error_classified"
@@ -35,7 +34,6 @@ class Signal(str, Enum):
     WORKER_STARTED = "worker_started"
     WORKER_DRAINING = "worker_draining"
     WORKER_STOPPED = "worker_stopped"
-    WORKER_LOST = "worker_lost"
     ROUND_FAILED = "round_failed"
     EXECUTION_FAILED = "execution_failed"
 

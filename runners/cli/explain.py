@@ -12,7 +12,7 @@ from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.dead_letters import PostgresDeadLetters
 from engagement_core.explain import Explanation
 from engagement_core.explain import explain as explained
-from engagement_core.ports.activities import Decision, Snapshot
+from engagement_core.ports.activities import Snapshot, as_it_is
 from runners.cli.attempts_view import attempt_as_json, attempts_table
 from runners.cli.connections import database
 from runners.cli.failures import Failed
@@ -35,7 +35,7 @@ def explain(activity_id: str, as_json: bool, embedded: bool, data: Path | None) 
       engagement explain 0b6f5c1e-7f6e-4d0c-9f0e-3b5b2f3a9a11
     """
     with servers(read_settings(), embedded, data) as settings, database(settings) as pool:
-        snapshot = PostgresActivityStore(pool).change(activity_id, _as_it_is)
+        snapshot = PostgresActivityStore(pool).change(activity_id, as_it_is)
         filed = PostgresDeadLetters(pool).find(activity_id)
     if snapshot.activity is None and not snapshot.attempts:
         raise Failed(plain(f"there is no activity {activity_id}"))
@@ -54,10 +54,6 @@ def explain(activity_id: str, as_json: bool, embedded: bool, data: Path | None) 
     if snapshot.attempts:
         shown.append(attempts_table(snapshot.attempts))
     console().print(Group(*shown))
-
-
-def _as_it_is(snapshot: Snapshot) -> Decision[Snapshot]:
-    return Decision(snapshot)
 
 
 def _as_json(activity_id: str, found: Explanation, snapshot: Snapshot) -> dict[str, Any]:

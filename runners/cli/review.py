@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.dead_letters import PostgresDeadLetters
 from engagement_core.activity import Activity
-from engagement_core.ports.activities import Decision, Snapshot
+from engagement_core.ports.activities import Snapshot, as_it_is
 from engagement_core.ports.dead_letters import FiledLetter, LetterFilter
 from runners.cli.attempts_view import attempt_as_json, attempts_table
 from runners.cli.connections import database
@@ -69,15 +69,11 @@ def show_letter(activity_id: str, as_json: bool, embedded: bool, data: Path | No
         filed = PostgresDeadLetters(pool).find(activity_id)
         if filed is None:
             raise Failed(plain(f"{activity_id} is no open dead letter"))
-        snapshot = store.change(activity_id, _as_it_is)
+        snapshot = store.change(activity_id, as_it_is)
     if as_json:
         show_json({"version": 1, **_letter_as_json(filed), **_history_as_json(snapshot)})
     else:
         console().print(Group(*_shown(filed, snapshot)))
-
-
-def _as_it_is(snapshot: Snapshot) -> Decision[Snapshot]:
-    return Decision(snapshot)
 
 
 def _listed(found: tuple[FiledLetter, ...]) -> RenderableType:
