@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from engagement_core.activity import Account
-from engagement_core.ports.activities import Block, BlockScope, Control, ControlKind, Snapshot, Write
+from engagement_core.ports.activities import Block, BlockScope, Control, ControlKind, Pace, Snapshot, Write
 
 __all__ = ["HELD_STATUSES", "Admission", "Admit", "Defer", "admit"]
 
@@ -52,15 +52,21 @@ def admit(snapshot: Snapshot, account: Account) -> Admission:
     if account.status in HELD_STATUSES:
         return Defer(until=None, reason=f"account {account.id} is {account.status}")
     if account.daily_limit is not None and snapshot.sent_in_last_day >= account.daily_limit:
-        return _capped(account.id, account.daily_limit, snapshot.now + _CAP_LOOK_AGAIN)
+        reason = f"account {account.id} has used its {account.daily_limit} engagements of the last 24 hours"
+        return _limited(account, snapshot.now + _CAP_LOOK_AGAIN, reason, f"{account.daily_limit} in 24 hours")
+    if snapshot.pace is not None and snapshot.now < (until := _next_turn(snapshot.pace)):
+        limit = f"one engagement every {snapshot.pace.spacing.total_seconds():g} s"
+        return _limited(account, until, f"account {account.id} comes back slowly, {limit}", f"it comes back, {limit}")
     return Admit()
 
 
-def _capped(account_id: str, limit: int, until: datetime) -> Defer:
-    reason = f"account {account_id} has used its {limit} engagements of the last 24 hours"
-    block = Control(
-        kind=ControlKind.CAP, scope=BlockScope.ACCOUNT, scope_id=account_id, until=until, reason=f"{limit} in 24 hours"
-    )
+def _next_turn(pace: Pace) -> datetime:
+    return _NEVER if pace.last_began_at is None else pace.last_began_at + pace.spacing
+
+
+def _limited(account: Account, until: datetime, reason: str, limit: str) -> Defer:
+    """A limit of ours, of a day or of a moment, blocks the account until there may be room again."""
+    block = Control(kind=ControlKind.CAP, scope=BlockScope.ACCOUNT, scope_id=account.id, until=until, reason=limit)
     return Defer(until=until, reason=reason, block=block)
 
 

@@ -34,8 +34,10 @@ class Attempt:
     `number` counts from 1 within the activity. `token` is the fencing token: one execution's own, never used again; who
     holds another one decides nothing. `phase` is the activity's phase while the attempt is open, and the phase it
     was left in afterwards. `account_id`, `engagement_type`, `post_id` and `text` (the frozen comment) are what
-    was sent, whatever the activity's row says by now. `look_at` is when an unknown outcome is looked for next.
-    `evidence` is an answer that came after the attempt had been closed by somebody else.
+    was sent, whatever the activity's row says by now; one that was released before it began may have a text too.
+    `text_source` is the original that the text is made from (None in rows from before it was kept). `look_at` is when
+    an unknown outcome is looked for next. `evidence` is an answer that came after the attempt had been closed by
+    somebody else.
     """
 
     activity_id: str
@@ -53,6 +55,7 @@ class Attempt:
     began_at: datetime | None = None
     ended_at: datetime | None = None
     text: str | None = None
+    text_source: str | None = None
     look_at: datetime | None = None
     answer: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None

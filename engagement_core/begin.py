@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from engagement_core.activity import Account, Activity, PublicStatus
@@ -13,6 +14,7 @@ from engagement_core.outcome import Dropped, Waits
 from engagement_core.ports.activities import Decision, SaveAttempt, Snapshot
 from engagement_core.presence import believe, witness
 from engagement_core.release import release
+from engagement_core.voice import choose_text
 
 __all__ = ["decide_begin", "still_claimed"]
 
@@ -31,7 +33,7 @@ def decide_begin(snapshot: Snapshot, *, claimed: Claimed, text: str) -> Decision
         return Decision(believed.result, believed.writes)
     obstacle = _obstacle(snapshot, claimed, mine)
     if obstacle is not None:
-        return Decision(obstacle, release(snapshot, mine))
+        return Decision(obstacle, release(snapshot, _with_what_was_said(mine, claimed, text)))
     begun = mine.after(Event.BEGIN_SENDING, began_at=snapshot.now, text=mine.text or text)
     result = Claimed(
         attempt=begun,
@@ -42,6 +44,12 @@ def decide_begin(snapshot: Snapshot, *, claimed: Claimed, text: str) -> Decision
         lateness=snapshot.now - claimed.activity.due_at,
     )
     return Decision(result, (SaveAttempt(begun),))
+
+
+def _with_what_was_said(mine: Attempt, claimed: Claimed, text: str) -> Attempt:
+    """A text that a voice was asked for is kept for whoever claims next; the bare original needs no keeping."""
+    is_original = text == choose_text(claimed.activity.comment_text or "", None).text
+    return mine if is_original else replace(mine, text=mine.text or text)
 
 
 def still_claimed(snapshot: Snapshot, mine: Attempt) -> Attempt | None:

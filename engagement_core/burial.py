@@ -18,6 +18,7 @@ from engagement_core.ports.activities import (
     Snapshot,
     Write,
 )
+from engagement_core.ports.alerts import IncidentKind
 from engagement_core.retry import wait_asked_for
 from engagement_core.waiting import is_still_scheduled
 
@@ -95,14 +96,25 @@ def account_effects(snapshot: Snapshot, account_id: str | None, failure: Failure
 
 
 def _alert(snapshot: Snapshot, activity_id: str, account_id: str | None, failure: Failure) -> RaiseAlert:
-    kind = failure.error_type.value
-    whose = activity_id
-    if failure.meaning.scope is Scope.ACCOUNT and account_id is not None:
-        whose = f"account {account_id}"
+    """One incident per account where an account is the trouble, else one per error type: a hundred alike count."""
+    kind, subject, next_step = _incident(account_id, failure)
     pod = f" (pod {snapshot.pod.id})" if snapshot.pod else ""
     return RaiseAlert(
-        incident=f"{kind}:{whose}",
-        kind=kind,
-        message=f"Activity {activity_id}{pod} failed: {failure.message} Next: {failure.meaning.next_step}",
+        incident=kind.about(subject),
+        kind=kind.value,
+        message=f"Activity {activity_id}{pod} failed: {failure.message} Next: {next_step}",
         activity_id=activity_id,
+        next_step=next_step,
     )
+
+
+def _incident(account_id: str | None, failure: Failure) -> tuple[IncidentKind, str, str]:
+    """Its kind, whom it is about, and what to do."""
+    next_step, error_type = failure.meaning.next_step, failure.error_type
+    if account_id is None or failure.meaning.scope is not Scope.ACCOUNT:
+        others = f"All of this kind: `engagement dead-letters list --error-type {error_type.value}`."
+        return IncidentKind.DEAD_LETTER, error_type.value, f"{next_step} {others}"
+    if failure.meaning.retryable:
+        return IncidentKind.RATE_LIMIT, account_id, next_step
+    held = f"The account's other work is held until `engagement resume --account {account_id}`."
+    return IncidentKind.AUTH_ERROR, account_id, f"{next_step} {held}"

@@ -22,7 +22,7 @@ from engagement_core.ports.linkedin import Engagement
 from engagement_core.presence import believe, witness
 from engagement_core.validation import problems_of
 
-__all__ = ["ClaimPolicy", "ClaimResult", "Claimed", "Holder", "decide_claim", "waits_for"]
+__all__ = ["ClaimPolicy", "ClaimResult", "Claimed", "Holder", "decide_claim", "frozen_text", "waits_for"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,15 +177,18 @@ def _new_attempt(
         post_id=activity.post_id,
         claimed_at=snapshot.now,
         deadline_at=snapshot.now + policy.job_timeout,
-        text=None if is_like else _frozen_text(snapshot),
+        text=None if is_like else frozen_text(snapshot, activity),
+        text_source=None if is_like else activity.comment_text,
     )
     # A like has nothing to prepare: its claim and its intent are one commit.
     return claimed.after(Event.BEGIN_SENDING, began_at=snapshot.now) if is_like else claimed
 
 
-def _frozen_text(snapshot: Snapshot) -> str | None:
-    """The first text wins: a retry neither pays the voice again nor changes what was said."""
-    return next((a.text for a in attempts_since_requeue(snapshot.attempts) if a.text is not None), None)
+def frozen_text(snapshot: Snapshot, activity: Activity) -> str | None:
+    """The first text that was made from this original wins: a retry neither pays the voice again nor changes it."""
+    sources = (None, activity.comment_text)
+    counting = attempts_since_requeue(snapshot.attempts)
+    return next((a.text for a in counting if a.text is not None and a.text_source in sources), None)
 
 
 def _is_suspect(snapshot: Snapshot, activity: Activity) -> bool:

@@ -23,11 +23,11 @@ from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, 
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import Answer, LinkedIn, NoReadBack, Seen
 from engagement_core.ports.telemetry import Signal, Telemetry
-from engagement_core.ports.voice import Voice, VoiceFailed
+from engagement_core.ports.voice import Voice
+from engagement_core.prepare import Preparer
 from engagement_core.release import give_back
 from engagement_core.retry import RetryPolicy
 from engagement_core.verdict import decide_verdict
-from engagement_core.voice import choose_text
 
 __all__ = ["Executor"]
 
@@ -38,7 +38,8 @@ _STORE_RETRY = timedelta(seconds=1)
 class Executor:
     """Executes activities for one worker. Safe to use from several threads.
 
-    `voice_timeout` bounds the voice inside the attempt's own deadline.
+    `voice_timeout` bounds the voice inside the attempt's own deadline. `preparer` may be told of comments ahead of
+    their time.
     """
 
     worker_id: str
@@ -52,7 +53,18 @@ class Executor:
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     reconcile_policy: ReconcilePolicy = field(default_factory=ReconcilePolicy)
     voice_timeout: timedelta = timedelta(seconds=10)
+    preparer: Preparer = field(init=False, repr=False)
     _tokens: Iterator[int] = field(default_factory=count, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        preparer = Preparer(
+            store=self.store,
+            voice=self.voice,
+            telemetry=self.telemetry,
+            clock=self.clock,
+            timeout=self.voice_timeout,
+        )
+        object.__setattr__(self, "preparer", preparer)  # the way of a frozen dataclass
 
     def execute(self, activity_id: str) -> Outcome:
         """Execute the activity if that may be done now; never raises for what a row, the provider or a server does."""
@@ -96,27 +108,17 @@ class Executor:
             return self._store_lost(claimed.activity.id, error)
 
     def _speak(self, claimed: Claimed, deadline: Deadline) -> str:
-        original = claimed.activity.comment_text or ""
-        spoken, why = None, "the pod has no voice cartridge"
         started = self.clock.elapsed()
-        if claimed.cartridge is not None:
-            by = min(deadline.at, started + self.voice_timeout.total_seconds())
-            try:
-                spoken = self.voice.speak(claimed.activity, claimed.pod, claimed.cartridge, Deadline(self.clock, by))
-            except VoiceFailed as error:
-                why = str(error)
-            except Exception as error:  # noqa: BLE001 - a defect in a voice must not cost the comment
-                why = f"the voice broke: {type(error).__name__}"
-        chosen = choose_text(original, spoken)
+        spoken = self.preparer.speak(claimed.activity, claimed.pod, claimed.cartridge, deadline)
         self.telemetry.emit(
             Signal.COMMENT_PREPARED,
             activity_id=claimed.activity.id,
             attempt=claimed.attempt.number,
-            used_voice=chosen.used_voice,
-            reason=None if chosen.used_voice else "; ".join(chosen.problems) or why,
+            used_voice=spoken.used_voice,
+            reason=spoken.reason,
             duration_ms=self._since(started),
         )
-        return chosen.text
+        return spoken.text
 
     def _look_once_more(self, claimed: Claimed, text: str, deadline: Deadline) -> ClaimResult | None:
         engagement = replace(claimed.engagement, text=text)
@@ -175,6 +177,8 @@ class Executor:
         return Waits(again_in=_STORE_RETRY, reason="the database is unavailable; nothing was sent")
 
     def _told(self, activity_id: str, outcome: Outcome) -> Outcome:
+        if not isinstance(outcome, Waits):
+            self.preparer.forget(activity_id)
         match outcome:
             case Executed():
                 self.telemetry.emit(Signal.JOB_COMPLETED, activity_id=activity_id, provenance=outcome.provenance.value)

@@ -94,9 +94,10 @@ def decide_last_look(
     if mine is None:
         return Decision(Dropped(reason="the claim was lost to somebody else"))
     # Anything since the very first attempt may be ours; but how long we insist is counted from a person's requeue.
-    first = _first_began(snapshot, snapshot.attempts)
-    insisting = snapshot.now - _first_began(snapshot, attempts_since_requeue(snapshot.attempts))
-    case = _LastLook(snapshot=snapshot, mine=mine, age=insisting, policy=policy)
+    first = _first_began(snapshot.attempts, default=snapshot.now)
+    since_requeue = attempts_since_requeue(snapshot.attempts)
+    insisting_since = _first_began(since_requeue, default=min(each.claimed_at for each in since_requeue))
+    case = _LastLook(snapshot=snapshot, mine=mine, age=snapshot.now - insisting_since, policy=policy)
     if not isinstance(seen, Seen):
         return case.postpone("the read-back before sending again failed")
     own = _unaccounted(snapshot, first, seen)
@@ -108,8 +109,8 @@ def decide_last_look(
     return case.postpone(_STRANGER) if own else Decision(None)
 
 
-def _first_began(snapshot: Snapshot, attempts: tuple[Attempt, ...]) -> datetime:
-    return min((each.began_at for each in attempts if each.began_at), default=snapshot.now)
+def _first_began(attempts: tuple[Attempt, ...], *, default: datetime) -> datetime:
+    return min((each.began_at for each in attempts if each.began_at), default=default)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

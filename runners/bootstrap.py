@@ -12,31 +12,36 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from adapters.alerts.log import LogAlerts
-from adapters.alerts.several import SeveralAlerts
 from adapters.alerts.webhook import WebhookAlerts
 from adapters.clock import SystemClock
 from adapters.http.breaker import HostBreaker
 from adapters.http.session import HttpSession
+from adapters.postgres.accounts import PostgresAccountRegister
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.alerts import PostgresAlertOutbox
 from adapters.postgres.pool import PostgresPool
+from adapters.postgres.vital_signs import PostgresVitalSigns
 from adapters.postgres.workers import PostgresWorkerRegistry
 from adapters.rq.queue import RqQueue
 from adapters.telemetry.several import SeveralListeners
 from adapters.unipile.gateway import DIALECTS, UnipileGateway
+from adapters.voices.http import HttpVoice
 from adapters.voices.none import NoVoice
+from adapters.voices.openai import OpenAiVoice
 from adapters.voices.template import TemplateVoice
 from engagement_core.backlog import Backlog
 from engagement_core.claim import ClaimPolicy
+from engagement_core.delivery import Delivery
 from engagement_core.execute import Executor
 from engagement_core.findings import ReconcilePolicy
-from engagement_core.ports.alerts import Alerts
+from engagement_core.health import AccountCare
 from engagement_core.ports.queue import QueueUnavailable
 from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.voice import Voice
 from engagement_core.reconcile import Reconciler
 from engagement_core.retry import RetryPolicy
 from engagement_core.sweep import OrphanPolicy
+from engagement_core.watch import Watch
 from runners.agenda import Agenda
 from runners.duties import Duties
 from runners.settings import Settings, SettingsProblem
@@ -47,6 +52,9 @@ __all__ = ["App", "build_worker", "new_worker_id", "open_app"]
 _MOST_CONNECTIONS = 10
 _ABANDONED_AFTER = timedelta(minutes=5)
 _VOICES: dict[str, type[TemplateVoice] | type[NoVoice]] = {"template": TemplateVoice, "none": NoVoice}
+# The voices that take time, and what must be set for them.
+_SLOW_VOICES = {"openai": ("voice_base_url", "voice_api_key", "voice_model"), "http": ("voice_base_url",)}
+_PREPARING = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +81,13 @@ def open_app(settings: Settings, *, worker_id: str, telemetry: Telemetry) -> Ite
         SchemaProblem: the database lacks something.
         StoreUnavailable: it cannot be reached.
     """
-    settings.need("database_url", "redis_url", "unipile_api_key")
+    settings.need("database_url", "redis_url", "unipile_api_key", *_SLOW_VOICES.get(settings.voice_provider, ()))
     clock = SystemClock()
     # The rounds borrow a connection now and then; two is the least that never makes them wait for a call to end.
     pool = PostgresPool(str(settings.database_url), size=min(max(settings.concurrency, 2), _MOST_CONNECTIONS))
     queue = build_queue(settings)
     session = HttpSession()
+    voice_session = HttpSession() if settings.voice_provider in _SLOW_VOICES else session
     try:
         store = PostgresActivityStore(pool)
         yield _wire(
@@ -90,9 +99,11 @@ def open_app(settings: Settings, *, worker_id: str, telemetry: Telemetry) -> Ite
             queue=queue,
             store=store,
             session=session,
+            voice=_voice(settings, clock, voice_session),
         )
     finally:
         queue.close()
+        voice_session.close()
         session.close()
         pool.close()
 
@@ -129,6 +140,7 @@ def build_worker(app: App, settings: Settings) -> Worker:
         report_unreadable=app.duties.report_unreadable,
         policy=WorkerPolicy(
             concurrency=settings.concurrency,
+            preparing=_PREPARING if settings.voice_provider in _SLOW_VOICES else 0,
             poll_interval=min(max(settings.poll_interval, timedelta(seconds=1)), timedelta(seconds=5)),
         ),
     )
@@ -144,6 +156,7 @@ def _wire(
     queue: RqQueue,
     store: PostgresActivityStore,
     session: HttpSession,
+    voice: Voice,
 ) -> App:
     telemetry = SeveralListeners(telemetry)
     retry = RetryPolicy(max_attempts=settings.max_retries, backoff=settings.retry_backoff)
@@ -154,14 +167,15 @@ def _wire(
         worker_id=worker_id,
         store=store,
         linkedin=linkedin,
-        voice=_voice(settings),
+        voice=voice,
         telemetry=telemetry,
         clock=clock,
         backlog=backlog,
         claim_policy=ClaimPolicy(job_timeout=settings.job_timeout, max_lateness=settings.max_lateness),
         retry_policy=retry,
         reconcile_policy=reconcile,
-        voice_timeout=settings.voice_timeout,
+        # The other half of an attempt's time belongs to the call: a voice that takes all of it costs no comment.
+        voice_timeout=min(settings.voice_timeout, settings.job_timeout / 2),
     )
     reconciler = Reconciler(
         store=store,
@@ -171,6 +185,19 @@ def _wire(
         policy=reconcile,
         read_timeout=settings.job_timeout,
     )
+    outbox = PostgresAlertOutbox(pool)
+    watch = Watch(
+        store=store,
+        queue=queue,
+        linkedin=linkedin,
+        reader=PostgresVitalSigns(pool, silent_for=settings.orphan_after),
+        outbox=outbox,
+        telemetry=telemetry,
+    )
+    webhook = _webhook(settings, session, clock)
+    # Where the dialect cannot be asked (v0), only a person lifts a hold.
+    can_ask = DIALECTS[settings.unipile_api_version].reads is not None
+    care = AccountCare(register=PostgresAccountRegister(pool), probe=linkedin if can_ask else None, clock=clock)
     duties = Duties(
         worker_id=worker_id,
         concurrency=settings.concurrency,
@@ -179,8 +206,10 @@ def _wire(
         backlog=backlog,
         reconciler=reconciler,
         queue=queue,
-        outbox=PostgresAlertOutbox(pool),
-        alerts=_alerts(settings, telemetry, session, clock),
+        outbox=outbox,
+        watch=watch,
+        care=care,
+        delivery=Delivery(outbox=outbox, log=LogAlerts(telemetry), webhook=webhook, telemetry=telemetry),
         telemetry=telemetry,
         orphans=OrphanPolicy(silent_for=settings.orphan_after),
         look_ahead=timedelta(seconds=3),
@@ -201,15 +230,20 @@ def _gateway(settings: Settings, clock: SystemClock, session: HttpSession) -> Un
         raise SettingsProblem(f"UNIPILE_API_KEY: {error}") from error
 
 
-def _alerts(settings: Settings, telemetry: Telemetry, session: HttpSession, clock: SystemClock) -> Alerts:
+def _webhook(settings: Settings, session: HttpSession, clock: SystemClock) -> WebhookAlerts | None:
     if settings.alert_webhook_url is None:
-        return LogAlerts(telemetry)
+        return None
+    return WebhookAlerts(settings.alert_webhook_url, session=session, clock=clock)
+
+
+def _voice(settings: Settings, clock: SystemClock, session: HttpSession) -> Voice:
+    if settings.voice_provider not in _SLOW_VOICES:
+        return _VOICES[settings.voice_provider]()
+    url, key = str(settings.voice_base_url), settings.voice_api_key
+    breaker = HostBreaker(host="The voice", clock=clock, fail_max=3, reset_timeout=timedelta(seconds=30))
     try:
-        webhook = WebhookAlerts(settings.alert_webhook_url, session=session, clock=clock)
+        if settings.voice_provider == "http":
+            return HttpVoice(url, api_key=key, session=session, breaker=breaker)
+        return OpenAiVoice(url, api_key=str(key), model=str(settings.voice_model), session=session, breaker=breaker)
     except ValueError as error:
-        raise SettingsProblem(f"POD_ENGAGEMENT_ALERT_WEBHOOK_URL {error}") from error
-    return SeveralAlerts(LogAlerts(telemetry), webhook)
-
-
-def _voice(settings: Settings) -> Voice:
-    return _VOICES[settings.voice_provider]()
+        raise SettingsProblem(f"VOICE_API_KEY: {error}") from error

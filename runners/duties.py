@@ -11,19 +11,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from engagement_core.backlog import Backlog
+from engagement_core.delivery import Delivery
+from engagement_core.health import AccountCare
 from engagement_core.ports.activities import ActivityStore, RaiseAlert, StoreUnavailable
-from engagement_core.ports.alerts import AlertOutbox, Alerts, AlertsUndelivered
+from engagement_core.ports.alerts import AlertOutbox, IncidentKind
 from engagement_core.ports.queue import Queue, QueueUnavailable, Unreadable
-from engagement_core.ports.telemetry import Signal, Telemetry
+from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.workers import WorkerRegistry
 from engagement_core.reconcile import Reconciler
 from engagement_core.sweep import OrphanPolicy, adopt_orphans
+from engagement_core.watch import Watch
 from runners.rounds import Round
 
 __all__ = ["Duties"]
 
 _BEAT = timedelta(seconds=2)
 _QUEUE = timedelta(seconds=1)
+_HEALTH = timedelta(seconds=5)
 _AT_ONCE = timedelta(0)
 
 
@@ -39,7 +43,9 @@ class Duties:
     reconciler: Reconciler
     queue: Queue
     outbox: AlertOutbox
-    alerts: Alerts
+    watch: Watch
+    delivery: Delivery
+    care: AccountCare
     telemetry: Telemetry
     orphans: OrphanPolicy
     look_ahead: timedelta
@@ -51,8 +57,11 @@ class Duties:
             Round(name="backlog", do=self._hand_over, needs=None),
             Round(name="rescue", do=self._rescue, needs=StoreUnavailable),
             Round(name="settle", do=self._settle, needs=StoreUnavailable),
-            Round(name="alerts", do=self._alert, needs=StoreUnavailable),
+            Round(name="health", do=self._care, needs=StoreUnavailable),
+            Round(name="watch", do=self.watch.look, needs=StoreUnavailable),
+            Round(name="breaker", do=self._look_at_breaker, needs=None),
             Round(name="queue", do=self._advance, needs=QueueUnavailable),
+            Round(name="alerts", do=self._deliver, needs=StoreUnavailable),  # last: a drain waits for it last
         )
 
     def beat(self) -> None:
@@ -69,13 +78,15 @@ class Duties:
         Raises:
             StoreUnavailable: the database did not do its part.
         """
+        next_step = "find its producer, and delete it."
         self.outbox.put(
             RaiseAlert(
-                incident="unreadable_payload",
-                kind="unreadable_payload",
+                incident=IncidentKind.UNREADABLE_PAYLOAD.value,
+                kind=IncidentKind.UNREADABLE_PAYLOAD.value,
                 message=f"A job cannot be read: {job.reason}. It lies in the dead-letter queue as {job.receipt}."
-                " Next: find its producer, and delete it.",
+                f" Next: {next_step}",
                 activity_id=None,
+                next_step=next_step,
             )
         )
 
@@ -94,15 +105,16 @@ class Duties:
     def _settle(self) -> timedelta:
         return _AT_ONCE if self.reconciler.settle_all() else _BEAT
 
-    def _alert(self) -> timedelta:
-        for alert in self.outbox.take(limit=20):
-            try:
-                self.alerts.send(alert)
-            except AlertsUndelivered as error:
-                # It stays in the outbox, and comes again in a minute.
-                self.telemetry.emit(Signal.ALERT_UNDELIVERED, alert=alert.id, kind=alert.kind, message=str(error))
-                continue
-            self.outbox.delivered(alert)
+    def _care(self) -> timedelta:
+        self.care.turn()
+        return _HEALTH
+
+    def _look_at_breaker(self) -> timedelta:
+        self.watch.look_at_breaker()
+        return _BEAT
+
+    def _deliver(self) -> timedelta:
+        self.delivery.turn()
         return _BEAT
 
     def _advance(self) -> timedelta:

@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 
 from environs import Env, EnvError
 
+from adapters.alerts.webhook import checked_webhook_url
 from adapters.http.base_url import checked_base_url
+from adapters.voices.voice_url import checked_voice_url
 
 __all__ = ["Settings", "SettingsProblem", "read_settings"]
 
@@ -50,6 +52,9 @@ class Settings:
     dead_letter_queue_name: str = "pod-engagement-dead-letter"
     alert_webhook_url: str | None = field(default=None, repr=False)
     voice_provider: str = "template"
+    voice_base_url: str | None = field(default=None, repr=False)
+    voice_api_key: str | None = field(default=None, repr=False)
+    voice_model: str | None = None
     voice_timeout: timedelta = timedelta(seconds=10)
     log_level: str = "info"
     log_format: str | None = None
@@ -70,6 +75,9 @@ _MEANING = {
     " (or use --embedded)",
     "redis_url": "the Redis or Valkey URL, e.g. redis://host:6379/0 (or use --embedded)",
     "unipile_api_key": "the provider's API key",
+    "voice_base_url": "the address of the voice service that VOICE_PROVIDER=http names",
+    "voice_api_key": "the API key for VOICE_PROVIDER=openai",
+    "voice_model": "the name of the model for VOICE_PROVIDER=openai",
 }
 
 
@@ -83,6 +91,7 @@ def read_settings(dotenv: Path | None = Path(".env")) -> Settings:
     if dotenv is not None and dotenv.is_file():
         _read_file(env, dotenv)
     dsn = _optional(env, "UNIPILE_DSN")
+    voice_provider = _choice(env, "VOICE_PROVIDER", "template", ("template", "openai", "http", "none"))
     job_timeout = _milliseconds(env, "JOB_TIMEOUT", 30_000)
     return Settings(
         database_url=_optional(env, "DATABASE_URL"),
@@ -102,8 +111,11 @@ def read_settings(dotenv: Path | None = Path(".env")) -> Settings:
         queue=_choice(env, _PREFIX + "QUEUE", "rq", ("rq",)),
         queue_name=_optional(env, _PREFIX + "QUEUE_NAME") or "pod-engagement",
         dead_letter_queue_name=_optional(env, _PREFIX + "DEADLETTER_QUEUE_NAME") or "pod-engagement-dead-letter",
-        alert_webhook_url=_optional(env, _PREFIX + "ALERT_WEBHOOK_URL"),
-        voice_provider=_choice(env, "VOICE_PROVIDER", "template", ("template", "none")),
+        alert_webhook_url=_webhook_url(env),
+        voice_provider=voice_provider,
+        voice_base_url=_voice_url(env, voice_provider),
+        voice_api_key=_optional(env, "VOICE_API_KEY"),
+        voice_model=_optional(env, "VOICE_MODEL"),
         voice_timeout=_read(env.int, "VOICE_TIMEOUT_MS", 10_000, _as_milliseconds(at_least=1)),
         log_level=_choice(env, "LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
         log_format=_choice(env, "LOG_FORMAT", "", ("", "json", "console")) or None,
@@ -179,11 +191,29 @@ def _backoff(env: Env) -> tuple[timedelta, ...]:
     return tuple(timedelta(milliseconds=delay) for delay in delays)
 
 
+def _webhook_url(env: Env) -> str | None:
+    name = _PREFIX + "ALERT_WEBHOOK_URL"
+    given = _optional(env, name)
+    try:
+        return given and checked_webhook_url(given)
+    except ValueError as error:
+        raise SettingsProblem(f"{name}: {error}") from None
+
+
 def _base_url(env: Env, dsn: str | None) -> str:
     given = _optional(env, "UNIPILE_BASE_URL")
     name = "UNIPILE_BASE_URL" if given or not dsn else "UNIPILE_DSN"
     url = given or (f"https://{dsn}" if dsn else "https://api.unipile.com")
     try:
         return checked_base_url(url)
+    except ValueError as error:
+        raise SettingsProblem(f"{name}: {error}") from error
+
+
+def _voice_url(env: Env, provider: str) -> str | None:
+    name, is_openai = "VOICE_BASE_URL", provider == "openai"
+    url = _optional(env, name) or ("https://api.openai.com/v1" if is_openai else None)
+    try:
+        return url and checked_voice_url(url, takes_query=not is_openai)
     except ValueError as error:
         raise SettingsProblem(f"{name}: {error}") from error

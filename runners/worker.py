@@ -26,15 +26,22 @@ __all__ = ["Worker", "WorkerPolicy"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerPolicy:
-    """`look_ahead`: how far into the future the agenda reaches; `listen`: how long one wait for a job lasts."""
+    """`look_ahead`: how far into the future the agenda reaches; `listen`: how long one wait for a job lasts.
+
+    `preparing`: how many threads ask the voice for comments that are due within `prepare_ahead`.
+    """
 
     concurrency: int = 5
     poll_interval: timedelta = timedelta(seconds=2)
     look_ahead: timedelta = timedelta(seconds=8)
     listen: timedelta = timedelta(seconds=1)
+    preparing: int = 0
+    prepare_ahead: timedelta = timedelta(seconds=60)
 
 
 _BUSY = timedelta(milliseconds=50)
+_PREPARED_AHEAD = 500
+"""How many activities are looked at for their words; with more than that in a minute, the voice is the bottleneck."""
 
 
 class Worker:
@@ -65,6 +72,7 @@ class Worker:
         self._rounds = Rounds(telemetry=telemetry, outages=self._outages)
         self._duties = rounds
         self._threads: list[threading.Thread] = []
+        self._draining = threading.Event()
         self._interval = policy.poll_interval
 
     def start(self) -> None:
@@ -73,7 +81,12 @@ class Worker:
         self._start_executing()
         sweep = Round(name="sweep", do=self._sweep_round, needs=StoreUnavailable)
         listen = Round(name="listen", do=self._listen_round, needs=QueueUnavailable)
-        self._rounds.start((*self._duties, sweep, listen))
+        # Last, because a drain waits for the rounds in this order, and a voice may take its time.
+        prepare = (
+            Round(name=f"prepare-{number}", do=self._prepare_round, needs=StoreUnavailable)
+            for number in range(self._policy.preparing)
+        )
+        self._rounds.start((*self._duties, sweep, listen, *prepare))
 
     def burst(self, stop: threading.Event) -> None:
         """Execute everything that is due, its retries included, and return; earlier when `stop` is set.
@@ -98,6 +111,7 @@ class Worker:
         """Claim nothing new, finish what is in flight within `grace`, give back the rest; False if some was not
         finished (it is an orphan then, and another worker settles it)."""
         self._telemetry.emit(Signal.WORKER_DRAINING, grace_s=grace.total_seconds())
+        self._draining.set()
         left = self._agenda.close()
         finished = self._agenda.wait_until_idle(grace.total_seconds())
         self._rounds.stop(5.0)
@@ -190,6 +204,15 @@ class Worker:
         fastest, slowest = timedelta(seconds=1), self._policy.poll_interval
         self._interval = max(fastest, self._interval / 2) if found else min(slowest, self._interval * 2)
         return self._interval
+
+    def _prepare_round(self) -> timedelta:
+        """Ask the voice for one comment, so that a drain waits for one at most."""
+        for due in self._store.due(look_ahead=self._policy.prepare_ahead, limit=_PREPARED_AHEAD):
+            if self._draining.is_set():
+                break
+            if self._executor.preparer.prepare(due.activity_id):
+                return timedelta(0)
+        return timedelta(seconds=1)
 
     def _sweep(self, look_ahead: timedelta) -> frozenset[str]:
         """Bring what is due soon into the agenda; which activities were found."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from engagement_core.ports.alerts import Alert
+from engagement_core.ports.alerts import Alert, AlertState
 from engagement_core.ports.telemetry import Signal, Telemetry
 
 __all__ = ["LogAlerts"]
+
+_SIGNALS = {AlertState.RAISED: Signal.ALERT, AlertState.RESOLVED: Signal.ALERT_RESOLVED}
 
 
 class LogAlerts:
@@ -17,8 +19,9 @@ class LogAlerts:
     def send(self, alert: Alert) -> None:
         """See the port. Never undelivered."""
         self._telemetry.emit(
-            Signal.ALERT,
+            _SIGNALS[alert.state],
             kind=alert.kind,
+            incident=alert.incident,
             message=alert.message,
             activity_id=alert.activity_id,
             raised_at=alert.raised_at.isoformat(),

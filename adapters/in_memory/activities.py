@@ -6,6 +6,7 @@ The one rule: like the real one it decides nothing. It locks, shows, and applies
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -16,11 +17,14 @@ from engagement_core.admission import HELD_STATUSES
 from engagement_core.attempt import Attempt
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.activities import (
+    PACED_FOR,
+    PACED_PER_SWEEP,
     AddDeadLetter,
     Block,
     BlockScope,
     CloseDeadLetter,
     Control,
+    ControlKind,
     DeadLetter,
     Decision,
     Due,
@@ -28,6 +32,7 @@ from engagement_core.ports.activities import (
     MarkFailed,
     MarkScheduled,
     Orphan,
+    Pace,
     RaiseAlert,
     SaveAttempt,
     Snapshot,
@@ -45,7 +50,9 @@ class InMemoryActivityStore:
     """Fills `engagement_core.ports.activities.ActivityStore`.
 
     `now` is the "database's" clock. The public dictionaries are the tables: a test fills and reads them. `beats` are
-    the workers' last signs of life; `executed` and `failed` keep the last write that ended each activity.
+    the workers' last signs of life; `executed` and `failed` keep the last write that ended each activity; `raised` says
+    when each open incident was raised, the first time and again; `blocked_at` when each control was put in force, and
+    `released` when a cool-down or a hold of an account was lifted. `spacing`: see `Pace`.
     """
 
     now: Callable[[], datetime]
@@ -57,10 +64,14 @@ class InMemoryActivityStore:
     controls: list[Control] = field(default_factory=list)
     dead_letters: dict[str, DeadLetter] = field(default_factory=dict)
     alerts: dict[str, RaiseAlert] = field(default_factory=dict)
+    raised: dict[str, list[datetime]] = field(default_factory=dict)
     beats: dict[str, datetime] = field(default_factory=dict)
     executed: dict[str, MarkExecuted] = field(default_factory=dict)
     failed: dict[str, MarkFailed] = field(default_factory=dict)
     notes: dict[str, MarkScheduled] = field(default_factory=dict)
+    blocked_at: dict[tuple[ControlKind, BlockScope, str], datetime] = field(default_factory=dict)
+    released: dict[str, datetime] = field(default_factory=dict)
+    spacing: timedelta = timedelta(seconds=1)
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
@@ -85,7 +96,14 @@ class InMemoryActivityStore:
                 for activity in self.activities.values()
                 if isinstance(activity, Activity) and self._can_go(activity, now + look_ahead)
             )
-            return tuple(Due(activity_id=key, due_in=at - now) for at, key in waiting[:limit])
+            turns: Counter[str] = Counter()  # of accounts that come back slowly
+            found = []
+            for at, key in waiting[:limit]:
+                account_id = self._coming_back(key, now)
+                turns[account_id] += account_id != ""
+                if turns[account_id] <= PACED_PER_SWEEP:
+                    found.append(Due(activity_id=key, due_in=at - now))
+            return tuple(found)
 
     def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
         """See the port."""
@@ -116,6 +134,14 @@ class InMemoryActivityStore:
             ]
             return tuple(key for _, key in sorted(waiting)[:limit])
 
+    def end_incident(self, incident: str, *, times: int) -> bool:
+        """Forget an incident that was raised so many times; the next one of its name is raised anew."""
+        with self._lock:
+            if len(self.raised.get(incident, ())) != times:
+                return False
+            del self.alerts[incident], self.raised[incident]
+            return True
+
     def _all_attempts(self) -> list[Attempt]:
         return [attempt for attempts in self.attempts.values() for attempt in attempts.values()]
 
@@ -128,7 +154,7 @@ class InMemoryActivityStore:
             return Snapshot(now=now, activity=activity, attempts=ordered)
         pod = self.pods.get(activity.pod_id)
         account = self._acting(activity, pod)
-        return Snapshot(
+        shown = Snapshot(
             now=now,
             activity=activity,
             pod=pod,
@@ -137,11 +163,15 @@ class InMemoryActivityStore:
             attempts=ordered,
             controls=self._in_force(activity, account, now),
             sent_in_last_day=self._sent_in_last_day(account, now),
-            credited=frozenset(
-                done.engagement_id
-                for key, done in self.executed.items()
-                if key != activity_id and done.engagement_id is not None and done.engagement_id in crediting
-            ),
+            pace=self._pace(account, now),
+        )
+        return replace(shown, credited=self._credited(activity_id, shown.post_id) & set(crediting))
+
+    def _credited(self, activity_id: str, post_id: str) -> frozenset[str]:
+        return frozenset(
+            done.engagement_id
+            for key, done in self.executed.items()
+            if key != activity_id and done.post_id == post_id and done.engagement_id is not None
         )
 
     def _acting(self, activity: Activity, pod: Pod | None) -> Account | None:
@@ -163,15 +193,36 @@ class InMemoryActivityStore:
     def _sent_in_last_day(self, account: Account | None, now: datetime) -> int:
         if account is None or account.daily_limit is None:
             return 0
+        return len(self._began_in_last_day(account, now))
+
+    def _coming_back(self, activity_id: str, now: datetime) -> str:
+        activity = self.activities[activity_id]
+        if not isinstance(activity, Activity):
+            return ""
+        account = self._acting(activity, self.pods.get(activity.pod_id))
+        return account.id if account is not None and self._pace(account, now) is not None else ""
+
+    def _pace(self, account: Account | None, now: datetime) -> Pace | None:
+        if account is None:
+            return None
+        ends = [control.until for control in self.controls if _holds_back(control, account)]
+        ends.append(self.released.get(account.id))
+        over = [end for end in ends if end is not None and now - PACED_FOR < end <= now]
+        if not over:
+            return None
+        last_began_at = max(self._began_in_last_day(account, now), default=None)
+        return Pace(released_at=max(over), last_began_at=last_began_at, spacing=self.spacing)
+
+    def _began_in_last_day(self, account: Account, now: datetime) -> list[datetime]:
         since = now - timedelta(hours=24)
-        return sum(
-            1
+        return [
+            attempt.began_at
             for attempt in self._all_attempts()
             if attempt.account_id == account.id
             and attempt.began_at is not None
             and attempt.began_at > since
             and attempt.event is not Event.RELEASE
-        )
+        ]
 
     def _can_go(self, activity: Activity, until: datetime) -> bool:
         if activity.status != PublicStatus.SCHEDULED.value or activity.due_at > until:
@@ -226,6 +277,7 @@ class InMemoryActivityStore:
 
     def _block(self, write: Block) -> None:
         new = write.control
+        self.blocked_at[new.kind, new.scope, new.scope_id] = self.now()
         for index, old in enumerate(self.controls):
             if (old.kind, old.scope, old.scope_id) == (new.kind, new.scope, new.scope_id):
                 endless = old.until is None or new.until is None
@@ -236,6 +288,12 @@ class InMemoryActivityStore:
 
     def _raise_alert(self, write: RaiseAlert) -> None:
         self.alerts.setdefault(write.incident, write)
+        self.raised.setdefault(write.incident, []).append(self.now())
+
+
+def _holds_back(control: Control, account: Account) -> bool:
+    is_ours = (control.scope, control.scope_id) == (BlockScope.ACCOUNT, account.id)
+    return is_ours and control.kind in (ControlKind.COOL_DOWN, ControlKind.HOLD)
 
 
 _APPLY: dict[type, Callable[[InMemoryActivityStore, Any], None]] = {

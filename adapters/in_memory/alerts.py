@@ -3,66 +3,111 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from engagement_core.ports.activities import RaiseAlert
-from engagement_core.ports.alerts import Alert
+from adapters.in_memory.activities import InMemoryActivityStore
+from engagement_core.ports.activities import Decision, RaiseAlert
+from engagement_core.ports.alerts import Alert, AlertState, OpenIncident
 
 __all__ = ["InMemoryAlertOutbox"]
 
 _ALONE_FOR = timedelta(minutes=1)
+_SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=10)
 
 
+@dataclass
+class _Row:
+    alert: Alert
+    next_try_at: datetime | None = None
+    tries: int = 0
+    is_delivered: bool = False
+
+
+@dataclass
 class InMemoryAlertOutbox:
-    """Fills `engagement_core.ports.alerts.AlertOutbox` from `InMemoryActivityStore.alerts`.
+    """Fills `engagement_core.ports.alerts.AlertOutbox` from `InMemoryActivityStore.alerts`."""
 
-    An alert counts as raised when it is first looked at, and its incident stays open for ever.
-    """
-
-    def __init__(self, raised: MutableMapping[str, RaiseAlert], *, now: Callable[[], datetime]) -> None:
-        """
-        Args:
-            raised: the store's alerts by incident, in the order in which they were raised.
-            now: the "database's" time, aware UTC.
-        """
-        self._raised = raised
-        self._now = now
-        self._lock = threading.Lock()
-        self._seen: dict[str, Alert] = {}
-        self._taken: dict[int, datetime] = {}
-        self._delivered: set[int] = set()
+    store: InMemoryActivityStore
+    _rows: list[_Row] = field(default_factory=list, init=False, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
 
     def put(self, alert: RaiseAlert) -> None:
         """See the port."""
+        self.store.change("", lambda _: Decision(None, (alert,)))
+
+    def resolve(self, incident: OpenIncident, message: str) -> bool:
+        """See the port."""
         with self._lock:
-            self._raised.setdefault(alert.incident, alert)
+            self._collect()
+            if not self.store.end_incident(incident.incident, times=incident.times):
+                return False
+            self._add(
+                RaiseAlert(
+                    incident=incident.incident,
+                    kind=incident.kind,
+                    message=message,
+                    activity_id=incident.activity_id,
+                ),
+                raised_at=incident.raised_at,
+                state=AlertState.RESOLVED,
+            )
+            return True
 
     def take(self, *, limit: int) -> tuple[Alert, ...]:
         """See the port."""
         with self._lock:
-            now = self._now()
-            waiting = [alert for alert in self._all(now) if self._may_be_taken(alert, now)][:limit]
-            self._taken.update({alert.id: now for alert in waiting})
-            return tuple(waiting)
+            self._collect()
+            now = self.store.now()
+            taken = [row for row in self._first_of_each_incident() if row.next_try_at is None or row.next_try_at <= now]
+            alerts = tuple(row.alert for row in taken[:limit])
+            for row in taken[:limit]:
+                row.next_try_at = now + _ALONE_FOR
+                row.alert = replace(row.alert, is_new=False)
+            return alerts
 
     def delivered(self, alert: Alert) -> None:
         """See the port."""
         with self._lock:
-            self._delivered.add(alert.id)
+            self._rows[alert.id - 1].is_delivered = True
 
-    def _all(self, now: datetime) -> list[Alert]:
-        for incident, raised in list(self._raised.items()):
-            if incident not in self._seen:
-                self._seen[incident] = Alert(
-                    id=len(self._seen) + 1,
-                    kind=raised.kind,
-                    message=raised.message,
-                    activity_id=raised.activity_id,
-                    raised_at=now,
-                )
-        return list(self._seen.values())
+    def failed(self, alert: Alert) -> None:
+        """See the port."""
+        with self._lock:
+            row = self._rows[alert.id - 1]
+            row.next_try_at = self.store.now() + min(_SHORTEST_PAUSE * 2 ** min(row.tries, 20), _LONGEST_PAUSE)
+            row.tries += 1
 
-    def _may_be_taken(self, alert: Alert, now: datetime) -> bool:
-        taken_at = self._taken.get(alert.id)
-        return alert.id not in self._delivered and (taken_at is None or taken_at < now - _ALONE_FOR)
+    def give_back(self, alerts: tuple[Alert, ...]) -> None:
+        """See the port."""
+        with self._lock:
+            for alert in alerts:
+                self._rows[alert.id - 1].next_try_at = None
+
+    def _collect(self) -> None:
+        """What the store has raised since the last time becomes rows."""
+        known = {(row.alert.incident, row.alert.raised_at) for row in self._rows}
+        for incident, raised in list(self.store.alerts.items()):
+            raised_at = self.store.raised[incident][0]
+            if (incident, raised_at) not in known:
+                self._add(raised, raised_at=raised_at, state=AlertState.RAISED)
+
+    def _add(self, raised: RaiseAlert, *, raised_at: datetime, state: AlertState) -> None:
+        alert = Alert(
+            id=len(self._rows) + 1,
+            incident=raised.incident,
+            kind=raised.kind,
+            message=raised.message,
+            activity_id=raised.activity_id,
+            raised_at=raised_at,
+            next_step=raised.next_step,
+            state=state,
+        )
+        self._rows.append(_Row(alert))
+
+    def _first_of_each_incident(self) -> list[_Row]:
+        waiting: dict[str, _Row] = {}
+        for row in self._rows:
+            if not row.is_delivered:
+                waiting.setdefault(row.alert.incident, row)
+        return list(waiting.values())

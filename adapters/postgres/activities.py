@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from psycopg2.extensions import connection as Connection
@@ -13,11 +14,11 @@ from psycopg2.extensions import cursor as Cursor
 from adapters.postgres import statements as sql
 from adapters.postgres.catalog import Catalog, checked, read_catalog
 from adapters.postgres.pool import PostgresPool
-from adapters.postgres.rows import as_deleted, as_snapshot
+from adapters.postgres.rows import as_controls, as_deleted, as_snapshot, released_at
 from adapters.postgres.storable import storable
 from adapters.postgres.writes import as_sql
 from engagement_core.admission import HELD_STATUSES
-from engagement_core.ports.activities import Decision, Due, Orphan, Snapshot
+from engagement_core.ports.activities import PACED_PER_SWEEP, BlockScope, Decision, Due, Orphan, Pace, Snapshot
 
 __all__ = ["PostgresActivityStore"]
 
@@ -27,13 +28,18 @@ T = TypeVar("T")
 class PostgresActivityStore:
     """Fills `engagement_core.ports.activities.ActivityStore`. Safe to use from several threads."""
 
-    def __init__(self, pool: PostgresPool) -> None:
+    def __init__(self, pool: PostgresPool, *, spacing: timedelta = timedelta(seconds=1)) -> None:
         """
+        Args:
+            pool: where its connections come from.
+            spacing: of the sends of an account that comes back after a cool-down or a hold; see `Pace`.
+
         Raises:
             SchemaProblem: the database lacks something; the message says what.
             StoreUnavailable: it cannot be reached.
         """
         self._pool = pool
+        self._spacing = spacing
         with pool.connection() as connection:
             self._catalog: Catalog = checked(read_catalog(connection))
         self._sql = sql.render(self._catalog)
@@ -51,7 +57,13 @@ class PostgresActivityStore:
     def due(self, *, look_ahead: timedelta, limit: int) -> tuple[Due, ...]:
         """See the port."""
         rows = self._query(self._sql.due, look_ahead=look_ahead, limit=limit, held=sorted(HELD_STATUSES))
-        return tuple(Due(activity_id=row[0], due_in=timedelta(seconds=float(row[1] or 0))) for row in rows)
+        turns: Counter[str] = Counter()  # of accounts that come back slowly
+        found = []
+        for activity_id, due_in, account_id in rows:
+            turns[account_id] += account_id is not None
+            if turns[account_id] <= PACED_PER_SWEEP:
+                found.append(Due(activity_id=activity_id, due_in=timedelta(seconds=float(due_in or 0))))
+        return tuple(found)
 
     def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
         """See the port."""
@@ -74,7 +86,7 @@ class PostgresActivityStore:
         rows = cursor.fetchall()
         if not rows:
             return _deleted(cursor, activity_id)
-        snapshot = _with_cap(cursor, as_snapshot(rows))
+        snapshot = _with_sends(cursor, as_snapshot(rows), released_at(rows), self._spacing)
         return _with_credited(cursor, snapshot, activity_id, crediting)
 
 
@@ -87,12 +99,22 @@ def _deleted(cursor: Cursor, activity_id: str) -> Snapshot:
     return Snapshot(now=_one(cursor)[0], activity=None)
 
 
-def _with_cap(cursor: Cursor, snapshot: Snapshot) -> Snapshot:
-    if snapshot.account is None or snapshot.account.daily_limit is None:
+def _with_sends(cursor: Cursor, snapshot: Snapshot, released: datetime | None, spacing: timedelta) -> Snapshot:
+    account = snapshot.account
+    is_paced = released is not None and not snapshot.controls  # what is blocked has no pace to keep
+    if account is None or not (is_paced or account.daily_limit is not None):
         return snapshot
-    cursor.execute(sql.SENT_IN_LAST_DAY, {"account": snapshot.account.id})
-    now, sent = _one(cursor)
-    return replace(snapshot, now=now, sent_in_last_day=sent)
+    cursor.execute(sql.SENT_IN_LAST_DAY, {"account": account.id})
+    now, sent, last_began_at, controls = _one(cursor)
+    pace = None if released is None else Pace(released_at=released, last_began_at=last_began_at, spacing=spacing)
+    others = tuple(control for control in snapshot.controls if control.scope is not BlockScope.ACCOUNT)
+    return replace(
+        snapshot,
+        now=now,
+        controls=others + as_controls(controls),
+        sent_in_last_day=0 if account.daily_limit is None else sent,
+        pace=pace,
+    )
 
 
 def _with_credited(cursor: Cursor, snapshot: Snapshot, activity_id: str, crediting: tuple[str, ...]) -> Snapshot:
@@ -102,7 +124,7 @@ def _with_credited(cursor: Cursor, snapshot: Snapshot, activity_id: str, crediti
     ids = sorted({storable(engagement_id) for engagement_id in crediting})
     for engagement_id in ids:
         cursor.execute(sql.CREDITING, {"engagement_id": engagement_id})
-    cursor.execute(sql.CREDITED, {"ids": ids, "id": activity_id})
+    cursor.execute(sql.CREDITED, {"ids": ids, "id": activity_id, "post_id": storable(snapshot.post_id)})
     return replace(snapshot, credited=frozenset(row[0] for row in cursor.fetchall()))
 
 

@@ -1,30 +1,57 @@
-"""The alert outbox on PostgreSQL."""
+"""The alert outbox on PostgreSQL.
+
+The one rule: one statement per method, and every one of them can be repeated or raced by another worker without harm.
+"""
 
 from __future__ import annotations
+
+from typing import Any
+
+from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.statements import RAISE_ALERT
 from adapters.postgres.storable import storable
 from engagement_core.ports.activities import RaiseAlert
-from engagement_core.ports.alerts import Alert
+from engagement_core.ports.alerts import Alert, AlertState, OpenIncident
 
 __all__ = ["PostgresAlertOutbox"]
 
+_PUT_COLUMNS = ("incident", "kind", "message", "activity_id", "next_step")
+
+# `times` says whether it was raised again since it was looked at: then it is not over.
+_RESOLVE = """
+WITH over AS (
+    UPDATE engagement_alerts SET resolved_at = clock_timestamp()
+     WHERE incident = %(incident)s AND resolved_at IS NULL AND times = %(times)s AND raised_at = %(raised_at)s
+    RETURNING incident, kind, activity_id, raised_at, resolved_at)
+INSERT INTO engagement_alerts (incident, kind, message, activity_id, raised_at, resolved_at, state)
+SELECT incident, kind, %(message)s, activity_id, raised_at, resolved_at, 'resolved' FROM over
+RETURNING id
+"""
+
 # A worker that dies between taking and delivering leaves the alert to the next one, a minute later.
 _TAKE = """
-UPDATE engagement_alerts SET taken_at = clock_timestamp()
- WHERE id IN (SELECT id FROM engagement_alerts
-               WHERE delivered_at IS NULL
-                 AND (taken_at IS NULL OR taken_at < clock_timestamp() - interval '1 minute')
-               ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-RETURNING id, kind, message, activity_id, raised_at
+WITH waiting AS MATERIALIZED (
+    SELECT id, taken_at IS NULL AS is_new FROM engagement_alerts w
+     WHERE delivered_at IS NULL AND (next_try_at IS NULL OR next_try_at <= clock_timestamp())
+       AND NOT EXISTS (SELECT 1 FROM engagement_alerts e
+                        WHERE e.delivered_at IS NULL AND e.incident = w.incident AND e.id < w.id)
+     ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+UPDATE engagement_alerts a
+   SET taken_at = COALESCE(taken_at, clock_timestamp()), next_try_at = clock_timestamp() + interval '1 minute'
+  FROM waiting WHERE a.id = waiting.id
+RETURNING a.id, incident, kind, message, activity_id, raised_at, next_step, state, is_new
 """
-_DELIVERED = "UPDATE engagement_alerts SET delivered_at = clock_timestamp() WHERE id = %(id)s"
-# An incident that is still going on after an hour is worth another alert.
-_REOPEN = """
-UPDATE engagement_alerts SET resolved_at = clock_timestamp()
- WHERE resolved_at IS NULL AND raised_at < clock_timestamp() - interval '1 hour'
+_DELIVERED = "UPDATE engagement_alerts SET delivered_at = clock_timestamp() WHERE id = %(id)s RETURNING id"
+_FAILED = """
+UPDATE engagement_alerts
+   SET tries = tries + 1,
+       next_try_at = clock_timestamp() + LEAST(interval '5 seconds' * power(2, LEAST(tries, 20)), interval '10 minutes')
+ WHERE id = %(id)s AND delivered_at IS NULL
+RETURNING id
 """
+_GIVE_BACK = "UPDATE engagement_alerts SET next_try_at = NULL WHERE id = ANY(%(ids)s) RETURNING id"
 
 
 class PostgresAlertOutbox:
@@ -35,20 +62,51 @@ class PostgresAlertOutbox:
 
     def put(self, alert: RaiseAlert) -> None:
         """See the port."""
-        columns = {name: storable(getattr(alert, name)) for name in ("incident", "kind", "message", "activity_id")}
-        with self._pool.connection() as connection, connection.cursor() as cursor:
-            cursor.execute(RAISE_ALERT, columns)
+        columns = {name: storable(getattr(alert, name)) for name in _PUT_COLUMNS}
+        self._query(RAISE_ALERT + "RETURNING id", **columns)
+
+    def resolve(self, incident: OpenIncident, message: str) -> bool:
+        """See the port."""
+        seen = {"incident": incident.incident, "times": incident.times, "raised_at": incident.raised_at}
+        return bool(self._query(_RESOLVE, **seen, message=storable(message)))
 
     def take(self, *, limit: int) -> tuple[Alert, ...]:
         """See the port."""
-        with self._pool.connection() as connection, connection.cursor() as cursor:
-            cursor.execute(_TAKE, {"limit": limit})
-            rows = cursor.fetchall()
-            cursor.execute(_REOPEN)
-        alerts = (Alert(id=row[0], kind=row[1], message=row[2], activity_id=row[3], raised_at=row[4]) for row in rows)
+        alerts = [_alert(row) for row in self._query(_TAKE, limit=limit)]
         return tuple(sorted(alerts, key=lambda alert: alert.id))
 
     def delivered(self, alert: Alert) -> None:
         """See the port."""
+        self._query(_DELIVERED, id=alert.id)
+
+    def failed(self, alert: Alert) -> None:
+        """See the port."""
+        self._query(_FAILED, id=alert.id)
+
+    def give_back(self, alerts: tuple[Alert, ...]) -> None:
+        """See the port."""
+        self._query(_GIVE_BACK, ids=[alert.id for alert in alerts])
+
+    def _query(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         with self._pool.connection() as connection, connection.cursor() as cursor:
-            cursor.execute(_DELIVERED, {"id": alert.id})
+            return _fetch(cursor, statement, parameters)
+
+
+def _fetch(cursor: Cursor, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    cursor.execute(statement, parameters)
+    return cursor.fetchall()
+
+
+def _alert(row: tuple[Any, ...]) -> Alert:
+    identifier, incident, kind, message, activity_id, raised_at, next_step, state, is_new = row
+    return Alert(
+        id=identifier,
+        incident=incident,
+        kind=kind,
+        message=message,
+        activity_id=activity_id,
+        raised_at=raised_at,
+        next_step=next_step,
+        state=AlertState(state),
+        is_new=is_new,
+    )

@@ -40,11 +40,11 @@ _REQUIRED = {
     "pods": ["id", "voice_cartridge_id", "linkedin_account_id"],
     "voice_cartridges": ["id", "personality_style", "tone", "templates"],
     "linkedin_accounts": ["id", "profile_id", "unipile_account_id", "access_token", "status", "daily_limit"],
-    "engagement_attempts": ["activity_id", "number", "token", "phase", "effect", "look_at"],
+    "engagement_attempts": ["activity_id", "number", "token", "phase", "effect", "look_at", "text_source"],
     "engagement_dead_letters": ["activity_id", "closed_at"],
-    "engagement_controls": ["kind", "scope", "scope_id", "until", "lifted_at"],
+    "engagement_controls": ["kind", "scope", "scope_id", "until", "lifted_at", "probe_at", "probes", "lifted_by_probe"],
     "engagement_workers": ["worker_id", "beat_at", "left_at"],
-    "engagement_alerts": ["incident", "delivered_at"],
+    "engagement_alerts": ["incident", "delivered_at", "times", "next_try_at"],
 }
 # What each column of `pod_activities` must be, and what works besides: with one that cannot hold what the provider
 # answers, an engagement would be sent and could not be recorded.

@@ -12,7 +12,7 @@ from engagement_core.errors import Effect
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.activities import BlockScope, Control, ControlKind, Snapshot
 
-__all__ = ["as_deleted", "as_snapshot"]
+__all__ = ["as_controls", "as_deleted", "as_snapshot", "released_at"]
 
 _ACTIVITY, _POD, _ACCOUNT, _CARTRIDGE, _CONTROLS, _ATTEMPT = (
     slice(1, 11),
@@ -20,7 +20,7 @@ _ACTIVITY, _POD, _ACCOUNT, _CARTRIDGE, _CONTROLS, _ATTEMPT = (
     slice(14, 20),
     slice(20, 24),
     24,
-    slice(25, 45),
+    slice(25, 46),
 )
 
 
@@ -39,9 +39,20 @@ def as_snapshot(rows: Sequence[Sequence[Any]]) -> Snapshot:
         pod=_pod(first[_POD]),
         account=_account(first[_ACCOUNT]),
         cartridge=_cartridge(first[_CARTRIDGE]),
-        controls=tuple(_control(fields) for fields in first[_CONTROLS] or ()),
+        controls=as_controls(first[_CONTROLS]),
         attempts=tuple(_attempt(activity.id, row[_ATTEMPT]) for row in rows if row[_ATTEMPT.start] is not None),
     )
+
+
+def released_at(rows: Sequence[Sequence[Any]]) -> datetime | None:
+    """When the account that acts was released, if that was a moment ago; `rows` as for `as_snapshot`."""
+    released: datetime | None = rows[0][-1]
+    return released
+
+
+def as_controls(listed: Sequence[Sequence[Any]] | None) -> tuple[Control, ...]:
+    """Controls, from the JSON list that the statements make of them."""
+    return tuple(_control(fields) for fields in listed or ())
 
 
 def _activity(columns: Sequence[Any]) -> Activity | Malformed:
@@ -113,7 +124,7 @@ def _control(fields: Sequence[Any]) -> Control:
 def _attempt(activity_id: str, columns: Sequence[Any]) -> Attempt:
     number, token, worker_id, phase, event, effect, account_id, kind, post_id, *times_and_texts = columns
     claimed_at, deadline_at, began_at, ended_at, look_at, text, *records = times_and_texts
-    answer, error, evidence, crashed, requeued_at = records
+    answer, error, evidence, crashed, requeued_at, text_source = records
     return Attempt(
         activity_id=activity_id,
         number=number,
@@ -131,6 +142,7 @@ def _attempt(activity_id: str, columns: Sequence[Any]) -> Attempt:
         ended_at=ended_at,
         look_at=look_at,
         text=text,
+        text_source=text_source,
         answer=answer,
         error=error,
         evidence=evidence,

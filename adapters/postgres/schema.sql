@@ -78,6 +78,8 @@ CREATE TABLE IF NOT EXISTS engagement_attempts (
     requeued_at timestamptz,
     PRIMARY KEY (activity_id, number)
 );
+-- The original comment that `text` was made from; null in rows from before this column.
+ALTER TABLE engagement_attempts ADD COLUMN IF NOT EXISTS text_source text;
 -- The promise, said by the database: while an attempt is not proven to be without effect, there is no other one.
 CREATE UNIQUE INDEX IF NOT EXISTS engagement_attempts_once ON engagement_attempts (activity_id)
     WHERE effect IN ('unknown', 'applied');
@@ -116,6 +118,13 @@ CREATE TABLE IF NOT EXISTS engagement_controls (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS engagement_controls_in_force ON engagement_controls (scope, scope_id, kind)
     WHERE lifted_at IS NULL;
+-- A held account is asked for: when next, how often it was, and whether that is what lifted the hold.
+ALTER TABLE engagement_controls ADD COLUMN IF NOT EXISTS probe_at timestamptz;
+ALTER TABLE engagement_controls ADD COLUMN IF NOT EXISTS probes integer NOT NULL DEFAULT 0;
+ALTER TABLE engagement_controls ADD COLUMN IF NOT EXISTS lifted_by_probe boolean NOT NULL DEFAULT false;
+-- Was this account released a moment ago? Asked before every send.
+CREATE INDEX IF NOT EXISTS engagement_controls_ended ON engagement_controls (scope_id, (COALESCE(lifted_at, until)))
+    WHERE scope = 'account';
 
 CREATE TABLE IF NOT EXISTS engagement_workers (
     worker_id   text PRIMARY KEY,
@@ -141,3 +150,14 @@ CREATE TABLE IF NOT EXISTS engagement_alerts (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS engagement_alerts_open ON engagement_alerts (incident) WHERE resolved_at IS NULL;
 CREATE INDEX IF NOT EXISTS engagement_alerts_undelivered ON engagement_alerts (id) WHERE delivered_at IS NULL;
+-- An incident counts while it is open, and its end is a row of its own (`state` resolved).
+ALTER TABLE engagement_alerts ADD COLUMN IF NOT EXISTS next_step text;
+ALTER TABLE engagement_alerts ADD COLUMN IF NOT EXISTS state text NOT NULL DEFAULT 'raised';
+ALTER TABLE engagement_alerts ADD COLUMN IF NOT EXISTS times integer NOT NULL DEFAULT 1;
+ALTER TABLE engagement_alerts ADD COLUMN IF NOT EXISTS last_at timestamptz NOT NULL DEFAULT now();
+ALTER TABLE engagement_alerts ADD COLUMN IF NOT EXISTS tries integer NOT NULL DEFAULT 0;
+ALTER TABLE engagement_alerts ADD COLUMN IF NOT EXISTS next_try_at timestamptz;
+CREATE INDEX IF NOT EXISTS engagement_alerts_last ON engagement_alerts (incident, last_at) WHERE state = 'raised';
+-- Whether an incident is over is asked every few seconds.
+CREATE INDEX IF NOT EXISTS engagement_dead_letters_types ON engagement_dead_letters (error_type)
+    WHERE closed_at IS NULL;

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adapters.postgres.catalog import Catalog
+from engagement_core.ports.activities import PACED_FOR
 
 __all__ = ["PAUSE_LOCK", "Statements", "render"]
 
@@ -49,9 +50,21 @@ _CONTROLS = """
       AND (c.scope, c.scope_id) IN (('all', ''), ('pod', a.pod_id::text), ('account', l.id::text))
 """
 
+# As the snapshot takes it.
+_AS_JSON = "json_agg(json_build_array(c.kind, c.scope, c.scope_id, extract(epoch FROM c.until), c.reason))"
+
+# When the account was last released, if that was a moment ago. The index is bounded by a stable function; what is over
+# is decided by the very clock that has just decided what is in force.
+_RELEASED = f"""
+   SELECT max(COALESCE(c.lifted_at, c.until)) FROM engagement_controls c
+    WHERE c.scope = 'account' AND c.scope_id = l.id::text AND c.kind IN ('cool_down', 'hold')
+      AND COALESCE(c.lifted_at, c.until) > statement_timestamp() - interval '{PACED_FOR.total_seconds():.0f} seconds'
+      AND COALESCE(c.lifted_at, c.until) <= clock_timestamp()
+"""  # noqa: S608  # our own constant
+
 _ATTEMPT = """t.number, t.token, t.worker_id, t.phase, t.event, t.effect, t.account_id, t.engagement_type, t.post_id,
        t.claimed_at, t.deadline_at, t.began_at, t.ended_at, t.look_at, t.text, t.answer, t.error, t.evidence, t.crashed,
-       t.requeued_at"""
+       t.requeued_at, t.text_source"""
 
 # What is left of an activity whose row was deleted. There is no row to lock: its attempts are.
 SHOW_DELETED = f"""
@@ -68,9 +81,9 @@ SELECT clock_timestamp(),
        p.id::text, p.voice_cartridge_id::text, p.linkedin_account_id::text,
        l.id::text, l.profile_id::text, l.unipile_account_id::text, l.access_token, l.status::text, l.daily_limit,
        v.id::text, v.personality_style::text, v.tone::text, v.templates,
-       (SELECT json_agg(json_build_array(c.kind, c.scope, c.scope_id, extract(epoch FROM c.until), c.reason))
-          FROM ({controls}) c),
-       {attempt}
+       (SELECT {as_json} FROM ({controls}) c),
+       {attempt},
+       ({released})
   FROM pod_activities a
   LEFT JOIN pods p ON {pod}
   {account}
@@ -80,25 +93,33 @@ SELECT clock_timestamp(),
  ORDER BY t.number
 """
 
-# Sends of the account in the last day, counted under a lock of the account's own, so that a cap is never exceeded.
-# The statement's time lies before the lock was granted: it can only count too many.
-SENT_IN_LAST_DAY = """
+# Sends of the account in the last day, counted under a lock of the account's own, so that a cap is never exceeded and
+# a pace is kept. The statement's time lies before the lock was granted: it can only count too many. What blocks the
+# account is read again: whoever had the lock before may have been told to wait. (A pause waits for us instead.)
+SENT_IN_LAST_DAY = f"""
 SELECT pg_advisory_xact_lock(hashtextextended('pod-engagement:account:' || %(account)s, 0));
-SELECT clock_timestamp(), count(*) FROM engagement_attempts
+SELECT clock_timestamp(), count(*), max(began_at),
+       (SELECT {_AS_JSON} FROM engagement_controls c
+         WHERE c.lifted_at IS NULL AND (c.until IS NULL OR c.until > clock_timestamp())
+           AND c.scope = 'account' AND c.scope_id = %(account)s)
+  FROM engagement_attempts
  WHERE account_id = %(account)s AND began_at > statement_timestamp() - interval '24 hours' AND event <> 'release'
-"""
+"""  # noqa: S608  # our own expression
 
 CREDITING = "SELECT pg_advisory_xact_lock(hashtextextended('pod-engagement:credit:' || %(engagement_id)s, 0))"
 
 CREDITED = """
-SELECT execution_id FROM pod_activities WHERE execution_id = ANY(%(ids)s) AND id::text <> %(id)s
+SELECT execution_id FROM pod_activities
+ WHERE execution_id = ANY(%(ids)s) AND id::text <> %(id)s
+   AND execution_result->'api_response'->>'post_id' = %(post_id)s
 """
 
 # In the order of time along the partial index, which only a stable function can bound: `clock_timestamp()` is volatile,
 # and would make every sweep walk the whole index. Work that cannot go now is left out, so that it starves nobody.
 _DUE = """
 SELECT a.id::text, CASE WHEN isfinite(GREATEST(a.scheduled_for, a.next_retry_at))
-                        THEN extract(epoch FROM GREATEST(a.scheduled_for, a.next_retry_at) - clock_timestamp()) END
+                        THEN extract(epoch FROM GREATEST(a.scheduled_for, a.next_retry_at) - clock_timestamp()) END,
+       CASE WHEN ({released}) IS NOT NULL THEN l.id::text END
   FROM pod_activities a
   LEFT JOIN pods p ON {pod}
   {account}
@@ -134,10 +155,11 @@ SELECT activity_id FROM engagement_attempts
 SAVE_ATTEMPT = """
 INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect, account_id,
                                  engagement_type, post_id, claimed_at, deadline_at, began_at, ended_at, look_at, text,
-                                 answer, error, evidence, crashed, requeued_at)
+                                 answer, error, evidence, crashed, requeued_at, text_source)
 VALUES (%(activity_id)s, %(number)s, %(token)s, %(worker_id)s, %(phase)s, %(event)s, %(effect)s, %(account_id)s,
         %(engagement_type)s, %(post_id)s, %(claimed_at)s, %(deadline_at)s, %(began_at)s, %(ended_at)s, %(look_at)s,
-        %(text)s, %(answer)s, %(error)s, %(evidence)s, %(crashed)s, %(requeued_at)s)
+        %(text)s, %(answer)s, %(error)s, %(evidence)s, %(crashed)s, %(requeued_at)s,
+        %(text_source)s)
 ON CONFLICT (activity_id, number) DO UPDATE SET
        phase = EXCLUDED.phase, event = EXCLUDED.event, effect = EXCLUDED.effect, began_at = EXCLUDED.began_at,
        ended_at = EXCLUDED.ended_at, look_at = EXCLUDED.look_at, text = EXCLUDED.text, answer = EXCLUDED.answer,
@@ -192,9 +214,10 @@ ON CONFLICT (scope, scope_id, kind) WHERE lifted_at IS NULL DO UPDATE SET
 """
 
 RAISE_ALERT = """
-INSERT INTO engagement_alerts (incident, kind, message, activity_id)
-VALUES (%(incident)s, %(kind)s, %(message)s, %(activity_id)s)
-ON CONFLICT (incident) WHERE resolved_at IS NULL DO NOTHING
+INSERT INTO engagement_alerts (incident, kind, message, activity_id, next_step, last_at)
+VALUES (%(incident)s, %(kind)s, %(message)s, %(activity_id)s, %(next_step)s, clock_timestamp())
+ON CONFLICT (incident) WHERE resolved_at IS NULL DO UPDATE SET
+       times = engagement_alerts.times + 1, last_at = clock_timestamp()
 """
 
 
@@ -218,8 +241,10 @@ def render(catalog: Catalog) -> Statements:
             pod_account=catalog.same(("linkedin_accounts", "id"), "x", ("pods", "linkedin_account_id"), "p"),
         ),
     }
-    show = _SHOW.format(attempt=_ATTEMPT, controls=_CONTROLS.format(columns="c.*"), **joins)
+    show = _SHOW.format(
+        attempt=_ATTEMPT, controls=_CONTROLS.format(columns="c.*"), as_json=_AS_JSON, released=_RELEASED, **joins
+    )
     return Statements(
         open_and_show=_OPEN + _LOCK_ROW + show,
-        due=_DUE.format(controls=_CONTROLS.format(columns="1"), **joins),
+        due=_DUE.format(controls=_CONTROLS.format(columns="1"), released=_RELEASED, **joins),
     )

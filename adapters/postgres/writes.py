@@ -128,6 +128,7 @@ def _alert(write: RaiseAlert, _: Snapshot) -> tuple[str, _Parameters]:
         "kind": write.kind,
         "message": write.message,
         "activity_id": write.activity_id,
+        "next_step": write.next_step,
     }
 
 

@@ -25,6 +25,7 @@ _LEVELS: Mapping[Signal, int] = {
     Signal.PAYLOAD_UNREADABLE: logging.WARNING,
     Signal.QUEUE_UNAVAILABLE: logging.WARNING,
     Signal.STORE_UNAVAILABLE: logging.ERROR,
+    Signal.WORKER_LOST: logging.ERROR,
     Signal.ROUND_FAILED: logging.ERROR,
     Signal.EXECUTION_FAILED: logging.ERROR,
     Signal.ALERT: logging.ERROR,

@@ -7,7 +7,7 @@ between the first byte and a clear answer is unknown.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from types import MappingProxyType
@@ -25,6 +25,8 @@ from engagement_core.activity import Account, EngagementType
 from engagement_core.errors import Cause, Failure
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.linkedin import (
+    AccountHealth,
+    AccountProbe,
     Answer,
     Applied,
     Engagement,
@@ -46,23 +48,11 @@ _MAX_PAGES = 50
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AccountHealth:
-    """The provider's words for how an account is connected, one for each source: `OK`, `CREDENTIALS`, …"""
-
-    words: tuple[str, ...]
-
-    @property
-    def is_good(self) -> bool:
-        """Whether the account can act."""
-        return bool(self.words) and all(word == "OK" for word in self.words)
-
-
 def _utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-class UnipileGateway(LinkedIn):
+class UnipileGateway(LinkedIn, AccountProbe):
     """Engages, reads back and asks for health; safe to use from many threads. Nothing it returns contains the key.
 
     `breaker` guards `engage` alone: a read-back is how one learns that the host works again. `now` dates a
@@ -121,7 +111,7 @@ class UnipileGateway(LinkedIn):
         return self._breaker.available_in()
 
     def health(self, account: Account, deadline: Deadline) -> AccountHealth | NoReadBack | Failure:
-        """How the account is connected, as the provider sees it."""
+        """See `AccountProbe`."""
         reads = self._dialect.reads
         if reads is None:
             return NoReadBack()

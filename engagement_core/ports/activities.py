@@ -19,6 +19,8 @@ from engagement_core.attempt import Attempt, Provenance
 from engagement_core.errors import Effect, ErrorType
 
 __all__ = [
+    "PACED_FOR",
+    "PACED_PER_SWEEP",
     "ActivityStore",
     "AddDeadLetter",
     "Block",
@@ -34,6 +36,7 @@ __all__ = [
     "MarkFailed",
     "MarkScheduled",
     "Orphan",
+    "Pace",
     "RaiseAlert",
     "SaveAttempt",
     "Snapshot",
@@ -93,6 +96,24 @@ class DeadLetter:
     next_step: str
 
 
+PACED_FOR = timedelta(minutes=10)
+"""How long an account comes back slowly after a cool-down or a hold has ended or was lifted."""
+
+PACED_PER_SWEEP = 10
+"""How many activities of such an account are found at once: more could not begin before the next sweep, and would only
+be looked at again and again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """An account that comes back slowly: it was released at `released_at`, less than `PACED_FOR` ago, and its sends
+    begin `spacing` apart. `last_began_at` is the latest of the last 24 hours."""
+
+    released_at: datetime
+    last_began_at: datetime | None
+    spacing: timedelta
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
     """What the store knows of one activity while it is locked. `now` is the database's clock, the only one for leases.
@@ -100,7 +121,10 @@ class Snapshot:
     `attempts` are all of it, by number. `controls` are those in force for its pod, its account or everything.
     `account` is the one that acts: the profile's, or the pod's when no profile is named; None when there is none.
     `sent_in_last_day` counts the account's sends of the last 24 hours, and only when the account has a daily limit.
-    `credited` are those of the provider's ids that were asked about and that another activity already has.
+    `pace` is there while the account comes back slowly. What is said of the account's own sends and controls is then,
+    as with a daily limit, read under a lock of the account's own: two of its sends never begin from the same facts.
+    `credited` are those of the provider's ids that were asked about and that another activity already has on the same
+    post. (An id names an engagement on its post; elsewhere, or in a provider's next life, it may come again.)
     """
 
     now: datetime
@@ -111,7 +135,15 @@ class Snapshot:
     attempts: tuple[Attempt, ...] = ()
     controls: tuple[Control, ...] = ()
     sent_in_last_day: int = 0
+    pace: Pace | None = None
     credited: frozenset[str] = frozenset()
+
+    @property
+    def post_id(self) -> str:
+        """The post that was acted on: its row may name another one by now. Empty when there is nothing to act on."""
+        if self.attempts:
+            return self.attempts[-1].post_id
+        return self.activity.post_id if isinstance(self.activity, Activity) else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,12 +224,16 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RaiseAlert:
-    """Queue an alert in the outbox. One with the same `incident` that is still open is not raised again."""
+    """Queue an alert in the outbox. One with the same `incident` that is still open is not raised again: it counts.
+
+    `message` is complete; `next_step` says once more what a person can do, for whoever shows it apart.
+    """
 
     incident: str
     kind: str
     message: str
     activity_id: str | None
+    next_step: str | None = None
 
 
 Write = SaveAttempt | MarkScheduled | MarkExecuted | MarkFailed | AddDeadLetter | CloseDeadLetter | Block | RaiseAlert
@@ -252,7 +288,7 @@ class ActivityStore(Protocol):
         """Scheduled activities whose time comes within `look_ahead`, the earliest first, at most `limit`.
 
         Those with an attempt that may have had an effect, and those of a blocked scope, are left out: they must not
-        starve the rest.
+        starve the rest. Of an account that comes back slowly the first `PACED_PER_SWEEP` are shown.
         """
         ...
 

@@ -10,7 +10,19 @@ from engagement_core.activity import Account, EngagementType
 from engagement_core.errors import Failure
 from engagement_core.ports.clock import Deadline
 
-__all__ = ["Answer", "Applied", "Engagement", "Found", "LinkedIn", "NoReadBack", "NotSent", "ReadBack", "Seen"]
+__all__ = [
+    "AccountHealth",
+    "AccountProbe",
+    "Answer",
+    "Applied",
+    "Engagement",
+    "Found",
+    "LinkedIn",
+    "NoReadBack",
+    "NotSent",
+    "ReadBack",
+    "Seen",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +83,18 @@ class NoReadBack:
 ReadBack = Seen | NoReadBack | Failure
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountHealth:
+    """How the provider says that an account is connected, one word for each source: `OK`, or what is wrong with it."""
+
+    words: tuple[str, ...]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the account can act."""
+        return bool(self.words) and all(word == "OK" for word in self.words)
+
+
 class LinkedIn(Protocol):
     """A provider's gateway. Neither method raises for anything that the provider or the network does."""
 
@@ -84,4 +108,12 @@ class LinkedIn(Protocol):
 
     def available_in(self) -> timedelta:
         """How long calls are held back by the breaker; zero when they are not."""
+        ...
+
+
+class AccountProbe(Protocol):
+    """What a provider that knows its accounts' health can be asked. It engages nothing."""
+
+    def health(self, account: Account, deadline: Deadline) -> AccountHealth | NoReadBack | Failure:
+        """How the account is connected. `NoReadBack` where nobody can be asked; a `Failure` proves nothing."""
         ...

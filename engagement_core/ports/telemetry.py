@@ -25,6 +25,7 @@ class Signal(str, Enum):
     OUTCOME_RECONCILED = "outcome_reconciled"
     DEAD_LETTER = "dead_letter"
     ALERT = "alert"
+    ALERT_RESOLVED = "alert_resolved"
     ALERT_UNDELIVERED = "alert_undelivered"
     STORE_UNAVAILABLE = "store_unavailable"
     STORE_RECOVERED = "store_recovered"
@@ -34,6 +35,7 @@ class Signal(str, Enum):
     WORKER_STARTED = "worker_started"
     WORKER_DRAINING = "worker_draining"
     WORKER_STOPPED = "worker_stopped"
+    WORKER_LOST = "worker_lost"
     ROUND_FAILED = "round_failed"
     EXECUTION_FAILED = "execution_failed"
 

@@ -8,9 +8,9 @@ from acceptance.conftest import World
 
 
 def test_an_expired_login_fails_one_activity_and_holds_the_others(world: World) -> None:
-    """Fifty are due when the provider says 401; the other account is not concerned; `resume` and `requeue` end it."""
+    """A dozen are due when the provider says 401; the other account is not concerned; `resume` and `requeue` end it."""
     world.sandbox.set_faults([{"match": {"account": "token-1"}, "action": "status", "status": 401}])
-    for number in range(50):
+    for number in range(12):
         world.add(f"held-{number}", post_id=f"post-{number}")
     world.add("other", pod_id="pod-2", post_id="post-other")
     worker = world.start_worker(POD_ENGAGEMENT_WORKER_CONCURRENCY="1")
@@ -18,7 +18,7 @@ def test_an_expired_login_fails_one_activity_and_holds_the_others(world: World) 
     world.until(lambda: world.sql("SELECT 1 FROM engagement_alerts WHERE delivered_at IS NOT NULL") != [])
     assert dict(world.sql("SELECT status, count(*) FROM pod_activities WHERE pod_id = 'pod-1' GROUP BY 1")) == {
         "failed": 1,
-        "scheduled": 49,
+        "scheduled": 11,
     }
     ((kind, told),) = world.sql("SELECT kind, message FROM engagement_alerts")
     assert kind == "auth_error"
@@ -29,7 +29,7 @@ def test_an_expired_login_fails_one_activity_and_holds_the_others(world: World) 
     assert world.engagement("resume", "--account", "account-1").returncode == 0
     assert world.engagement("dead-letters", "requeue", "--error-type", "auth_error").returncode == 0
     world.until(lambda: world.sql("SELECT 1 FROM pod_activities WHERE status <> 'executed'") == [])
-    assert len(world.effects()) == 51
+    assert len(world.effects()) == 13
     assert world.stop(worker) == 0
 
 

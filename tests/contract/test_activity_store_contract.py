@@ -286,6 +286,16 @@ def test_credited_are_the_ids_that_another_activity_has(tables: Tables) -> None:
     assert show(tables, crediting=("c-1", "c-2", "c-9")).credited == frozenset({"c-2"})
 
 
+def test_an_id_that_an_activity_of_another_post_has_is_not_credited(tables: Tables) -> None:
+    """A provider may count anew on each post, or after its database was lost: one more comment would be sent."""
+    tables.put(a_comment(), a_comment(id="activity-2", post_id="post-2"))
+    write(tables, executed(tables.now(), "activity-2", engagement_id="c-2", post_id="post-2"))
+    assert show(tables, crediting=("c-2",)).credited == frozenset()
+    # What counts is the post that was acted on, not the one that the row has come to name.
+    write(tables, SaveAttempt(an_attempt_at(tables.now(), post_id="post-2")))
+    assert show(tables, crediting=("c-2",)).credited == frozenset({"c-2"})
+
+
 def test_provider_id_with_a_nul_can_be_asked_about(request: pytest.FixtureRequest, tables: Tables) -> None:
     """It comes out of JSON that somebody else wrote."""
     tables.put(a_comment())

@@ -9,10 +9,13 @@ from typing import Protocol
 import pytest
 
 from adapters.in_memory.alerts import InMemoryAlertOutbox
+from adapters.in_memory.vital_signs import InMemoryVitalSigns
 from adapters.postgres.alerts import PostgresAlertOutbox
+from adapters.postgres.vital_signs import PostgresVitalSigns
 from core_side import a_like
 from engagement_core.ports.activities import RaiseAlert
-from engagement_core.ports.alerts import AlertOutbox
+from engagement_core.ports.alerts import AlertOutbox, AlertState, OpenIncident
+from engagement_core.ports.vital_signs import VitalSignsReader
 from servers import ServerUrls
 from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, write
 
@@ -20,9 +23,10 @@ MINUTE = timedelta(minutes=1)
 
 
 class Outbox(Protocol):
-    """An outbox, and the store whose writes fill it."""
+    """An outbox, the store whose writes fill it, and the reader that shows what is open."""
 
     outbox: AlertOutbox
+    signs: VitalSignsReader
     tables: Tables
 
     def let_pass(self, duration: timedelta) -> None:
@@ -35,7 +39,8 @@ class InMemoryOutbox:
     def __init__(self) -> None:
         self.tables: Tables = (tables := InMemoryTables())
         self.clock = tables.clock
-        self.outbox: AlertOutbox = InMemoryAlertOutbox(tables.fake.alerts, now=tables.clock.now)
+        self.outbox: AlertOutbox = InMemoryAlertOutbox(tables.fake)
+        self.signs: VitalSignsReader = InMemoryVitalSigns(store=tables.fake)
 
     def let_pass(self, duration: timedelta) -> None:
         """See `Outbox`."""
@@ -49,11 +54,13 @@ class PostgresOutbox:
         self.rows = tables
         self.tables: Tables = tables
         self.outbox: AlertOutbox = PostgresAlertOutbox(tables.pool)
+        self.signs: VitalSignsReader = PostgresVitalSigns(tables.pool)
 
     def let_pass(self, duration: timedelta) -> None:
         """See `Outbox`."""
         self.rows.sql(
-            "UPDATE engagement_alerts SET raised_at = raised_at - %(by)s, taken_at = taken_at - %(by)s",
+            "UPDATE engagement_alerts SET raised_at = raised_at - %(by)s, last_at = last_at - %(by)s,"
+            " next_try_at = next_try_at - %(by)s",
             {"by": duration},
         )
 
@@ -138,17 +145,79 @@ def test_open_incident_is_one_alert(alerts: Outbox) -> None:
     assert taken(alerts) == []
 
 
-def test_incident_that_goes_on_is_told_again_after_an_hour(postgres: PostgresOutbox) -> None:
-    """And not before; the first alert is delivered once nevertheless."""
-    postgres.tables.put(a_like())
-    raise_alerts(postgres, "a")
-    (alert,) = postgres.outbox.take(limit=10)
-    postgres.outbox.delivered(alert)
-    for minutes, expected in ((59, []), (2, ["about a"])):
-        postgres.let_pass(minutes * MINUTE)
-        postgres.outbox.take(limit=10)
-        raise_alerts(postgres, "a")
-        assert taken(postgres) == expected
+def the_open_incident(alerts: Outbox, times: int = 1) -> OpenIncident:
+    """Incident a, as somebody who looked has seen it."""
+    (seen,) = alerts.signs.look(attempts_of=MINUTE).open_incidents
+    assert (seen.incident, seen.times) == ("a", times)
+    return seen
+
+
+def test_open_incident_counts_how_often_it_was_raised(alerts: Outbox) -> None:
+    """By whoever; and says when last."""
+    raise_alerts(alerts, "a")
+    first = the_open_incident(alerts)
+    alerts.let_pass(MINUTE)
+    raise_alerts(alerts, "a")
+    alerts.outbox.put(RaiseAlert(incident="a", kind="auth_error", message="again", activity_id=None))
+    last = the_open_incident(alerts, times=3)
+    assert last.last_at - last.raised_at >= MINUTE
+    assert first.activity_id == last.activity_id == "activity-1"
+
+
+def test_incident_that_is_over_is_told_once_more_after_it_was_told(alerts: Outbox) -> None:
+    """The notice says since when; the next incident of that name is a new one."""
+    raise_alerts(alerts, "a")
+    seen = the_open_incident(alerts)
+    assert alerts.outbox.resolve(seen, "It is over.") is True
+    assert alerts.outbox.resolve(seen, "It is over.") is False
+    assert alerts.tables.alerts() == []
+    (raised,) = alerts.outbox.take(limit=10)
+    assert raised.state is AlertState.RAISED
+    alerts.outbox.delivered(raised)
+    (notice,) = alerts.outbox.take(limit=10)
+    assert (notice.state, notice.incident, notice.kind, notice.message) == (
+        AlertState.RESOLVED,
+        "a",
+        "auth_error",
+        "It is over.",
+    )
+    assert (notice.activity_id, notice.raised_at) == ("activity-1", raised.raised_at)
+    alerts.outbox.delivered(notice)
+    alerts.let_pass(MINUTE)
+    raise_alerts(alerts, "a")
+    assert taken(alerts) == ["about a"]
+
+
+def test_incident_that_was_raised_again_meanwhile_is_not_over(alerts: Outbox) -> None:
+    """Whoever found that it was had looked before."""
+    raise_alerts(alerts, "a")
+    seen = the_open_incident(alerts)
+    raise_alerts(alerts, "a")
+    assert alerts.outbox.resolve(seen, "It is over.") is False
+    assert alerts.tables.alerts() == ["a"]
+
+
+def test_what_could_not_be_delivered_waits_longer_each_time(alerts: Outbox) -> None:
+    """5 s, 10 s, 20 s ...; the others do not wait for it, and only its first taking is new."""
+    raise_alerts(alerts, "a", "b")
+    (alert, _) = alerts.outbox.take(limit=10)
+    assert alert.is_new
+    for pause in (5, 10, 20):
+        alerts.outbox.failed(alert)
+        alerts.let_pass(timedelta(seconds=pause - 1))
+        assert "about a" not in taken(alerts)
+        alerts.let_pass(timedelta(seconds=1.1))
+        (alert,) = (each for each in alerts.outbox.take(limit=10) if each.incident == "a")
+        assert not alert.is_new
+
+
+def test_what_nobody_tried_to_deliver_is_taken_at_once(alerts: Outbox) -> None:
+    """It is not new any more, though."""
+    raise_alerts(alerts, "a", "b")
+    first, second = alerts.outbox.take(limit=10)
+    alerts.outbox.failed(first)
+    alerts.outbox.give_back((second,))
+    assert [(alert.message, alert.is_new) for alert in alerts.outbox.take(limit=10)] == [("about b", False)]
 
 
 def test_an_alert_that_was_put_is_taken_once_for_its_incident(alerts: Outbox) -> None:

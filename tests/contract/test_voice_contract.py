@@ -1,9 +1,9 @@
-"""What every voice promises, the built-in ones and the fake alike."""
+"""What every voice promises: the built-in ones, those that speak HTTP and the fake alike."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from adapters.http.session import HttpSession
 from adapters.in_memory.voice import InMemoryVoice
 from adapters.voices.none import NoVoice
 from adapters.voices.template import TemplateVoice
@@ -18,8 +19,11 @@ from engagement_core.activity import Activity, EngagementType, Pod, VoiceCartrid
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.voice import Voice, VoiceFailed
 from engagement_core.voice import check_spoken
+from provider_side import RealClock
+from voice_service import VoiceService, http_voice, openai_voice
 
-VOICES: list[Callable[[], Voice]] = [TemplateVoice, NoVoice, InMemoryVoice]
+BUILT_IN: dict[str, Callable[[], Voice]] = {"template": TemplateVoice, "none": NoVoice, "in memory": InMemoryVoice}
+REMOTE = {"openai": openai_voice, "http": http_voice}
 POD = Pod(id="pod-1", voice_cartridge_id="cartridge-1", linkedin_account_id=None)
 CARTRIDGE = VoiceCartridge(
     id="cartridge-1", personality_style="expressive", tone="enthusiastic", templates={"closers": ["Thanks!"]}
@@ -46,11 +50,14 @@ class StoppedClock:
 IN_TIME = Deadline.after(StoppedClock(), timedelta(seconds=30))
 
 
-@pytest.fixture(params=VOICES, ids=lambda voice: voice.__name__)
-def voice(request: pytest.FixtureRequest) -> Voice:
+@pytest.fixture(params=[*BUILT_IN, *REMOTE])
+def voice(request: pytest.FixtureRequest) -> Iterator[Voice]:
     """One voice of each kind, new for each test."""
-    made: Voice = request.param()
-    return made
+    if request.param in BUILT_IN:
+        yield BUILT_IN[request.param]()
+        return
+    with VoiceService() as service, HttpSession() as session:
+        yield REMOTE[request.param](service.url, session, RealClock())
 
 
 @pytest.mark.parametrize("text", ["Great post!", "See https://example.com, @ada! #growth", "Use {opener} 👏\n\nTwice"])

@@ -320,6 +320,17 @@ def test_comment_that_is_still_absent_may_be_sent() -> None:
     assert last_look(NOTHING) == Decision(None)
 
 
+def test_a_requeued_comment_whose_looks_prove_nothing_goes_back_to_a_person_in_the_end() -> None:
+    """Nothing was sent since the requeue, so that no sending tells how long we have insisted: the first claim does."""
+    requeued = replace(ABSENT, number=1, requeued_at=NOW - 2 * DAY)
+    first = replace(CLAIMED, number=2, claimed_at=NOW - DAY, phase=Phase.SCHEDULED, event=Event.RELEASE)
+    stranger = Seen(own=(found("By hand.", created_at=NOW - SECOND),))
+    assert last_look(stranger, (requeued, replace(first, claimed_at=NOW - 40 * SECOND), CLAIMED)).result == Waits(
+        again_in=10 * SECOND, reason="the post shows a comment of the account that nobody accounts for"
+    )
+    assert isinstance(last_look(stranger, (requeued, first, CLAIMED)).result, Buried)
+
+
 def test_comment_that_appeared_after_all_is_not_sent_again() -> None:
     """Since the first attempt began, not since this claim."""
     decision = last_look(Seen(own=(found(created_at=NOW - 299 * SECOND),)))

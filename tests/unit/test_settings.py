@@ -154,3 +154,15 @@ def test_what_is_needed_and_not_set_is_named() -> None:
     """With what it should be."""
     with pytest.raises(SettingsProblem, match="DATABASE_URL is not set: the PostgreSQL"):
         Settings().need("database_url")
+
+
+def test_webhook_address_is_checked_and_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may contain a password, and often is one."""
+    monkeypatch.setenv("POD_ENGAGEMENT_ALERT_WEBHOOK_URL", "https://ana:geheim@hooks.example.com/geheim")
+    settings = read_settings()
+    assert settings.alert_webhook_url == "https://ana:geheim@hooks.example.com/geheim"
+    assert "geheim" not in repr(settings)
+    monkeypatch.setenv("POD_ENGAGEMENT_ALERT_WEBHOOK_URL", "http://hooks.example.com/geheim")
+    with pytest.raises(SettingsProblem, match="POD_ENGAGEMENT_ALERT_WEBHOOK_URL: must be https") as problem:
+        read_settings()
+    assert "geheim" not in str(problem.value)

@@ -171,7 +171,7 @@ def test_sign_out_fails_this_activity_and_holds_the_accounts_others() -> None:
     assert isinstance(decision.result, Buried)
     control = the(Block, decision).control
     assert (control.kind, control.scope_id, control.until) == (ControlKind.HOLD, "account-1", None)
-    assert the(RaiseAlert, decision).incident == "auth_error:account account-1"
+    assert the(RaiseAlert, decision).incident == "auth_error:account-1"
 
 
 @pytest.mark.parametrize("now_acting", [an_account(id="account-2"), None], ids=["another account", "no account"])
@@ -196,7 +196,7 @@ def test_what_cannot_succeed_is_buried_at_once(cause: Cause) -> None:
         "provider_type": "errors/gone",
     }
     assert all_of(Block, decision) == []
-    assert the(RaiseAlert, decision).incident.endswith(":activity-1")
+    assert the(RaiseAlert, decision).incident == f"dead_letter:{replace(GONE, cause=cause).error_type.value}"
 
 
 @pytest.mark.parametrize("status", ["cancelled", "executed"])

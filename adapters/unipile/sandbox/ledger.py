@@ -6,6 +6,7 @@ is settled here.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import defaultdict
@@ -42,6 +43,9 @@ class Ledger:
         self._seen: set[tuple[str, str, str, str | None]] = set()
         self._by_post: defaultdict[tuple[str, str], list[Effect]] = defaultdict(list)
         self._requests = 0
+        # As the platform does it: milliseconds and a count. No two sandboxes in a row give one id twice, and neither
+        # does one whose ledger was cleared: a database that outlives them would take a comment for another one.
+        self._ids = itertools.count(time.time_ns() // 1_000_000 << 22)
 
     def count_request(self) -> None:
         """One more request reached the provider, whatever becomes of it."""
@@ -58,7 +62,7 @@ class Ledger:
                 account=write.account,
                 post_id=write.post_id,
                 text=write.text,
-                engagement_id=str(7_300_000_000_000_000_000 + n) if write.engagement_type == "comment" else None,
+                engagement_id=str(next(self._ids)) if write.engagement_type == "comment" else None,
                 at=time.time(),
                 received_at=received_at,
                 dialect=write.dialect,

@@ -1,0 +1,107 @@
+"""Use case: an account that was refused is asked for until it can act again; one that keeps failing cools down.
+
+The one rule: only a clear yes lifts a hold. Any other answer, or none, proves nothing; the next question comes later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from engagement_core.errors import Failure
+from engagement_core.ports.accounts import AccountRegister, Failing, Hold
+from engagement_core.ports.clock import Clock, Deadline
+from engagement_core.ports.linkedin import AccountHealth, AccountProbe, NoReadBack
+
+__all__ = ["AccountCare", "HealthPolicy", "can_act", "cools_down_until", "next_probe"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HealthPolicy:
+    """A held account is asked for after `first_probe`, then after twice as long each time, `longest_probe` at most.
+
+    After `server_errors` in a row, begun within `in_a_row`, an account cools down for `first_cool_down`, and for
+    twice as long each time that it meets another one afterwards, `longest_cool_down` at most.
+    """
+
+    first_probe: timedelta = timedelta(minutes=1)
+    longest_probe: timedelta = timedelta(hours=1)
+    server_errors: int = 3
+    in_a_row: timedelta = timedelta(hours=1)
+    first_cool_down: timedelta = timedelta(seconds=30)
+    longest_cool_down: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountCare:
+    """Looks after the accounts. Any number of workers may do so at once. `probe` is None where nobody can be asked:
+    then only a person lifts a hold."""
+
+    register: AccountRegister
+    probe: AccountProbe | None
+    clock: Clock
+    policy: HealthPolicy = field(default_factory=HealthPolicy)
+    timeout: timedelta = timedelta(seconds=10)
+    limit: int = 20
+
+    def turn(self) -> None:
+        """Ask for every held account whose time has come, and let those cool down that keep failing.
+
+        Raises:
+            StoreUnavailable: the database did not do its part; the next turn goes on where this one stopped.
+        """
+        self._slow_down()
+        if self.probe is not None:
+            for hold in self.register.held(limit=self.limit):
+                self._look_after(hold, self.probe)
+
+    def _look_after(self, hold: Hold, probe: AccountProbe) -> None:
+        at, probes = next_probe(hold, self.policy)
+        # The next question is on record before this one is asked: whoever asks may die, and another may be here too.
+        is_mine = self.register.plan(hold, probe_at=at, probes=probes)
+        if not is_mine or probes == hold.probes:
+            return
+        if can_act(probe.health(hold.account, Deadline.after(self.clock, self.timeout))):
+            self.register.release(hold)
+
+    def _slow_down(self) -> None:
+        policy = self.policy
+        for failing in self.register.failing(within=policy.in_a_row, at_least=policy.server_errors, limit=self.limit):
+            until = cools_down_until(failing, policy)
+            if until is not None and until > failing.seen_at:
+                reason = f"the provider answered {len(failing.began_at)} times in a row with an error of its own"
+                self.register.cool_down(failing.account_id, until=until, reason=reason)
+
+
+def next_probe(hold: Hold, policy: HealthPolicy) -> tuple[datetime, int]:
+    """When the account is asked for next, and how often it will have been by then.
+
+    The count grows if it is to be asked now; for one that has just been held, only its first question is planned.
+    """
+    if hold.probe_at is None:
+        return hold.held_at + _doubled(policy.first_probe, hold.probes, policy.longest_probe), hold.probes
+    asked = hold.probes + 1
+    return hold.seen_at + _doubled(policy.first_probe, asked, policy.longest_probe), asked
+
+
+def can_act(answer: AccountHealth | NoReadBack | Failure) -> bool:
+    """What an answer means: the account is well, or nothing is known."""
+    return isinstance(answer, AccountHealth) and answer.is_good
+
+
+def cools_down_until(failing: Failing, policy: HealthPolicy) -> datetime | None:
+    """Until when an account cools down; None if it has not failed often enough.
+
+    What began before a cool-down was over belongs to it; only a failure after it makes the next one longer.
+    """
+    times, until = 0, None
+    for began_at in failing.began_at[policy.server_errors - 1 :]:
+        if until is None or began_at > until:
+            until = began_at + _doubled(policy.first_cool_down, times, policy.longest_cool_down)
+            times += 1
+    return until
+
+
+def _doubled(first: timedelta, times: int, longest: timedelta) -> timedelta:
+    # More doublings overflow, and none of them matters.
+    return min(first * (1 << min(times, 32)), longest)

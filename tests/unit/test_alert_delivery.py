@@ -1,0 +1,190 @@
+"""How alerts leave the outbox, and what makes a worker look at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from adapters.alerts.log import LogAlerts
+from adapters.in_memory.alerts import InMemoryAlertOutbox
+from adapters.in_memory.linkedin import InMemoryLinkedIn
+from adapters.in_memory.queue import InMemoryQueue
+from adapters.in_memory.telemetry import InMemoryTelemetry
+from adapters.in_memory.vital_signs import InMemoryVitalSigns
+from core_side import SECOND, a_like
+from engagement_core.delivery import Delivery
+from engagement_core.incidents import IncidentPolicy
+from engagement_core.ports.activities import RaiseAlert
+from engagement_core.ports.alerts import Alert, AlertState, AlertsUndelivered
+from engagement_core.ports.telemetry import Signal
+from engagement_core.watch import Watch
+from tables import InMemoryTables, write
+
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass
+class Webhook:
+    """A webhook that refuses what it is told to refuse, by message."""
+
+    refuses: set[str] = field(default_factory=set)
+    tried: list[str] = field(default_factory=list)
+
+    def send(self, alert: Alert) -> None:
+        """See the port."""
+        self.tried.append(alert.message)
+        if alert.message in self.refuses:
+            raise AlertsUndelivered("the webhook answered 500")
+
+
+class Post:
+    """An outbox in memory with everything around it."""
+
+    def __init__(self, webhook: Webhook | None = None) -> None:
+        self.tables = InMemoryTables()
+        self.tables.put(a_like())
+        self.clock = self.tables.clock
+        self.telemetry = InMemoryTelemetry()
+        self.outbox = InMemoryAlertOutbox(self.tables.fake)
+        self.delivery = Delivery(
+            outbox=self.outbox, log=LogAlerts(self.telemetry), webhook=webhook, telemetry=self.telemetry
+        )
+
+    def raise_alerts(self, *messages: str) -> None:
+        """One incident each."""
+        for message in messages:
+            write(self.tables, RaiseAlert(incident=message, kind="k", message=message, activity_id=None))
+
+    def logged(self, signal: Signal = Signal.ALERT) -> list[object]:
+        """The messages in the log."""
+        return [fields["message"] for fields in self.telemetry.fields_of(signal)]
+
+
+def test_without_a_webhook_the_log_is_enough() -> None:
+    """Each alert once."""
+    post = Post()
+    post.raise_alerts("a", "b")
+    for _ in range(2):
+        post.delivery.turn()
+        post.clock.advance(2 * MINUTE)
+    assert post.logged() == ["a", "b"]
+
+
+def test_log_and_webhook_are_both_told() -> None:
+    """In the order in which it happened."""
+    webhook = Webhook()
+    post = Post(webhook)
+    post.raise_alerts("a", "b")
+    post.delivery.turn()
+    assert post.logged() == webhook.tried == ["a", "b"]
+
+
+def test_log_waits_for_no_webhook_and_is_not_told_again_because_of_it() -> None:
+    """The webhook gets each at least once; whoever had it has it once."""
+    webhook = Webhook(refuses={"a"})
+    post = Post(webhook)
+    post.raise_alerts("a", "b", "c")
+    post.delivery.turn()
+    assert post.logged() == ["a", "b", "c"]
+    assert webhook.tried == ["a"]
+    assert post.logged(Signal.ALERT_UNDELIVERED) == ["the webhook answered 500"]
+    post.delivery.turn()
+    assert webhook.tried == ["a", "b", "c"]
+    webhook.refuses.clear()
+    post.clock.advance(6 * SECOND)
+    for _ in range(3):
+        post.delivery.turn()
+    assert webhook.tried == ["a", "b", "c", "a"]
+    assert post.logged() == ["a", "b", "c"]
+
+
+def test_dead_webhook_is_tried_less_and_less() -> None:
+    """In an hour a dozen times, not 1800 times."""
+    webhook = Webhook(refuses={"a"})
+    post = Post(webhook)
+    post.raise_alerts("a")
+    for _ in range(1_800):
+        post.delivery.turn()
+        post.clock.advance(2 * SECOND)
+    assert 10 <= len(webhook.tried) <= 15
+
+
+def test_resolved_is_logged_as_good_news() -> None:
+    """Another event, so that nobody is woken by it."""
+    post = Post()
+    post.raise_alerts("a")
+    signs = InMemoryVitalSigns(store=post.tables.fake).look(attempts_of=MINUTE)
+    assert post.outbox.resolve(signs.open_incidents[0], "It is over.")
+    for _ in range(2):
+        post.delivery.turn()
+    assert post.logged() == ["a"]
+    assert post.logged(Signal.ALERT_RESOLVED) == ["It is over."]
+
+
+def a_watch(post: Post, **changes: object) -> Watch:
+    """A worker's watch over the post's store."""
+    watch = Watch(
+        store=post.tables.fake,
+        queue=InMemoryQueue(post.clock.now),
+        linkedin=InMemoryLinkedIn(),
+        reader=InMemoryVitalSigns(store=post.tables.fake),
+        outbox=post.outbox,
+        telemetry=post.telemetry,
+    )
+    return replace(watch, **changes)  # type: ignore[arg-type]
+
+
+def test_everybody_was_silent_while_the_database_was_away() -> None:
+    """Only who is silent at the next look, three seconds later, is lost; it is told once."""
+    post = Post()
+    watch = a_watch(post)
+    for worker in ("a:1", "b:1"):
+        post.tables.beat(worker, timedelta(seconds=60))
+    assert watch.look() == timedelta(seconds=3)
+    assert post.tables.alerts() == []
+    post.tables.beat("a:1", timedelta(0))
+    assert watch.look() == timedelta(seconds=10)
+    assert post.tables.alerts() == ["worker_lost:b"]
+    watch.look()
+    assert [fields["lost"] for fields in post.telemetry.fields_of(Signal.WORKER_LOST)] == ["b:1"]
+
+
+@pytest.mark.parametrize("outage", [None, "Redis is away"])
+def test_backlog_is_seen_in_the_store_whatever_the_queue_says(outage: str | None) -> None:
+    """The sweep works without it too."""
+    post = Post()
+    queue = InMemoryQueue(post.clock.now)
+    queue.outage = outage
+    watch = a_watch(post, queue=queue, policy=IncidentPolicy(most_waiting=2))
+    post.tables.put(*(a_like(id=f"a-{number}", scheduled_for=post.clock.now()) for number in range(3)))
+    watch.look()
+    assert post.tables.alerts() == ["queue_depth"]
+
+
+def test_backlog_is_seen_in_the_queue_too() -> None:
+    """Ready jobs that nobody receives."""
+    post = Post()
+    queue = InMemoryQueue(post.clock.now)
+    for number in range(3):
+        queue.ring(f"a-{number}", post.clock.now())
+    a_watch(post, queue=queue, policy=IncidentPolicy(most_waiting=2)).look()
+    assert post.tables.alerts() == ["queue_depth"]
+
+
+def test_breaker_is_looked_at_by_itself() -> None:
+    """Open is told; closed is not."""
+    post = Post()
+    linkedin = InMemoryLinkedIn()
+    watch = a_watch(post, linkedin=linkedin)
+    watch.look_at_breaker()
+    assert post.tables.alerts() == []
+    linkedin.close_for(5 * SECOND)
+    watch.look_at_breaker()
+    assert post.tables.alerts() == ["breaker_open"]
+    linkedin.close_for(timedelta(0))
+    post.clock.advance(2 * MINUTE)
+    watch.look()
+    assert post.tables.alerts() == []
+    assert [(alert.kind, alert.state) for alert in post.outbox.take(limit=9)] == [("breaker_open", AlertState.RAISED)]
