@@ -44,6 +44,8 @@ __all__ = ["InMemoryActivityStore"]
 
 T = TypeVar("T")
 
+_SCHEDULED = PublicStatus.SCHEDULED.value
+
 
 @dataclass
 class InMemoryActivityStore:
@@ -91,10 +93,11 @@ class InMemoryActivityStore:
         """See the port."""
         with self._lock:
             now = self.now()
+            until = now + look_ahead
             waiting = sorted(
                 (activity.due_at, activity.id)
                 for activity in self.activities.values()
-                if isinstance(activity, Activity) and self._can_go(activity, now + look_ahead)
+                if activity.status == _SCHEDULED and isinstance(activity, Activity) and self._can_go(activity, until)
             )
             turns: Counter[str] = Counter()  # of accounts that come back slowly
             found = []
@@ -225,7 +228,7 @@ class InMemoryActivityStore:
         ]
 
     def _can_go(self, activity: Activity, until: datetime) -> bool:
-        if activity.status != PublicStatus.SCHEDULED.value or activity.due_at > until:
+        if activity.due_at > until:
             return False
         if any(attempt.may_have_had_effect for attempt in self.attempts.get(activity.id, {}).values()):
             return False

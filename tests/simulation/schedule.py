@@ -1,19 +1,21 @@
-"""One virtual clock and one baton: of all tasks only the one that holds the baton runs, and a seed says who gets it.
+"""One virtual clock: of all tasks only one runs, and a seed says which goes on next.
 
-The one rule: a task gives the baton away in `sleep` and nowhere else. So the order in which the tasks' steps happen is
+The one rule: a task lets the others go on in `sleep` and nowhere else. So the order in which the tasks' steps happen is
 the order of their virtual times, ties are drawn from the seed, and the same seed gives the same order every time.
 
-The code under test blocks and calls its ports as it likes, so each task runs in a thread; but no two ever run at once.
+The code under test blocks and calls its ports as it likes, so each task has a stack of its own: a greenlet, which hands
+the turn on without a thread's help.
 """
 
 from __future__ import annotations
 
 import heapq
 import random
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+
+from greenlet import greenlet
 
 __all__ = ["Killed", "Process", "Scheduler", "Task", "micros"]
 
@@ -44,35 +46,16 @@ class Task:
     run: Callable[[], object]
     doomed: bool = False
     turn: int = -1
-    carrier: _Carrier | None = None
 
+    def __post_init__(self) -> None:
+        self.stack = greenlet(self._live)
 
-class _Carrier:
-    """A thread that carries one task after the other, of one world after the other."""
-
-    idle: list[_Carrier] = []  # noqa: RUF012 - shared on purpose: a new thread for each task would cost more than it
-
-    def __init__(self) -> None:
-        self.baton = threading.Lock()
-        self.baton.acquire()
-        self.load: tuple[Scheduler, Task] | None = None
-        threading.Thread(target=self._carry, name="simulated", daemon=True).start()
-
-    def _carry(self) -> None:
-        while True:
-            self.baton.acquire()
-            assert self.load is not None
-            scheduler, task = self.load
-            error: BaseException | None = None
-            try:
-                if not task.doomed:
-                    task.run()
-            except Killed:
-                pass
-            except BaseException as raised:  # noqa: BLE001 - it is raised again where the simulation was started
-                error = raised
-            self.load = None
-            scheduler.ended(task, error, self)
+    def _live(self) -> None:
+        try:
+            if not self.doomed:
+                self.run()
+        except Killed:
+            pass
 
 
 @dataclass(eq=False)
@@ -85,16 +68,11 @@ class Scheduler:
     _turns: int = 0
     _live: dict[Task, None] = field(default_factory=dict)
     _current: Task | None = None
-    _failure: BaseException | None = None
     _over: bool = False
-
-    def __post_init__(self) -> None:
-        self._main = threading.Lock()
-        self._main.acquire()
 
     @property
     def current(self) -> Task | None:
-        """The task that has the baton; None while an event happens."""
+        """The task that runs; None while an event happens."""
         return self._current
 
     def at(self, when: int, event: Callable[[], object]) -> None:
@@ -116,13 +94,9 @@ class Scheduler:
         """
         task = self._current
         assert task is not None
-        assert task.carrier is not None
+        assert task.stack.parent is not None
         task.turn = self._push(self.now + max(duration, 0), task)
-        following = self._next()
-        if following is not task:
-            self._hand_to(following)
-            task.carrier.baton.acquire()
-        self._current = task
+        task.stack.parent.switch()
         if task.doomed:
             raise Killed
 
@@ -143,45 +117,33 @@ class Scheduler:
         Raises:
             whatever a task or an event raised.
         """
-        self._give(self._next())
-        self._over = True
-        for task in list(self._live):
-            if task.carrier is not None:
+        try:
+            while self._queue and not self._over:
+                when, _, turn, what = heapq.heappop(self._queue)
+                if not isinstance(what, Task):
+                    self.now = when
+                    what()
+                elif self._has_its_turn(what, turn, when):
+                    self.now = when
+                    self._go_on(what)
+        finally:
+            for task in list(self._live):
                 task.doomed = True
-                self._give(task)
-        if self._failure is not None:
-            raise self._failure
+                self._go_on(task)
 
-    def ended(self, task: Task, error: BaseException | None, carrier: _Carrier) -> None:
-        """A carrier reports that its task is over, and passes the baton on."""
-        self._live.pop(task, None)
-        self._failure = self._failure or error
-        following = self._next()
-        _Carrier.idle.append(carrier)
-        self._hand_to(following)
+    def _go_on(self, task: Task) -> None:
+        self._current = task
+        try:
+            task.stack.switch()
+        finally:
+            self._current = None
+            if task.stack.dead:
+                self._live.pop(task, None)
 
     def _push(self, when: int, what: Task | Callable[[], object]) -> int:
         self._turns += 1
         heapq.heappush(self._queue, (when, self.rng.random(), self._turns, what))
         return self._turns
-
-    def _next(self) -> Task | None:
-        self._current = None
-        while self._queue and not self._over and self._failure is None:
-            when, _, turn, what = heapq.heappop(self._queue)
-            if not isinstance(what, Task):
-                self.now = when
-                self._happen(what)
-            elif self._has_its_turn(what, turn, when):
-                self.now = when
-                return what
-        return None
-
-    def _happen(self, event: Callable[[], object]) -> None:
-        try:
-            event()
-        except BaseException as raised:  # noqa: BLE001 - it is raised again where the simulation was started
-            self._failure = raised
 
     def _has_its_turn(self, task: Task, turn: int, when: int) -> bool:
         if task.turn != turn:
@@ -190,17 +152,3 @@ class Scheduler:
             task.turn = self._push(task.process.stopped_until, task)
             return False
         return True
-
-    def _give(self, task: Task | None) -> None:
-        self._hand_to(task)
-        self._main.acquire()
-
-    def _hand_to(self, task: Task | None) -> None:
-        if task is None:
-            self._main.release()
-            return
-        self._current = task
-        if task.carrier is None:
-            task.carrier = _Carrier.idle.pop() if _Carrier.idle else _Carrier()
-            task.carrier.load = (self, task)
-        task.carrier.baton.release()

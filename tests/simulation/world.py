@@ -32,6 +32,7 @@ from simulation.worker import LOOK_AHEAD, Worker
 __all__ = ["DAY", "SMALL", "Size", "World", "broken", "create", "run"]
 
 _ORIGIN = datetime(2030, 1, 1, tzinfo=timezone.utc)
+_SCHEDULED = PublicStatus.SCHEDULED.value
 _PAUSE = 2_000_000
 _LONGEST_PAUSE = 600_000_000
 _LONGEST_CALM = timedelta(hours=26)
@@ -185,7 +186,7 @@ class World:
     def _waits(self, key: str) -> bool:
         """It is scheduled; but a row that somebody set back to that, although it may have happened, waits for ever."""
         attempts = self.tables.attempts.get(key, {}).values()
-        is_scheduled = self.tables.activities[key].status == PublicStatus.SCHEDULED.value
+        is_scheduled = self.tables.activities[key].status == _SCHEDULED
         return is_scheduled and not any(each.may_have_had_effect and not each.is_open for each in attempts)
 
     def _plan(self) -> None:
@@ -255,11 +256,10 @@ class World:
         times += [
             each.due_at
             for each in self.tables.activities.values()
-            if isinstance(each, Activity) and each.status == PublicStatus.SCHEDULED.value and each.due_at > now
+            if each.status == _SCHEDULED and isinstance(each, Activity) and each.due_at > now
         ]
-        return self.scheduler.now + min(
-            (self.micros_until(at) for at in times if at is not None), default=_LONGEST_PAUSE
-        )
+        soonest = min((at for at in times if at is not None), default=None)
+        return self.scheduler.now + (_LONGEST_PAUSE if soonest is None else self.micros_until(soonest))
 
     def as_text(self, *only: str) -> str:
         """The trace for people; `only` lines that speak of one of these."""
