@@ -64,7 +64,8 @@ class InMemoryAccountRegister:
         where = (ControlKind.HOLD, BlockScope.ACCOUNT, account_id)
         controls = self._store.controls
         controls[:] = [each for each in controls if (each.kind, each.scope, each.scope_id) != where]
-        self._store.released[account_id] = self._store.now()
+        now = self._store.now()
+        self._store.released[account_id] = (self._store.blocked_at.get(where, now), now)
         self._probed.pop(account_id, None)
 
     def failing(self, *, within: timedelta, at_least: int, limit: int) -> tuple[Failing, ...]:

@@ -54,7 +54,7 @@ class InMemoryActivityStore:
     `now` is the "database's" clock. The public dictionaries are the tables: a test fills and reads them. `beats` are
     the workers' last signs of life; `executed` and `failed` keep the last write that ended each activity; `raised` says
     when each open incident was raised, the first time and again; `blocked_at` when each control was put in force, and
-    `released` when a cool-down or a hold of an account was lifted. `spacing`: see `Pace`.
+    `released` from when until when an account was held that has been released. `spacing`: see `Pace`.
     """
 
     now: Callable[[], datetime]
@@ -72,7 +72,7 @@ class InMemoryActivityStore:
     failed: dict[str, MarkFailed] = field(default_factory=dict)
     notes: dict[str, MarkScheduled] = field(default_factory=dict)
     blocked_at: dict[tuple[ControlKind, BlockScope, str], datetime] = field(default_factory=dict)
-    released: dict[str, datetime] = field(default_factory=dict)
+    released: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
     spacing: timedelta = timedelta(seconds=1)
 
     def __post_init__(self) -> None:
@@ -208,13 +208,20 @@ class InMemoryActivityStore:
     def _pace(self, account: Account | None, now: datetime) -> Pace | None:
         if account is None:
             return None
-        ends = [control.until for control in self.controls if _holds_back(control, account)]
-        ends.append(self.released.get(account.id))
-        over = [end for end in ends if end is not None and now - PACED_FOR < end <= now]
+        over = [end for start, end in self._kept_back(account) if end <= now < end + min(end - start, PACED_FOR)]
         if not over:
             return None
         last_began_at = max(self._began_in_last_day(account, now), default=None)
         return Pace(released_at=max(over), last_began_at=last_began_at, spacing=self.spacing)
+
+    def _kept_back(self, account: Account) -> list[tuple[datetime, datetime]]:
+        """From when until when."""
+        times = [
+            (self.blocked_at.get((control.kind, control.scope, control.scope_id), control.until), control.until)
+            for control in self.controls
+            if _holds_back(control, account) and control.until is not None
+        ]
+        return [*times, self.released[account.id]] if account.id in self.released else times
 
     def _began_in_last_day(self, account: Account, now: datetime) -> list[datetime]:
         since = now - timedelta(hours=24)

@@ -53,13 +53,14 @@ _CONTROLS = """
 # As the snapshot takes it.
 _AS_JSON = "json_agg(json_build_array(c.kind, c.scope, c.scope_id, extract(epoch FROM c.until), c.reason))"
 
-# When the account was last released, if that was a moment ago. The index is bounded by a stable function; what is over
-# is decided by the very clock that has just decided what is in force.
+# When the account was last released, if that was a shorter time ago than it had been kept back. The index is bounded by
+# a stable function; what is over is decided by the very clock that has just decided what is in force.
 _RELEASED = f"""
    SELECT max(COALESCE(c.lifted_at, c.until)) FROM engagement_controls c
     WHERE c.scope = 'account' AND c.scope_id = l.id::text AND c.kind IN ('cool_down', 'hold')
       AND COALESCE(c.lifted_at, c.until) > statement_timestamp() - interval '{PACED_FOR.total_seconds():.0f} seconds'
       AND COALESCE(c.lifted_at, c.until) <= clock_timestamp()
+      AND COALESCE(c.lifted_at, c.until) - c.created_at > clock_timestamp() - COALESCE(c.lifted_at, c.until)
 """  # noqa: S608  # our own constant
 
 _ATTEMPT = """t.number, t.token, t.worker_id, t.phase, t.event, t.effect, t.account_id, t.engagement_type, t.post_id,

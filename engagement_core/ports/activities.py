@@ -97,7 +97,8 @@ class DeadLetter:
 
 
 PACED_FOR = timedelta(minutes=10)
-"""How long an account comes back slowly after a cool-down or a hold has ended or was lifted."""
+"""How long an account comes back slowly at most: as long as the cool-down or the hold lasted that has ended or was
+lifted, up to this. Who was asked to wait a second has no backlog that could harm."""
 
 PACED_PER_SWEEP = 10
 """How many activities of such an account are found at once: more could not begin before the next sweep, and would only
@@ -106,8 +107,8 @@ be looked at again and again."""
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pace:
-    """An account that comes back slowly: it was released at `released_at`, less than `PACED_FOR` ago, and its sends
-    begin `spacing` apart. `last_began_at` is the latest of the last 24 hours."""
+    """An account that comes back slowly: it was released at `released_at`, a shorter time ago than it had been kept
+    back (see `PACED_FOR`), and its sends begin `spacing` apart. `last_began_at` is the latest of the last 24 hours."""
 
     released_at: datetime
     last_began_at: datetime | None

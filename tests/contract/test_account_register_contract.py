@@ -28,11 +28,15 @@ HOUR = timedelta(hours=1)
 
 @dataclass
 class Accounts:
-    """A register, the tables that it looks at, and a person who lifts holds."""
+    """A register, the tables that it looks at, and a person who lifts holds.
+
+    `backdate` lets every control have begun so much earlier.
+    """
 
     tables: Tables
     register: AccountRegister
     lift: Callable[[str], None]
+    backdate: Callable[[timedelta], None]
 
     def block(
         self, kind: ControlKind = ControlKind.HOLD, until: datetime | None = None, account_id: str = "account-1"
@@ -40,6 +44,11 @@ class Accounts:
         """Put a control of an account in force."""
         control = Control(kind=kind, scope=BlockScope.ACCOUNT, scope_id=account_id, until=until, reason="because")
         write(self.tables, Block(control))
+
+    def blocked_until(self, until: datetime, kind: ControlKind = ControlKind.COOL_DOWN, **of: str) -> None:
+        """A control that lasted an hour and is over."""
+        self.block(kind, until, **of)
+        self.backdate(HOUR)
 
     def the_hold(self) -> Hold:
         """The one that is waiting."""
@@ -76,7 +85,11 @@ def postgres(database: PostgresTables) -> Accounts:
     def lift(account_id: str) -> None:
         controls.resume(BlockScope.ACCOUNT, account_id)
 
-    return Accounts(tables=database, register=PostgresAccountRegister(database.pool), lift=lift)
+    def backdate(earlier: timedelta) -> None:
+        with database.pool.connection() as connection, connection.cursor() as cursor:
+            cursor.execute("UPDATE engagement_controls SET created_at = created_at - %s", (earlier,))
+
+    return Accounts(tables=database, register=PostgresAccountRegister(database.pool), lift=lift, backdate=backdate)
 
 
 @pytest.fixture(params=["in_memory", "postgres"])
@@ -87,7 +100,12 @@ def accounts(request: pytest.FixtureRequest) -> Accounts:
     else:
         tables = InMemoryTables()
         register = InMemoryAccountRegister(tables.fake)
-        found = Accounts(tables=tables, register=register, lift=register.lift)
+        blocked_at = tables.fake.blocked_at
+
+        def backdate(earlier: timedelta) -> None:
+            blocked_at.update({key: at - earlier for key, at in blocked_at.items()})
+
+        found = Accounts(tables=tables, register=register, lift=register.lift, backdate=backdate)
     found.tables.put(CARTRIDGE, POD, an_account(), a_like())
     return found
 
@@ -266,7 +284,7 @@ def test_ordinary_account_has_no_pace(accounts: Accounts) -> None:
 def test_cool_down_that_has_just_ended_gives_a_pace(accounts: Accounts) -> None:
     """Its end, and the account's latest send, by whichever of its activities."""
     until = accounts.tables.now() - SECOND
-    accounts.block(ControlKind.COOL_DOWN, until=until)
+    accounts.blocked_until(until)
     assert show(accounts.tables).pace == Pace(released_at=until, last_began_at=None, spacing=SECOND)
     began_at = began(accounts)
     assert show(accounts.tables).pace == Pace(released_at=until, last_began_at=began_at, spacing=SECOND)
@@ -276,7 +294,7 @@ def test_pace_goes_together_with_a_daily_limit(accounts: Accounts) -> None:
     """Both are read at once."""
     accounts.tables.put(an_account(daily_limit=5))
     began(accounts)
-    accounts.block(ControlKind.COOL_DOWN, until=accounts.tables.now() - SECOND)
+    accounts.blocked_until(accounts.tables.now() - SECOND)
     shown = show(accounts.tables)
     assert shown.pace is not None
     assert shown.sent_in_last_day == 1
@@ -286,6 +304,7 @@ def test_pace_goes_together_with_a_daily_limit(accounts: Accounts) -> None:
 def test_hold_that_was_lifted_gives_a_pace(accounts: Accounts, by: str) -> None:
     """Whoever has lifted it."""
     accounts.block()
+    accounts.backdate(HOUR)
     before = accounts.tables.now()
     if by == "person":
         accounts.lift("account-1")
@@ -299,15 +318,24 @@ def test_hold_that_was_lifted_gives_a_pace(accounts: Accounts, by: str) -> None:
 @pytest.mark.parametrize("kind", [ControlKind.PAUSE, ControlKind.CAP])
 def test_nothing_else_that_ended_gives_a_pace(accounts: Accounts, kind: ControlKind) -> None:
     """No provider has complained."""
-    accounts.block(kind, until=accounts.tables.now() - SECOND)
+    accounts.blocked_until(accounts.tables.now() - SECOND, kind)
     assert show(accounts.tables).pace is None
 
 
 def test_pace_is_over_after_ten_minutes(accounts: Accounts) -> None:
     """And so is what concerned another account."""
-    accounts.block(ControlKind.COOL_DOWN, until=accounts.tables.now() - 11 * MINUTE)
-    accounts.block(ControlKind.COOL_DOWN, until=accounts.tables.now() - SECOND, account_id="account-2")
+    accounts.blocked_until(accounts.tables.now() - 11 * MINUTE)
+    accounts.blocked_until(accounts.tables.now() - SECOND, account_id="account-2")
     assert show(accounts.tables).pace is None
+
+
+def test_pace_lasts_no_longer_than_what_it_comes_back_from(accounts: Accounts) -> None:
+    """Who was asked to wait for ten seconds, half a minute ago, has no backlog that could harm."""
+    accounts.block(ControlKind.COOL_DOWN, until=accounts.tables.now() - 30 * SECOND)
+    accounts.backdate(40 * SECOND)
+    assert show(accounts.tables).pace is None
+    accounts.backdate(30 * SECOND)
+    assert show(accounts.tables).pace is not None
 
 
 def test_sweep_finds_a_few_of_an_account_that_comes_back(accounts: Accounts) -> None:
@@ -317,7 +345,7 @@ def test_sweep_finds_a_few_of_an_account_that_comes_back(accounts: Accounts) -> 
         at = a_like().scheduled_for + number * SECOND
         accounts.tables.put(a_like(id=f"mine-{number:02}", scheduled_for=at))
         accounts.tables.put(a_like(id=f"other-{number:02}", profile_id="profile-2", scheduled_for=at))
-    accounts.block(ControlKind.COOL_DOWN, until=accounts.tables.now() - SECOND)
+    accounts.blocked_until(accounts.tables.now() - SECOND)
     found = [due.activity_id for due in accounts.tables.store.due(look_ahead=timedelta(0), limit=1000)]
     assert [key for key in found if key.startswith("mine")] == [f"mine-{number:02}" for number in range(9)]
     assert len([key for key in found if key.startswith("other")]) == 30

@@ -50,6 +50,11 @@ def requeue_all(app: App, pool: PostgresPool) -> int:
     return sum(isinstance(result, Requeued) for result in results)
 
 
+def backdate_hold(stage: Stage) -> None:
+    """Let it have lasted an hour: as long as that, up to ten minutes, the account comes back slowly."""
+    stage.sql("UPDATE engagement_controls SET created_at = created_at - interval '1 hour'")
+
+
 def ask(stage: Stage, app: App, *, times: int) -> None:
     """Rounds of the health duty until the account was asked for so often more."""
     before = stage.sandbox.ledger()["requests"]
@@ -77,6 +82,7 @@ def test_one_refusal_costs_one_activity_and_all_fifty_are_done_in_the_end(stage:
     stage.sandbox.set_faults(None)
     stage.settings = replace(stage.settings, concurrency=8)
     pool = PostgresPool(str(stage.settings.database_url), size=1)
+    backdate_hold(stage)
     with stage.app() as app:
         ((began,),) = stage.sql("SELECT extract(epoch FROM clock_timestamp())::float8")
         assert [lifted.kind.value for lifted in PostgresControls(pool).resume(BlockScope.ACCOUNT, "account-1")] == [
@@ -113,6 +119,7 @@ def test_held_account_is_asked_for_until_it_is_well_again(stage: Stage) -> None:
         ask(stage, app, times=1)
         assert stage.sql(HELD) == [(4,)]
         stage.sandbox.set_faults(None)
+        backdate_hold(stage)
         ask(stage, app, times=1)
         assert stage.sql(HELD) == []
     assert stage.sql("SELECT lifted_by_probe, probes, until FROM engagement_controls") == [(True, 5, None)]

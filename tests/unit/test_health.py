@@ -98,7 +98,7 @@ def test_clear_yes_lifts_the_hold_and_the_account_is_paced(world: World) -> None
     world.provider.answer = WELL
     assert world.pass_time(HOUR) == [MINUTE]
     assert not world.is_held()
-    assert world.store.released["account-1"] == NOW + MINUTE
+    assert world.store.released["account-1"] == (NOW, NOW + MINUTE)
 
 
 @pytest.mark.parametrize(
