@@ -26,9 +26,9 @@ class HealthPolicy:
 
     first_probe: timedelta = timedelta(minutes=1)
     longest_probe: timedelta = timedelta(hours=1)
-    server_errors: int = 3
+    server_errors: int = 5
     in_a_row: timedelta = timedelta(hours=1)
-    first_cool_down: timedelta = timedelta(seconds=30)
+    first_cool_down: timedelta = timedelta(seconds=10)
     longest_cool_down: timedelta = timedelta(minutes=15)
 
 

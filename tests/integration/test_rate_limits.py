@@ -77,11 +77,11 @@ def test_without_a_time_to_wait_only_the_activity_does(stage: Stage) -> None:
 
 
 def test_errors_in_a_row_slow_the_account_down(stage: Stage) -> None:
-    """Three 500s: it cools down for half a minute, and the other account does not."""
+    """Five 500s: it cools down for ten seconds, and the other account does not."""
     stage.sandbox.set_faults([{"match": {"account": "unipile-1"}, "action": "status", "status": 500}])
-    stage.add_likes(1, 3)
+    stage.add_likes(1, 5)
     with stage.app() as app:
-        for number in range(1, 4):
+        for number in range(1, 6):
             app.duties.care.turn()
             assert stage.sql("SELECT kind FROM engagement_controls") == []
             app.executor.execute(f"like-1-{number}")
@@ -90,6 +90,6 @@ def test_errors_in_a_row_slow_the_account_down(stage: Stage) -> None:
             "SELECT c.kind, c.scope_id, extract(epoch FROM c.until - max(t.began_at))::float8"
             " FROM engagement_controls c, engagement_attempts t GROUP BY c.id"
         )
-        assert (kind, account_id, rest) == ("cool_down", "account-1", 30)
+        assert (kind, account_id, rest) == ("cool_down", "account-1", 10)
         app.duties.care.turn()
         assert len(stage.sql("SELECT 1 FROM engagement_controls")) == 1

@@ -26,7 +26,7 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 WELL = AccountHealth(words=("OK",))
 ILL = AccountHealth(words=("OK", "CREDENTIALS"))
-POLICY = HealthPolicy()
+POLICY = HealthPolicy(server_errors=3, first_cool_down=30 * SECOND)
 
 
 @dataclass
@@ -56,7 +56,7 @@ class World:
         self.store.accounts["account-1"] = an_account()
         self.register = InMemoryAccountRegister(self.store)
         self.provider = Provider(self.clock)
-        self.care = AccountCare(register=self.register, probe=self.provider, clock=self.clock)
+        self.care = AccountCare(register=self.register, probe=self.provider, clock=self.clock, policy=POLICY)
 
     def refuse(self) -> None:
         """The provider says 401: the account is held."""
@@ -187,7 +187,7 @@ def test_worker_that_comes_second_does_not_ask(world: World) -> None:
 def test_where_nobody_can_be_asked_only_a_person_lifts_a_hold(world: World) -> None:
     """v0: no question is even planned."""
     world.refuse()
-    world.care = AccountCare(register=world.register, probe=None, clock=world.clock)
+    world.care = AccountCare(register=world.register, probe=None, clock=world.clock, policy=POLICY)
     world.pass_time(2 * HOUR)
     assert world.is_held()
     assert [hold.probe_at for hold in world.register.held(limit=5)] == [None]
