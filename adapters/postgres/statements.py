@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adapters.postgres.catalog import Catalog
+from adapters.postgres.kept_read import KeptRead, kept_read
 from engagement_core.ports.activities import PACED_FOR
 
 __all__ = ["PAUSE_LOCK", "Statements", "render"]
@@ -30,7 +31,7 @@ SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit
 """
 
 # NO KEY: rows of other services may refer to this one by foreign key meanwhile.
-_LOCK_ROW = "SELECT 1 FROM pod_activities WHERE id = %(id)s FOR NO KEY UPDATE;\n"
+_LOCK_ROW = "1 FROM pod_activities WHERE id = {id} FOR NO KEY UPDATE"
 
 # The account that acts: the profile's; the pod's only when the activity names no profile.
 _ACCOUNT = """
@@ -75,12 +76,13 @@ SELECT clock_timestamp(), {_ATTEMPT}
 _SHOW = """
 SELECT clock_timestamp(),
        a.id::text, a.pod_id::text, a.engagement_type::text, a.post_id::text, NULLIF(a.profile_id::text, ''),
-       a.comment_text,
+       a.comment_text::text,
        CASE WHEN a.scheduled_for BETWEEN '0001-01-02' AND '9999-12-30' THEN a.scheduled_for END, a.status::text,
-       a.failure_count, a.next_retry_at,
+       a.failure_count::bigint, a.next_retry_at,
        p.id::text, p.voice_cartridge_id::text, p.linkedin_account_id::text,
-       l.id::text, l.profile_id::text, l.unipile_account_id::text, l.access_token, l.status::text, l.daily_limit,
-       v.id::text, v.personality_style::text, v.tone::text, v.templates,
+       l.id::text, l.profile_id::text, l.unipile_account_id::text, l.access_token::text, l.status::text,
+       l.daily_limit::bigint,
+       v.id::text, v.personality_style::text, v.tone::text, to_jsonb(v.templates),
        (SELECT {as_json} FROM ({controls}) c),
        {attempt},
        ({released})
@@ -89,7 +91,7 @@ SELECT clock_timestamp(),
   {account}
   LEFT JOIN voice_cartridges v ON {cartridge}
   LEFT JOIN engagement_attempts t ON t.activity_id = a.id::text
- WHERE a.id = %(id)s
+ WHERE a.id = {id}
  ORDER BY t.number
 """
 
@@ -223,9 +225,14 @@ ON CONFLICT (incident) WHERE resolved_at IS NULL DO UPDATE SET
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Statements:
-    """The statements whose joins depend on the types that the tables have here."""
+    """The statements whose joins depend on the types that the tables have here.
+
+    `open_and_call` does what `open_and_show` does, where the server has the function `kept_read`.
+    """
 
     open_and_show: str
+    open_and_call: str
+    kept_read: KeptRead
     due: str
 
 
@@ -242,9 +249,22 @@ def render(catalog: Catalog) -> Statements:
         ),
     }
     show = _SHOW.format(
-        attempt=_ATTEMPT, controls=_CONTROLS.format(columns="c.*"), as_json=_AS_JSON, released=_RELEASED, **joins
+        id="{id}",
+        attempt=_ATTEMPT,
+        controls=_CONTROLS.format(columns="c.*"),
+        as_json=_AS_JSON,
+        released=_RELEASED,
+        **joins,
     )
+    kept = kept_read(
+        lock=_LOCK_ROW.format(id="wanted"),
+        show=show.format(id="wanted"),
+        id_type=catalog.types["pod_activities", "id"],
+    )
+    here = "%(id)s"
     return Statements(
-        open_and_show=_OPEN + _LOCK_ROW + show,
+        open_and_show=f"{_OPEN}SELECT {_LOCK_ROW.format(id=here)};\n{show.format(id=here)}",
+        open_and_call=_OPEN + kept.call,
+        kept_read=kept,
         due=_DUE.format(controls=_CONTROLS.format(columns="1"), released=_RELEASED, **joins),
     )
