@@ -126,7 +126,7 @@ def _deleted(cursor: Cursor, activity_id: str) -> Snapshot:
 def _with_sends(cursor: Cursor, snapshot: Snapshot, released: datetime | None, spacing: timedelta) -> Snapshot:
     account = snapshot.account
     is_paced = released is not None and not snapshot.controls  # what is blocked has no pace to keep
-    if account is None or not (is_paced or account.daily_limit is not None):
+    if account is None or snapshot.is_being_sent or not (is_paced or account.daily_limit is not None):
         return snapshot
     cursor.execute(sql.SENT_IN_LAST_DAY, {"account": account.id})
     now, sent, last_began_at, controls = _one(cursor)
