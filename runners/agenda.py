@@ -39,8 +39,9 @@ class Agenda:
         self._busy: set[str] = set()
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
-        # Who waits for the end waits apart: the one thread that a new entry wakes must be one that executes.
-        self._ended = threading.Condition(lock)
+        # Who waits for the others waits apart: the one thread that a new entry wakes must be one that executes.
+        self._eased = threading.Condition(lock)
+        self._resting = 0
         self._leader: int | None = None
         self._closed = False
         self._serial = 0
@@ -50,17 +51,27 @@ class Agenda:
         """How many entries it holds at most."""
         return self._capacity
 
-    def add(self, entry: Entry, at: float) -> bool:
-        """Look at an activity at `at` on the clock. False when it was not taken: it is being executed, or there is no
-        room. One that is there already keeps the earlier time, and the job that rang for it."""
+    def add(self, entry: Entry, at: float) -> Entry | None:
+        """Look at an activity at `at` on the clock. One that is there already keeps the earlier time, and the job that
+        rang for it; when there is no room, the latest of all gives way.
+
+        Returns:
+            What has no place: this entry when its activity is being executed, or the latest one; None when there is
+            room for all.
+        """
         with self._changed:
             key = entry.activity_id
+            if self._closed or key in self._busy:
+                return entry
             known = self._waiting.get(key)
-            if self._closed or key in self._busy or (known is None and len(self._waiting) >= self._capacity):
-                return False
+            left = None
             if known is not None:
                 entry = Entry(key, entry.wake_up or known[1].wake_up)
                 at = min(at, known[0])
+            elif len(self._waiting) >= self._capacity:
+                left = self._make_room(at)
+                if left is None:
+                    return entry
             self._waiting[key] = (at, entry)
             self._serial += 1
             heapq.heappush(self._heap, (at, self._serial, key))
@@ -68,7 +79,7 @@ class Agenda:
                 # Whoever leads waits for a later time than this one: somebody else shall.
                 self._leader = None
                 self._changed.notify()
-            return True
+            return left
 
     def take(self) -> Entry | None:
         """The next entry, as soon as its time has come; None when the agenda is closed. `done` must follow."""
@@ -85,15 +96,23 @@ class Agenda:
         sees the agenda idle in between. Whether it was taken again."""
         with self._changed:
             self._busy.discard(entry.activity_id)
-            is_back = again_at is not None and self.add(entry, again_at)
-            self._ended.notify_all()
+            # (A job whose entry gives way to this one is cleared up as that of a worker that died.)
+            is_back = again_at is not None and self.add(entry, again_at) is not entry
+            if self.is_idle():
+                self._eased.notify_all()
             return is_back
 
     def overdue(self) -> int:
-        """How many entries wait although their time has come: more than zero means that every thread is busy."""
+        """How many entries wait although their time has come."""
         with self._changed:
             now = self._clock.elapsed()
             return sum(1 for at, _ in self._waiting.values() if at <= now)
+
+    def await_free_thread(self, timeout: float) -> bool:
+        """Block until a thread has nothing to do; False when there was none for `timeout` seconds, or no more will."""
+        with self._changed:
+            self._eased.wait_for(lambda: self._closed or self._has_free_thread(), timeout)
+            return not self._closed and self._has_free_thread()
 
     def is_idle(self) -> bool:
         """Nothing waits and nothing is being executed."""
@@ -103,7 +122,7 @@ class Agenda:
     def wait_until_idle(self, timeout: float) -> bool:
         """Block until nothing is being executed and nothing waits; False when `timeout` seconds were not enough."""
         with self._changed:
-            return self._ended.wait_for(lambda: not self._waiting and not self._busy, timeout)
+            return self._eased.wait_for(lambda: not self._waiting and not self._busy, timeout)
 
     def close(self) -> tuple[Entry, ...]:
         """Stop handing out; what was waiting is returned, to be handed back."""
@@ -113,7 +132,7 @@ class Agenda:
             self._waiting.clear()
             self._heap.clear()
             self._changed.notify_all()
-            self._ended.notify_all()
+            self._eased.notify_all()
             return left
 
     def _await_next(self) -> Entry | None:
@@ -121,21 +140,40 @@ class Agenda:
         while not self._closed:
             self._forget_moved()
             if not self._heap:
-                self._changed.wait()
+                self._rest()
                 continue
             delay = self._heap[0][0] - self._clock.elapsed()
             if delay <= 0:
                 return self._pop()
             if self._leader is not None:
-                self._changed.wait()
+                self._rest()
                 continue
             self._leader = me
             try:
-                self._changed.wait(delay)
+                self._rest(delay)
             finally:
                 if self._leader == me:
                     self._leader = None
         return None
+
+    def _rest(self, timeout: float | None = None) -> None:
+        self._resting += 1
+        self._eased.notify_all()
+        try:
+            self._changed.wait(timeout)
+        finally:
+            self._resting -= 1
+
+    def _has_free_thread(self) -> bool:
+        return self._resting > 0 and self._resting > self.overdue()
+
+    def _make_room(self, at: float) -> Entry | None:
+        """Give up the latest entry for one at `at`, if that one is earlier."""
+        key, (latest, entry) = max(self._waiting.items(), key=lambda item: item[1][0])
+        if latest <= at:
+            return None
+        del self._waiting[key]
+        return entry
 
     def _pop(self) -> Entry:
         _, _, key = heapq.heappop(self._heap)

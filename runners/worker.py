@@ -39,7 +39,6 @@ class WorkerPolicy:
     prepare_ahead: timedelta = timedelta(seconds=60)
 
 
-_BUSY = timedelta(milliseconds=50)
 _PREPARED_AHEAD = 500
 """How many activities are looked at for their words; with more than that in a minute, the voice is the bottleneck."""
 
@@ -176,10 +175,19 @@ class Worker:
             self._outages.met(error)
 
     def _listen_round(self) -> timedelta:
-        if self._agenda.overdue():
-            return _BUSY  # leave the jobs to a worker that is idle
-        self._note(self._queue.receive(self._policy.listen))
+        if self._draining.is_set():
+            return self._policy.listen
+        if not self._agenda.await_free_thread(self._policy.listen.total_seconds()):
+            return timedelta(0)  # leave the jobs to a worker that is idle
+        received = self._queue.receive(self._policy.listen)
+        if isinstance(received, WakeUp) and not self._agenda.await_free_thread(0):
+            self._hand_back(received)  # every thread has become busy while we listened
+        else:
+            self._note(received)
         return timedelta(0)
+
+    def _hand_back(self, received: WakeUp) -> None:
+        self._quietly(lambda: self._queue.settle(received, ring.Later(at=_utc_now())))
 
     def _note(self, received: WakeUp | Unreadable | None) -> None:
         if isinstance(received, Unreadable):
@@ -187,9 +195,12 @@ class Worker:
             self._report(received)
         elif received is not None:
             self._telemetry.emit(Signal.JOB_RECEIVED, activity_id=received.activity_id, job=received.receipt)
-            entry = Entry(received.activity_id, received)
-            if not self._agenda.add(entry, self._clock.elapsed()):
-                self._settle(entry, ring.Done())  # it is being executed, or the sweep brings it
+            self._bring(Entry(received.activity_id, received), self._clock.elapsed())
+
+    def _bring(self, entry: Entry, at: float) -> None:
+        left = self._agenda.add(entry, at)
+        if left is not None:
+            self._settle(left, ring.Done())  # it is being executed, or the sweep brings it
 
     def _report(self, received: Unreadable) -> None:
         try:
@@ -221,7 +232,7 @@ class Worker:
         # The read happened somewhere between `before` and now; the claim corrects the rest.
         read_at = (before + self._clock.elapsed()) / 2
         for each in due:
-            self._agenda.add(Entry(each.activity_id), read_at + each.due_in.total_seconds())
+            self._bring(Entry(each.activity_id), read_at + each.due_in.total_seconds())
         return frozenset(each.activity_id for each in due)
 
     def _drain_queue(self) -> bool:

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from psycopg2.errors import UndefinedFunction
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres import statements as sql
-from adapters.postgres.catalog import Catalog, checked, read_catalog
+from adapters.postgres.catalog import Catalog, SchemaProblem, checked, read_catalog
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.rows import as_controls, as_deleted, as_snapshot, released_at
 from adapters.postgres.storable import storable
 from adapters.postgres.writes import as_sql
 from engagement_core.admission import HELD_STATUSES
-from engagement_core.ports.activities import PACED_PER_SWEEP, BlockScope, Decision, Due, Orphan, Pace, Snapshot
+from engagement_core.ports.activities import (
+    PACED_PER_SWEEP,
+    BlockScope,
+    Decision,
+    Due,
+    Orphan,
+    Pace,
+    Snapshot,
+    StoreUnavailable,
+)
 
 __all__ = ["PostgresActivityStore"]
 
@@ -40,19 +51,24 @@ class PostgresActivityStore:
         """
         self._pool = pool
         self._spacing = spacing
-        with pool.connection() as connection:
-            self._catalog: Catalog = checked(read_catalog(connection))
-        self._sql = sql.render(self._catalog)
+        self._learn()
 
     def change(
         self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] = ()
     ) -> T:
         """See the port."""
-        with self._pool.connection() as connection, connection.cursor() as cursor:
-            snapshot = self._show(cursor, activity_id, crediting)
-            decision = decide(snapshot)
-            _apply(cursor, decision, snapshot)
-            return decision.result
+        try:
+            with self._pool.connection() as connection, connection.cursor() as cursor:
+                snapshot = self._show(cursor, activity_id, crediting)
+                decision = decide(snapshot)
+                _apply(cursor, decision, snapshot)
+                return decision.result
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, UndefinedFunction):
+                # The function was dropped, or a column has another type now: the next try knows.
+                with suppress(SchemaProblem, StoreUnavailable):
+                    self._learn()
+            raise
 
     def due(self, *, look_ahead: timedelta, limit: int) -> tuple[Due, ...]:
         """See the port."""
@@ -74,6 +90,14 @@ class PostgresActivityStore:
         """See the port."""
         return tuple(row[0] for row in self._query(sql.UNKNOWNS, limit=limit))
 
+    def _learn(self) -> None:
+        """What the database is like at present."""
+        with self._pool.connection() as connection:
+            self._catalog: Catalog = checked(read_catalog(connection))
+            self._sql = sql.render(self._catalog)
+            is_kept = self._sql.kept_read.is_usable(connection)
+        self._open = self._sql.open_and_call if is_kept else self._sql.open_and_show
+
     def _query(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         with self._pool.connection() as connection:
             return _fetch(connection, statement, parameters)
@@ -82,7 +106,7 @@ class PostgresActivityStore:
         if not self._catalog.can_be_activity_id(activity_id):
             cursor.execute("BEGIN; SELECT clock_timestamp()")
             return Snapshot(now=_one(cursor)[0], activity=None)
-        cursor.execute(self._sql.open_and_show, {"id": activity_id})
+        cursor.execute(self._open, {"id": activity_id})
         rows = cursor.fetchall()
         if not rows:
             return _deleted(cursor, activity_id)
@@ -102,7 +126,7 @@ def _deleted(cursor: Cursor, activity_id: str) -> Snapshot:
 def _with_sends(cursor: Cursor, snapshot: Snapshot, released: datetime | None, spacing: timedelta) -> Snapshot:
     account = snapshot.account
     is_paced = released is not None and not snapshot.controls  # what is blocked has no pace to keep
-    if account is None or not (is_paced or account.daily_limit is not None):
+    if account is None or snapshot.is_being_sent or not (is_paced or account.daily_limit is not None):
         return snapshot
     cursor.execute(sql.SENT_IN_LAST_DAY, {"account": account.id})
     now, sent, last_began_at, controls = _one(cursor)

@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.storable import storable
 
-__all__ = ["Catalog", "SchemaProblem", "read_catalog"]
+__all__ = ["AS_CREATED", "Catalog", "SchemaProblem", "read_catalog"]
 
 # What PostgreSQL takes for a uuid: Python's own parser takes more.
 _DIGITS = r"(?:[0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}"
@@ -110,6 +110,10 @@ class Catalog:
         if storable(value) != value:
             return False
         return self.types["pod_activities", "id"] != "uuid" or _UUID.fullmatch(value) is not None
+
+
+AS_CREATED = Catalog(types={(table, column): "text" for table, columns in _REQUIRED.items() for column in columns})
+"""Of tables that we have created, as far as ids are concerned."""
 
 
 def read_catalog(connection: Connection) -> Catalog:

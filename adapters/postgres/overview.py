@@ -1,8 +1,8 @@
 """The overview on PostgreSQL.
 
-The one rule: every statement walks an index and stops after a limit. What is more than can be counted is estimated from
-the planner's statistics. (So the time is the statement's: `clock_timestamp()` changes from row to row, which no index
-can follow.)
+The one rule: every statement walks an index and stops after a limit. What is more than can be counted is estimated,
+from the planner's statistics where it has any. (So the time is the statement's: `clock_timestamp()` changes from row to
+row, which no index can follow.)
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
+from adapters.postgres.along_indexes import ALONG_INDEXES
 from adapters.postgres.catalog import checked, read_catalog
 from adapters.postgres.pool import PostgresPool
 from engagement_core.admission import HELD_STATUSES
@@ -21,7 +22,8 @@ from engagement_core.ports.overview import Count, HeldAccount, Lateness, Overvie
 
 __all__ = ["PostgresOverviewReader"]
 
-_MOST_COUNTED = 100_000
+_MOST_COUNTED = 10_000
+_MOST_WALKED = 100_000
 _MOST_JUDGED = 10_000
 _MOST_LISTED = 100
 
@@ -39,8 +41,10 @@ _COUNTED = {
 }
 _COUNT = "SELECT count(*) FROM (SELECT 1 {rows} LIMIT %(limit)s) counted"
 _ESTIMATE = "EXPLAIN (FORMAT JSON) SELECT 1 {rows}"
-# The planner knows how many have which status, but takes no statistics of when they are due.
+# The planner knows how many have which status, but takes no statistics of when they are due: those are walked, further
+# than they are counted, without a look at the attempts of each.
 _ESTIMATED = {**_COUNTED, "scheduled": "FROM pod_activities WHERE status = 'scheduled'"}
+_WALKED = f"FROM pod_activities a WHERE a.status = 'scheduled' AND {_DUE_AT} <= statement_timestamp()"
 
 _OLDEST_DUE = "SELECT extract(epoch FROM statement_timestamp() - {at}) {rows} ORDER BY {at} LIMIT 1"
 
@@ -77,7 +81,7 @@ SELECT error_type, count(*) FROM (SELECT error_type FROM engagement_dead_letters
 """
 _CONTROLS = """
 SELECT kind, scope, scope_id, until, reason FROM engagement_controls
- WHERE lifted_at IS NULL AND (until IS NULL OR until > statement_timestamp()) ORDER BY created_at LIMIT %(limit)s
+ WHERE lifted_at IS NULL AND (until IS NULL OR until > statement_timestamp()) ORDER BY created_at, id LIMIT %(limit)s
 """
 _HELD = """
 SELECT id::text, status::text FROM linkedin_accounts WHERE status::text = ANY (%(held)s) ORDER BY 1 LIMIT %(limit)s
@@ -109,9 +113,10 @@ class PostgresOverviewReader:
     def look(self) -> Overview:
         """See the port."""
         with self._pool.connection() as connection, connection.cursor() as cursor:
+            cursor.execute(f"BEGIN; {ALONG_INDEXES}")
             oldest = _rows(cursor, _OLDEST_DUE.format(at=_DUE_AT, rows=_COUNTED["due"]))
             ((alive, now),) = _rows(cursor, _ALIVE, silent_for=self._silent_for)
-            return Overview(
+            seen = Overview(
                 seen_at=now,
                 **{name: _count(cursor, name) for name in _COUNTED},
                 oldest_due=timedelta(seconds=float(oldest[0][0])) if oldest else None,
@@ -122,6 +127,8 @@ class PostgresOverviewReader:
                 held_accounts=_held_accounts(cursor),
                 workers_alive=alive,
             )
+            cursor.execute("COMMIT")
+            return seen
 
     def _lateness(self, cursor: Cursor) -> Lateness:
         statement = _LATENESS.format(id_type=self._catalog.types["pod_activities", "id"])
@@ -134,6 +141,9 @@ def _count(cursor: Cursor, name: str) -> Count:
     ((counted,),) = _rows(cursor, _COUNT.format(rows=_COUNTED[name]), limit=_MOST_COUNTED + 1)
     if counted <= _MOST_COUNTED:
         return Count(counted)
+    if name == "due":
+        ((walked,),) = _rows(cursor, _COUNT.format(rows=_WALKED), limit=_MOST_WALKED)
+        return Count(walked, exact=False)
     ((plan,),) = _rows(cursor, _ESTIMATE.format(rows=_ESTIMATED[name]))
     return Count(max(counted, int(plan[0]["Plan"]["Plan Rows"])), exact=False)
 

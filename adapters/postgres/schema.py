@@ -12,26 +12,33 @@ from importlib.resources import files
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from adapters.postgres.catalog import Catalog, SchemaProblem, read_catalog
+from adapters.postgres.catalog import AS_CREATED, Catalog, SchemaProblem, read_catalog
 from adapters.postgres.pool import connect, first_line
+from adapters.postgres.statements import render
 
 __all__ = ["migrate", "schema_sql", "statements"]
 
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _ADDS_COLUMN = re.compile(r"ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+)")
 _CREATES = re.compile(r"CREATE (?:TABLE|(?:UNIQUE )?INDEX) IF NOT EXISTS (\w+)")
+_FOR_TEXT = """-- The read before every decision, planned once per connection. Where ids are not text it goes unused:
+-- `engagement migrate` creates the one that fits. One that no release uses any more may be dropped."""
 # Two migrations at the same time would race between "is it there?" and "create it".
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('pod-engagement:migrate'))"
 
 
 def schema_sql() -> str:
-    """The whole schema as a script that psql takes."""
+    """The whole schema as a script that psql takes: the tables, and the function for ids as they are there, text."""
+    return f"{_tables_sql()}\n{_FOR_TEXT}\n{render(AS_CREATED).kept_read.create};\n"
+
+
+def _tables_sql() -> str:
     return files("adapters.postgres").joinpath("schema.sql").read_text(encoding="utf-8")
 
 
 def statements() -> tuple[str, ...]:
-    """The script's statements, without its comments."""
-    parts = (part.strip() for part in _COMMENT.sub("", schema_sql()).split(";"))
+    """The script's statements that make tables and indexes, without its comments."""
+    parts = (part.strip() for part in _COMMENT.sub("", _tables_sql()).split(";"))
     return tuple(part for part in parts if part)
 
 
@@ -63,7 +70,12 @@ def _apply(connection: Connection) -> tuple[str, ...]:
             if not _is_there(connection, catalog, statement):
                 cursor.execute(statement)
                 needed.append(statement)
-        _refuse(read_catalog(connection).problems())
+        catalog = read_catalog(connection)
+        _refuse(catalog.problems())
+        kept = render(catalog).kept_read
+        if not kept.is_there(connection):
+            cursor.execute(kept.create)
+            needed.append(kept.create)
     return tuple(needed)
 
 

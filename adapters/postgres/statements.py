@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from adapters.postgres.along_indexes import ALONG_INDEXES
 from adapters.postgres.catalog import Catalog
+from adapters.postgres.kept_read import KeptRead, kept_read
 from engagement_core.ports.activities import PACED_FOR
 
 __all__ = ["PAUSE_LOCK", "Statements", "render"]
@@ -30,7 +32,7 @@ SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit
 """
 
 # NO KEY: rows of other services may refer to this one by foreign key meanwhile.
-_LOCK_ROW = "SELECT 1 FROM pod_activities WHERE id = %(id)s FOR NO KEY UPDATE;\n"
+_LOCK_ROW = "1 FROM pod_activities WHERE id = {id} FOR NO KEY UPDATE"
 
 # The account that acts: the profile's; the pod's only when the activity names no profile.
 _ACCOUNT = """
@@ -43,10 +45,13 @@ _ACCOUNT = """
   ) l ON true
 """
 
-# A control with no end, or whose end has not come, that concerns the activity's pod, its account or everything.
-_CONTROLS = """
-   SELECT {columns} FROM engagement_controls c
-    WHERE c.lifted_at IS NULL AND (c.until IS NULL OR c.until > clock_timestamp())
+# A control with no end, or whose end has not come.
+_IN_FORCE = """SELECT {columns} FROM engagement_controls c
+    WHERE c.lifted_at IS NULL AND (c.until IS NULL OR c.until > clock_timestamp())"""
+
+# One that concerns the activity's pod, its account or everything.
+_CONTROLS = f"""
+   {_IN_FORCE}
       AND (c.scope, c.scope_id) IN (('all', ''), ('pod', a.pod_id::text), ('account', l.id::text))
 """
 
@@ -76,12 +81,13 @@ SELECT clock_timestamp(), {_ATTEMPT}
 _SHOW = """
 SELECT clock_timestamp(),
        a.id::text, a.pod_id::text, a.engagement_type::text, a.post_id::text, NULLIF(a.profile_id::text, ''),
-       a.comment_text,
+       a.comment_text::text,
        CASE WHEN a.scheduled_for BETWEEN '0001-01-02' AND '9999-12-30' THEN a.scheduled_for END, a.status::text,
-       a.failure_count, a.next_retry_at,
+       a.failure_count::bigint, a.next_retry_at,
        p.id::text, p.voice_cartridge_id::text, p.linkedin_account_id::text,
-       l.id::text, l.profile_id::text, l.unipile_account_id::text, l.access_token, l.status::text, l.daily_limit,
-       v.id::text, v.personality_style::text, v.tone::text, v.templates,
+       l.id::text, l.profile_id::text, l.unipile_account_id::text, l.access_token::text, l.status::text,
+       l.daily_limit::bigint,
+       v.id::text, v.personality_style::text, v.tone::text, to_jsonb(v.templates),
        (SELECT {as_json} FROM ({controls}) c),
        {attempt},
        ({released})
@@ -90,7 +96,7 @@ SELECT clock_timestamp(),
   {account}
   LEFT JOIN voice_cartridges v ON {cartridge}
   LEFT JOIN engagement_attempts t ON t.activity_id = a.id::text
- WHERE a.id = %(id)s
+ WHERE a.id = {id}
  ORDER BY t.number
 """
 
@@ -116,7 +122,8 @@ SELECT execution_id FROM pod_activities
 """
 
 # In the order of time along the partial index, which only a stable function can bound: `clock_timestamp()` is volatile,
-# and would make every sweep walk the whole index. Work that cannot go now is left out, so that it starves nobody.
+# and would make every sweep walk the whole index. Work that cannot go now is left out, so that it starves nobody. What
+# is blocked is read once and not for each activity; a pod that is blocked costs its activities no join.
 _DUE = """
 SELECT a.id::text, CASE WHEN isfinite(GREATEST(a.scheduled_for, a.next_retry_at))
                         THEN extract(epoch FROM GREATEST(a.scheduled_for, a.next_retry_at) - clock_timestamp()) END,
@@ -128,7 +135,9 @@ SELECT a.id::text, CASE WHEN isfinite(GREATEST(a.scheduled_for, a.next_retry_at)
    AND GREATEST(a.scheduled_for, a.next_retry_at) <= statement_timestamp() + %(look_ahead)s
    AND NOT EXISTS (SELECT 1 FROM engagement_attempts t
                     WHERE t.activity_id = a.id::text AND t.effect IN ('unknown', 'applied'))
-   AND NOT EXISTS ({controls})
+   AND NOT EXISTS ({in_force} AND c.scope = 'all')
+   AND COALESCE(a.pod_id::text, '') NOT IN ({in_force} AND c.scope = 'pod')
+   AND COALESCE(l.id::text, '') NOT IN ({in_force} AND c.scope = 'account')
    AND (l.status IS NULL OR l.status::text <> ALL (%(held)s))
  ORDER BY GREATEST(a.scheduled_for, a.next_retry_at)
  LIMIT %(limit)s
@@ -224,9 +233,14 @@ ON CONFLICT (incident) WHERE resolved_at IS NULL DO UPDATE SET
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Statements:
-    """The statements whose joins depend on the types that the tables have here."""
+    """The statements whose joins depend on the types that the tables have here.
+
+    `open_and_call` does what `open_and_show` does, where the server has the function `kept_read`.
+    """
 
     open_and_show: str
+    open_and_call: str
+    kept_read: KeptRead
     due: str
 
 
@@ -243,9 +257,23 @@ def render(catalog: Catalog) -> Statements:
         ),
     }
     show = _SHOW.format(
-        attempt=_ATTEMPT, controls=_CONTROLS.format(columns="c.*"), as_json=_AS_JSON, released=_RELEASED, **joins
+        id="{id}",
+        attempt=_ATTEMPT,
+        controls=_CONTROLS.format(columns="c.*"),
+        as_json=_AS_JSON,
+        released=_RELEASED,
+        **joins,
     )
+    kept = kept_read(
+        lock=_LOCK_ROW.format(id="wanted"),
+        show=show.format(id="wanted"),
+        id_type=catalog.types["pod_activities", "id"],
+    )
+    here = "%(id)s"
     return Statements(
-        open_and_show=_OPEN + _LOCK_ROW + show,
-        due=_DUE.format(controls=_CONTROLS.format(columns="1"), released=_RELEASED, **joins),
+        open_and_show=f"{_OPEN}SELECT {_LOCK_ROW.format(id=here)};\n{show.format(id=here)}",
+        open_and_call=_OPEN + kept.call,
+        kept_read=kept,
+        due=f"{ALONG_INDEXES};"
+        + _DUE.format(in_force=_IN_FORCE.format(columns="c.scope_id"), released=_RELEASED, **joins),
     )

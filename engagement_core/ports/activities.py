@@ -17,6 +17,7 @@ from typing import Generic, Protocol, TypeVar
 from engagement_core.activity import Account, Activity, Malformed, Pod, VoiceCartridge
 from engagement_core.attempt import Attempt, Provenance
 from engagement_core.errors import Effect, ErrorType
+from engagement_core.lifecycle import Phase
 
 __all__ = [
     "PACED_FOR",
@@ -124,6 +125,7 @@ class Snapshot:
     `sent_in_last_day` counts the account's sends of the last 24 hours, and only when the account has a daily limit.
     `pace` is there while the account comes back slowly. What is said of the account's own sends and controls is then,
     as with a daily limit, read under a lock of the account's own: two of its sends never begin from the same facts.
+    An activity that is being sent has the gate behind it: it may be shown without either, and waits for no such lock.
     `credited` are those of the provider's ids that were asked about and that another activity already has on the same
     post. (An id names an engagement on its post; elsewhere, or in a provider's next life, it may come again.)
     """
@@ -138,6 +140,11 @@ class Snapshot:
     sent_in_last_day: int = 0
     pace: Pace | None = None
     credited: frozenset[str] = frozenset()
+
+    @property
+    def is_being_sent(self) -> bool:
+        """The latest attempt has begun, and nobody has said how it ended."""
+        return bool(self.attempts) and self.attempts[-1].phase is Phase.SENDING
 
     @property
     def post_id(self) -> str:

@@ -19,7 +19,8 @@ __all__ = ["Count", "HeldAccount", "Lateness", "Overview", "OverviewReader", "Re
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """So many: counted, or (not `exact`) more than are counted, and then a rough estimate."""
+    """So many: counted, or (not `exact`) more than are counted, and then a rough estimate. Of what is due no more than
+    100,000 are told."""
 
     value: int
     exact: bool = True

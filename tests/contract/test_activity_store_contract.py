@@ -16,7 +16,9 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from adapters.postgres.activities import PostgresActivityStore
+from adapters.postgres.catalog import read_catalog
 from adapters.postgres.pool import PostgresPool
+from adapters.postgres.statements import render
 from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
 from engagement_core.activity import Activity, EngagementType, Malformed, Pod
 from engagement_core.attempt import Attempt, Provenance
@@ -67,10 +69,28 @@ def postgres(database: PostgresTables) -> PostgresTables:
     return database
 
 
-@pytest.fixture(params=["in_memory", "postgres"])
+@pytest.fixture(scope="module")
+def bare(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables]:
+    """A database without the function that keeps the plan of the store's read: the store sends the read itself."""
+    with postgres_tables(servers.database_url, template_database) as tables:
+        with tables.pool.connection() as connection:
+            kept = render(read_catalog(connection)).kept_read
+        tables.sql(f"DROP FUNCTION {kept.name}")
+        tables.store = PostgresActivityStore(tables.pool)
+        yield tables
+
+
+@pytest.fixture
+def bare_postgres(bare: PostgresTables) -> PostgresTables:
+    """Empty tables in that one."""
+    bare.empty()
+    return bare
+
+
+@pytest.fixture(params=["in_memory", "postgres", "bare_postgres"])
 def tables(request: pytest.FixtureRequest) -> Tables:
     """The tables of each implementation, with an activity's surroundings in them."""
-    found: Tables = InMemoryTables() if request.param == "in_memory" else request.getfixturevalue("postgres")
+    found: Tables = InMemoryTables() if request.param == "in_memory" else request.getfixturevalue(request.param)
     found.put(CARTRIDGE, POD, an_account())
     return found
 

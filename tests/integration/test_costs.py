@@ -1,20 +1,22 @@
-"""What one engagement costs at the database, counted at the driver."""
+"""What one engagement costs at the database and at Redis, counted at the drivers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import psycopg2
 import psycopg2.extensions
 import pytest
+from redis.connection import AbstractConnection
 
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.postgres import pool
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.outcome import Executed
+from engagement_core.ports.queue import Done, WakeUp
 from runners.bootstrap import App, open_app
 from runners.settings import Settings
 
@@ -61,3 +63,58 @@ def test_the_happy_path_costs_two_commits_for_a_like_and_three_for_a_comment(
     assert isinstance(app.executor.execute(activity_id), Executed)
     assert sum(message.endswith("COMMIT") for message in _MESSAGES) == commits
     assert len(_MESSAGES) == 2 * commits
+
+
+@pytest.mark.parametrize(("activity_id", "messages"), [("like", 4 + 1), ("comment", 6 + 2)])
+def test_an_account_with_a_limit_costs_one_message_more_for_each_look_at_the_gate(
+    app: App, activity_id: str, messages: int
+) -> None:
+    """Its sends are counted for the claim and for the begin, under a lock; the verdict neither counts nor waits."""
+    with app.executor.store._pool.connection() as connection, connection.cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute("UPDATE linkedin_accounts SET daily_limit = 5")
+    _MESSAGES.clear()
+    assert isinstance(app.executor.execute(activity_id), Executed)
+    assert len(_MESSAGES) == messages
+
+
+def test_an_idle_sweep_is_one_message(app: App) -> None:
+    """However often it comes, and however many wait for a later time."""
+    app.executor.store.due(look_ahead=timedelta(seconds=8), limit=1000)
+    _MESSAGES.clear()
+    app.executor.store.due(look_ahead=timedelta(seconds=8), limit=1000)
+    assert len(_MESSAGES) == 1
+
+
+def test_a_job_that_rings_costs_four_commands_and_an_activity_that_nobody_rang_for_none(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Received, read, started, finished. A script is one command, whatever it does inside."""
+    queue = app.queue
+    queue.ring("warm-up", datetime.now(timezone.utc))
+    _receive_and_settle(app)  # both connections are open now
+    sent = _commands_sent(monkeypatch)
+    assert isinstance(app.executor.execute("comment"), Executed)
+    assert sent == []
+    queue.ring("like", datetime.now(timezone.utc))
+    sent.clear()
+    _receive_and_settle(app)
+    assert len(sent) == 4
+
+
+def _receive_and_settle(app: App) -> None:
+    wake_up = app.queue.receive(timedelta(milliseconds=10))
+    assert isinstance(wake_up, WakeUp)
+    app.queue.settle(wake_up, Done())
+
+
+def _commands_sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What goes out to Redis from now on, one entry for each message."""
+    sent: list[object] = []
+    send = AbstractConnection.send_packed_command
+
+    def count(self: AbstractConnection, command: object, *rest: Any, **named: Any) -> Any:
+        sent.append(command)
+        return send(self, command, *rest, **named)
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", count)
+    return sent

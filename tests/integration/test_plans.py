@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -13,6 +14,7 @@ from psycopg2.extensions import connection as Connection
 
 from adapters.postgres import statements as sql
 from adapters.postgres.catalog import read_catalog
+from engagement_core.admission import HELD_STATUSES
 
 _BACKLOG = 20_000
 
@@ -38,20 +40,40 @@ def crowded(database_url: str) -> Iterator[Connection]:
         yield connection
 
 
-def _plan(connection: Connection, statement: str, **parameters: Any) -> str:
+def _plan(connection: Connection, message: str, **parameters: Any) -> str:
+    """Of the message's last statement; what comes before it says how it is to be planned."""
+    before, _, statement = message.rpartition(";")
     with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN (ANALYZE, TIMING OFF) " + statement, parameters)
+        cursor.execute(f"{before};EXPLAIN (ANALYZE, TIMING OFF) {statement}", parameters)
         return "\n".join(row[0] for row in cursor.fetchall())
 
 
 def test_the_sweep_reads_what_is_due_and_nothing_else(crowded: Connection) -> None:
     """The index is bounded by time: with nothing due, no row is read."""
-    due = sql.render(read_catalog(crowded)).due
-    plan = _plan(crowded, due, look_ahead=timedelta(seconds=8), limit=1000, held=[])
+    plan = _plan(crowded, sql.render(read_catalog(crowded)).due, look_ahead=timedelta(seconds=8), limit=1000, held=[])
     assert "Index Scan using engagement_due" in plan
     assert "Index Cond" in plan
     assert "Rows Removed by Filter" not in plan
     assert "Seq Scan on pod_activities" not in plan
+
+
+def test_the_sweep_of_a_long_backlog_stops_at_its_limit(crowded: Connection) -> None:
+    """The planner expects more to be due than are, and more of them to be blocked: nothing of it is sorted, and neither
+    the activities nor the attempts of all time are read to find out."""
+    with crowded.cursor() as cursor:
+        cursor.execute(
+            "UPDATE pod_activities SET scheduled_for = now() - interval '1 day' WHERE id LIKE '%5';"
+            "INSERT INTO engagement_controls (kind, scope, scope_id, until, reason, lifted_at)"
+            "  SELECT 'pause', 'pod', 'x', NULL, 'over', now() FROM generate_series(1, 2000);"
+            "ANALYZE pod_activities, engagement_controls"
+        )
+    due = sql.render(read_catalog(crowded)).due
+    plan = _plan(crowded, due, look_ahead=timedelta(seconds=8), limit=100, held=sorted(HELD_STATUSES))
+    assert "Index Scan using engagement_due on pod_activities a" in plan
+    assert re.search(r"engagement_due on pod_activities a .*actual rows=100(\.00)? ", plan)
+    assert "Seq Scan" not in plan
+    assert "Sort Key: (GREATEST" not in plan
+    assert "Rows Removed by Filter" not in plan
 
 
 def test_one_activity_is_shown_along_primary_keys(crowded: Connection) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from adapters.postgres.activities import PostgresActivityStore
+from adapters.postgres.catalog import read_catalog
 from adapters.postgres.pool import PostgresPool
+from adapters.postgres.statements import render
 from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
 from engagement_core.activity import Activity
 from engagement_core.begin import decide_begin
@@ -36,8 +38,10 @@ LIMITED = Failure(cause=Cause.RATE_LIMITED, message="Too many requests.")
 
 @pytest.fixture(scope="module")
 def database(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables]:
-    """One database for all tests on this page."""
+    """One database for all tests on this page, where the store locks and reads in a function of the server."""
     with postgres_tables(servers.database_url, template_database) as tables:
+        with tables.pool.connection() as connection:
+            assert render(read_catalog(connection)).kept_read.is_usable(connection)
         yield tables
 
 

@@ -37,7 +37,7 @@ def test_entries_come_in_the_order_of_their_time() -> None:
     """Not in that of their arrival."""
     agenda, now = an_agenda(), CLOCK.elapsed()
     for name, at in (("b", now - 1), ("a", now - 2), ("c", now - 0.5)):
-        assert agenda.add(Entry(name), at)
+        assert agenda.add(Entry(name), at) is None
     assert [entry.activity_id for entry in (agenda.take(), agenda.take(), agenda.take()) if entry] == ["a", "b", "c"]
 
 
@@ -75,16 +75,71 @@ def test_what_is_being_executed_is_not_taken_again() -> None:
     agenda.add(Entry("a"), 0)
     entry = agenda.take()
     assert entry is not None
-    assert not agenda.add(Entry("a"), 0)
+    assert agenda.add(Entry("a"), 0) == Entry("a")
     agenda.done(entry)
-    assert agenda.add(Entry("a"), 0)
+    assert agenda.add(Entry("a"), 0) is None
 
 
 def test_a_full_agenda_takes_no_more() -> None:
     """The sweep brings the rest when there is room."""
     agenda = an_agenda(capacity=2)
-    assert [agenda.add(Entry(name), 0) for name in ("a", "b", "c")] == [True, True, False]
+    assert [agenda.add(Entry(name), 0) for name in ("a", "b", "c")] == [None, None, Entry("c")]
     assert agenda.overdue() == 2
+
+
+def test_the_latest_gives_way_when_there_is_no_room_for_an_earlier_one() -> None:
+    """What is far away must not keep out what is due; whoever gives way is told, with the job that rang for it."""
+    agenda, now = an_agenda(capacity=2), CLOCK.elapsed()
+    rung = Entry("late", WakeUp(activity_id="late", receipt="job"))
+    agenda.add(rung, now + 8)
+    agenda.add(Entry("later-still"), now + 9)
+    assert agenda.add(Entry("due"), now - 1) == Entry("later-still")
+    assert agenda.add(Entry("due-too"), now - 1) == rung
+    assert agenda.add(Entry("no-earlier"), now - 1) == Entry("no-earlier")
+    taken = [agenda.take(), agenda.take()]
+    assert taken == [Entry("due"), Entry("due-too")]
+
+
+def test_an_entry_that_gave_way_comes_back_when_there_is_room() -> None:
+    """And is handed out once."""
+    agenda, now = an_agenda(capacity=1), CLOCK.elapsed()
+    agenda.add(Entry("a"), now - 1)
+    agenda.add(Entry("b"), now - 2)
+    assert agenda.take() == Entry("b")
+    assert agenda.add(Entry("a"), now - 1) is None
+    assert agenda.take() == Entry("a")
+    agenda.close()
+    assert agenda.take() is None
+
+
+def test_a_thread_is_free_when_more_of_them_rest_than_entries_are_due() -> None:
+    """A worker that listens for jobs asks before it takes one away from another worker."""
+    agenda, taken, may_go = an_agenda(), threading.Semaphore(0), threading.Event()
+    assert not agenda.await_free_thread(0)  # nobody works yet
+
+    def work() -> None:
+        while (entry := agenda.take()) is not None:
+            taken.release()
+            may_go.wait(PATIENCE)
+            agenda.done(entry)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    agenda.add(Entry("later"), CLOCK.elapsed() + 3600)
+    assert agenda.await_free_thread(PATIENCE)
+    for name in ("a", "b"):
+        agenda.add(Entry(name), 0)
+        assert taken.acquire(timeout=PATIENCE)
+    assert not agenda.await_free_thread(0)
+    waiting = threading.Thread(target=lambda: agenda.await_free_thread(PATIENCE) and taken.release(), daemon=True)
+    waiting.start()
+    may_go.set()
+    assert taken.acquire(timeout=PATIENCE)
+    agenda.close()
+    assert not agenda.await_free_thread(0)
+    for thread in (*threads, waiting):
+        thread.join(PATIENCE)
 
 
 def test_a_full_agenda_still_moves_what_it_holds() -> None:
@@ -92,7 +147,7 @@ def test_a_full_agenda_still_moves_what_it_holds() -> None:
     agenda, now = an_agenda(capacity=2), CLOCK.elapsed()
     for name in ("a", "b"):
         agenda.add(Entry(name), now + 3600)
-    assert agenda.add(Entry("b"), now - 1)
+    assert agenda.add(Entry("b"), now - 1) is None
     assert agenda.take() == Entry("b")
 
 
@@ -110,7 +165,7 @@ def test_closing_hands_back_what_waits_and_wakes_every_thread() -> None:
     for thread in threads:
         thread.join(PATIENCE)
     assert taken == [None, None, None]
-    assert not agenda.add(Entry("more"), 0)
+    assert agenda.add(Entry("more"), 0) == Entry("more")
 
 
 def test_an_earlier_entry_is_taken_on_time_although_a_thread_waits_for_a_later_one() -> None:
