@@ -256,3 +256,18 @@ def test_retry_that_another_service_moved_is_claimed_when_it_is_due(tables: Post
     moved: Activity = replace(a_like(), scheduled_for=tables.now() + timedelta(hours=1))
     tables.put(moved)
     assert not isinstance(claim(tables, "worker-1"), Claimed)
+
+
+def test_of_two_refusals_of_one_account_at_a_time_one_is_the_first(tables: PostgresTables) -> None:
+    """Different activities, different rows: it is the account that makes them wait for each other."""
+    names = [f"activity-{number}" for number in range(1, 9)]
+    tables.put(*(a_like(id=name, post_id=name) for name in names))
+    claims = [claim(tables, "worker-1", name) for name in names]
+    refused = Failure(cause=Cause.ACCOUNT_SIGNED_OUT, message="The login has expired.")
+
+    def conclude(claimed: ClaimResult) -> Outcome:
+        assert isinstance(claimed, Claimed)
+        return tables.store.change(claimed.activity.id, deciding(claimed, refused))
+
+    outcomes = at_once(*(partial(conclude, claimed) for claimed in claims))
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Buried"] + ["Waits"] * 7
