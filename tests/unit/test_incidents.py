@@ -219,7 +219,7 @@ def test_dead_letters_of_one_type_are_one_incident(cause: Cause) -> None:
 def buried(activity_id: str, cause: Cause) -> Any:
     """The writes of a burial after a call by account-1."""
     failure = Failure(cause=cause, message="It went wrong.")
-    return bury(a_snapshot(), activity_id, failure, counts=True, account_id="account-1")
+    return bury(a_snapshot(), activity_id, failure, counts=True, account_id="account-1").writes
 
 
 def test_trouble_with_an_account_is_one_incident_of_the_account() -> None:
