@@ -13,7 +13,9 @@ import pytest
 from core_side import NOW, SECOND, a_snapshot, the
 from engagement_core.burial import bury
 from engagement_core.errors import TAXONOMY, Cause, Failure, Scope
-from engagement_core.incidents import IncidentPolicy, Judgement, breaker_open, judge
+from engagement_core.incident_begins import breaker_open
+from engagement_core.incident_view import IncidentPolicy
+from engagement_core.incidents import Judgement, judge
 from engagement_core.ports.activities import Decision, RaiseAlert
 from engagement_core.ports.alerts import IncidentKind, OpenIncident
 from engagement_core.ports.vital_signs import OldestUnknown, SilentWorker, VitalSigns
