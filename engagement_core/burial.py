@@ -1,10 +1,14 @@
-"""How an activity becomes a dead letter. The row, the letter and the alert always agree: they are written here."""
+"""How an activity becomes a dead letter.
+
+The one rule: the row, the letter, the alert and what the queue is told always agree: they are decided here.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from engagement_core.errors import Effect, Failure, Scope
+from engagement_core.outcome import Buried, Dropped
 from engagement_core.ports.activities import (
     AddDeadLetter,
     Block,
@@ -12,6 +16,7 @@ from engagement_core.ports.activities import (
     Control,
     ControlKind,
     DeadLetter,
+    Decision,
     ErrorNote,
     MarkFailed,
     RaiseAlert,
@@ -38,8 +43,8 @@ def bury(
     counts: bool,
     account_id: str | None = None,
     effect: Effect | None = None,
-) -> tuple[Write, ...]:
-    """The writes that make it a dead letter; what somebody else cancelled or ended meanwhile stays so.
+) -> Decision[Buried | Dropped]:
+    """Make it a dead letter; what somebody else cancelled or ended meanwhile stays so.
 
     Args:
         snapshot: what the store showed.
@@ -50,7 +55,8 @@ def bury(
         effect: what is known of the effect, when that is more than the failure itself says.
     """
     if not is_still_scheduled(snapshot):
-        return account_effects(snapshot, account_id, failure)
+        ended = Dropped(reason=f"somebody else ended it meanwhile: {failure.message}")
+        return Decision(ended, account_effects(snapshot, account_id, failure))
     letter = DeadLetter(
         activity_id=activity_id,
         error_type=failure.error_type,
@@ -59,17 +65,15 @@ def bury(
         buried_at=snapshot.now,
         next_step=failure.meaning.next_step,
     )
-    return (
-        MarkFailed(
-            activity_id=activity_id,
-            executed_at=snapshot.now,
-            error=note(failure, snapshot.now, will_retry=False),
-            counts=counts,
-        ),
-        AddDeadLetter(letter),
-        *account_effects(snapshot, account_id, failure),
-        _alert(snapshot, activity_id, account_id, failure),
+    failed = MarkFailed(
+        activity_id=activity_id,
+        executed_at=snapshot.now,
+        error=note(failure, snapshot.now, will_retry=False),
+        counts=counts,
     )
+    of_account = account_effects(snapshot, account_id, failure)
+    alert = _alert(snapshot, activity_id, account_id, failure)
+    return Decision(Buried(failure=failure), (failed, AddDeadLetter(letter), *of_account, alert))
 
 
 def _known_effect(snapshot: Snapshot, failure: Failure) -> Effect:
@@ -116,5 +120,8 @@ def _incident(account_id: str | None, failure: Failure) -> tuple[IncidentKind, s
         return IncidentKind.DEAD_LETTER, error_type.value, f"{next_step} {others}"
     if failure.meaning.retryable:
         return IncidentKind.RATE_LIMIT, account_id, next_step
-    held = f"The account's other work is held until `engagement resume --account {account_id}`."
+    held = (
+        f"The account's other work is held until `engagement resume --account {account_id}`; with the provider's v1,"
+        " it is also asked for by itself, and goes on once the provider says that it can act."
+    )
     return IncidentKind.AUTH_ERROR, account_id, f"{next_step} {held}"

@@ -28,7 +28,8 @@ __all__ = ["ClaimPolicy", "ClaimResult", "Claimed", "Holder", "decide_claim", "f
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClaimPolicy:
     """`job_timeout` is the attempt's hard total deadline; after `max_crashes` dead workers an activity is quarantined;
-    one that is late by more than `max_lateness` is not sent any more."""
+    one that is late by more than `max_lateness`, counted from its time or from a person's requeue, is not sent any
+    more."""
 
     job_timeout: timedelta = timedelta(seconds=30)
     max_crashes: int = 5
@@ -130,7 +131,9 @@ def _claim_due(snapshot: Snapshot, activity: Activity, holder: Holder, policy: C
 
 
 def _too_late(snapshot: Snapshot, activity: Activity, policy: ClaimPolicy) -> str | None:
-    lateness = snapshot.now - activity.due_at
+    # Not from `due_at`: retries and cool-downs make it late like anything else. Who requeues it says that it is wanted.
+    requeued = (attempt.requeued_at for attempt in snapshot.attempts if attempt.requeued_at is not None)
+    lateness = snapshot.now - max([activity.scheduled_for, *requeued])
     if policy.max_lateness is None or lateness <= policy.max_lateness:
         return None
     return (
@@ -157,7 +160,8 @@ _BURIED_BEFORE_SENDING: tuple[tuple[Cause, Callable[[Snapshot, Activity, ClaimPo
 
 def _bury(snapshot: Snapshot, activity_id: str, cause: Cause, why: str) -> Decision[ClaimResult]:
     failure = Failure(cause=cause, message=why)
-    return Decision(Buried(failure=failure), bury(snapshot, activity_id, failure, counts=False))
+    buried = bury(snapshot, activity_id, failure, counts=False)
+    return Decision(buried.result, buried.writes)
 
 
 def _new_attempt(

@@ -17,7 +17,8 @@ from engagement_core.backlog import Backlog
 from engagement_core.begin import decide_begin
 from engagement_core.claim import Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim
 from engagement_core.errors import Failure
-from engagement_core.findings import ReconcilePolicy, decide_last_look
+from engagement_core.findings import ReconcilePolicy
+from engagement_core.last_look import decide_last_look
 from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Waits
 from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline

@@ -12,6 +12,7 @@ from engagement_core.errors import Failure
 from engagement_core.ports.accounts import AccountRegister, Failing, Hold
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import AccountHealth, AccountProbe, NoReadBack
+from engagement_core.ports.telemetry import Signal, Telemetry
 
 __all__ = ["AccountCare", "HealthPolicy", "can_act", "cools_down_until", "next_probe"]
 
@@ -40,6 +41,7 @@ class AccountCare:
     register: AccountRegister
     probe: AccountProbe | None
     clock: Clock
+    telemetry: Telemetry
     policy: HealthPolicy = field(default_factory=HealthPolicy)
     timeout: timedelta = timedelta(seconds=10)
     limit: int = 20
@@ -62,7 +64,11 @@ class AccountCare:
         if not is_mine or probes == hold.probes:
             return
         if can_act(probe.health(hold.account, Deadline.after(self.clock, self.timeout))):
-            self.register.release(hold)
+            self._release(hold, probes)
+
+    def _release(self, hold: Hold, probes: int) -> None:
+        if self.register.release(hold):
+            self.telemetry.emit(Signal.ACCOUNT_RELEASED, account_id=hold.account.id, probes=probes)
 
     def _slow_down(self) -> None:
         policy = self.policy
@@ -71,6 +77,9 @@ class AccountCare:
             if until is not None and until > failing.seen_at:
                 reason = f"the provider answered {len(failing.began_at)} times in a row with an error of its own"
                 self.register.cool_down(failing.account_id, until=until, reason=reason)
+                self.telemetry.emit(
+                    Signal.ACCOUNT_COOLED_DOWN, account_id=failing.account_id, until=until.isoformat(), reason=reason
+                )
 
 
 def next_probe(hold: Hold, policy: HealthPolicy) -> tuple[datetime, int]:

@@ -13,11 +13,13 @@ from typing import Any
 from engagement_core.activity import PublicStatus
 from engagement_core.attempt import Attempt, Provenance, count_refusals
 from engagement_core.burial import account_effects, bury, note
-from engagement_core.errors import Effect, Failure
+from engagement_core.errors import Effect, Failure, Scope
 from engagement_core.lifecycle import Event, Phase
-from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
+from engagement_core.outcome import Dropped, Executed, Outcome, Unknown, Waits
 from engagement_core.ports.activities import (
+    BlockScope,
     CloseDeadLetter,
+    ControlKind,
     Decision,
     MarkExecuted,
     SaveAttempt,
@@ -82,13 +84,29 @@ def _fail(snapshot: Snapshot, mine: Attempt, failure: Failure, policy: RetryPoli
             *account_effects(snapshot, mine.account_id, failure),
         )
         return Decision(Waits(again_in=decision.at - snapshot.now, reason=failure.message), writes)
+    if failure.meaning.scope is Scope.ACCOUNT and not failure.meaning.retryable and _is_held(snapshot, mine):
+        return _wait_with_account(snapshot, mine, failure)
     return _bury_refused(snapshot, mine, replace(failure, message=decision.reason))
+
+
+def _is_held(snapshot: Snapshot, mine: Attempt) -> bool:
+    return any(
+        (control.kind, control.scope, control.scope_id) == (ControlKind.HOLD, BlockScope.ACCOUNT, mine.account_id)
+        for control in snapshot.controls
+    )
+
+
+def _wait_with_account(snapshot: Snapshot, mine: Attempt, failure: Failure) -> Decision[Outcome]:
+    """One expired login costs one activity: what was under way with it waits, uncharged, like what had not begun."""
+    released = release(snapshot, replace(mine, error=_as_record(failure)))
+    waits = Waits(again_in=None, reason=f"its account is held: {failure.message}")
+    return Decision(waits, (*released, *account_effects(snapshot, mine.account_id, failure)))
 
 
 def _bury_refused(snapshot: Snapshot, mine: Attempt, failure: Failure) -> Decision[Outcome]:
     ended = mine.after(Event.BURY, effect=Effect.NONE, ended_at=snapshot.now, error=_as_record(failure))
-    letter = bury(snapshot, mine.activity_id, failure, counts=True, account_id=mine.account_id)
-    return Decision(Buried(failure=failure), (SaveAttempt(ended), *letter))
+    buried = bury(snapshot, mine.activity_id, failure, counts=True, account_id=mine.account_id)
+    return Decision(buried.result, (SaveAttempt(ended), *buried.writes))
 
 
 def _lose_track(snapshot: Snapshot, mine: Attempt, failure: Failure) -> Decision[Outcome]:

@@ -104,6 +104,8 @@ _FINDERS: tuple[tuple[str, Callable[[str], set[str]]], ...] = (
     ("a link", _all(r"[a-z][a-z0-9+.-]*://\S+|(?:[\w-]+\.)+[^\W\d_]{2,}")),
     ("a mention", _all(r"[@\uff20]\w[\w.-]*")),
     ("a hashtag", _all(r"[#\uff03]\w+")),
+    # Which the provider would show as it stands.
+    ("HTML", _all(r"<(?:/?[a-z]|!)[^<>]*>|&(?:[a-z]{2,8}|#\d{1,6});")),
 )
 
 # How language models introduce, label or decline their work.

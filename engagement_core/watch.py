@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from engagement_core.incidents import IncidentPolicy, breaker_open, judge
+from engagement_core.incident_begins import breaker_open
+from engagement_core.incident_view import IncidentPolicy
+from engagement_core.incidents import judge
 from engagement_core.ports.activities import ActivityStore
 from engagement_core.ports.alerts import AlertOutbox
 from engagement_core.ports.linkedin import LinkedIn

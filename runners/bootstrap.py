@@ -20,6 +20,7 @@ from adapters.postgres.accounts import PostgresAccountRegister
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.alerts import PostgresAlertOutbox
 from adapters.postgres.pool import PostgresPool
+from adapters.postgres.retention import PostgresRetention
 from adapters.postgres.vital_signs import PostgresVitalSigns
 from adapters.postgres.workers import PostgresWorkerRegistry
 from adapters.rq.queue import RqQueue
@@ -197,7 +198,12 @@ def _wire(
     webhook = _webhook(settings, session, clock)
     # Where the dialect cannot be asked (v0), only a person lifts a hold.
     can_ask = DIALECTS[settings.unipile_api_version].reads is not None
-    care = AccountCare(register=PostgresAccountRegister(pool), probe=linkedin if can_ask else None, clock=clock)
+    care = AccountCare(
+        register=PostgresAccountRegister(pool),
+        probe=linkedin if can_ask else None,
+        clock=clock,
+        telemetry=telemetry,
+    )
     duties = Duties(
         worker_id=worker_id,
         concurrency=settings.concurrency,
@@ -209,6 +215,7 @@ def _wire(
         outbox=outbox,
         watch=watch,
         care=care,
+        retention=PostgresRetention(pool),
         delivery=Delivery(outbox=outbox, log=LogAlerts(telemetry), webhook=webhook, telemetry=telemetry),
         telemetry=telemetry,
         orphans=OrphanPolicy(silent_for=settings.orphan_after),

@@ -16,6 +16,7 @@ from engagement_core.health import AccountCare
 from engagement_core.ports.activities import ActivityStore, RaiseAlert, StoreUnavailable
 from engagement_core.ports.alerts import AlertOutbox, IncidentKind
 from engagement_core.ports.queue import Queue, QueueUnavailable, Unreadable
+from engagement_core.ports.retention import Retention
 from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.workers import WorkerRegistry
 from engagement_core.reconcile import Reconciler
@@ -28,6 +29,9 @@ __all__ = ["Duties"]
 _BEAT = timedelta(seconds=2)
 _QUEUE = timedelta(seconds=1)
 _HEALTH = timedelta(seconds=5)
+_FORGET = timedelta(hours=1)
+_KEPT_FOR = timedelta(days=30)
+_FORGOTTEN_AT_ONCE = 1_000
 _AT_ONCE = timedelta(0)
 
 
@@ -46,6 +50,7 @@ class Duties:
     watch: Watch
     delivery: Delivery
     care: AccountCare
+    retention: Retention
     telemetry: Telemetry
     orphans: OrphanPolicy
     look_ahead: timedelta
@@ -60,6 +65,7 @@ class Duties:
             Round(name="health", do=self._care, needs=StoreUnavailable),
             Round(name="watch", do=self.watch.look, needs=StoreUnavailable),
             Round(name="breaker", do=self._look_at_breaker, needs=None),
+            Round(name="forget", do=self._forget, needs=StoreUnavailable),
             Round(name="queue", do=self._advance, needs=QueueUnavailable),
             Round(name="alerts", do=self._deliver, needs=StoreUnavailable),  # last: a drain waits for it last
         )
@@ -116,6 +122,10 @@ class Duties:
     def _deliver(self) -> timedelta:
         self.delivery.turn()
         return _BEAT
+
+    def _forget(self) -> timedelta:
+        forgotten = self.retention.forget(older_than=_KEPT_FOR, limit=_FORGOTTEN_AT_ONCE)
+        return _BEAT if forgotten >= _FORGOTTEN_AT_ONCE else _FORGET
 
     def _advance(self) -> timedelta:
         self.queue.advance(self.look_ahead)

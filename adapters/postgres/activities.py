@@ -22,7 +22,9 @@ from adapters.postgres.writes import as_sql
 from engagement_core.admission import HELD_STATUSES
 from engagement_core.ports.activities import (
     PACED_PER_SWEEP,
+    Block,
     BlockScope,
+    ControlKind,
     Decision,
     Due,
     Orphan,
@@ -61,6 +63,11 @@ class PostgresActivityStore:
             with self._pool.connection() as connection, connection.cursor() as cursor:
                 snapshot = self._show(cursor, activity_id, crediting)
                 decision = decide(snapshot)
+                account_id = _held_by(decision)
+                if account_id is not None:
+                    # Of several refusals of one account at a time, one is the first; the others see its hold.
+                    snapshot, _, _ = _alone(cursor, snapshot, account_id)
+                    decision = decide(snapshot)
                 _apply(cursor, decision, snapshot)
                 return decision.result
         except StoreUnavailable as error:
@@ -128,17 +135,23 @@ def _with_sends(cursor: Cursor, snapshot: Snapshot, released: datetime | None, s
     is_paced = released is not None and not snapshot.controls  # what is blocked has no pace to keep
     if account is None or snapshot.is_being_sent or not (is_paced or account.daily_limit is not None):
         return snapshot
-    cursor.execute(sql.SENT_IN_LAST_DAY, {"account": account.id})
-    now, sent, last_began_at, controls = _one(cursor)
+    snapshot, sent, last_began_at = _alone(cursor, snapshot, account.id)
     pace = None if released is None else Pace(released_at=released, last_began_at=last_began_at, spacing=spacing)
+    return replace(snapshot, sent_in_last_day=0 if account.daily_limit is None else sent, pace=pace)
+
+
+def _held_by(decision: Decision[Any]) -> str | None:
+    """The account that the decision puts on hold."""
+    blocks = (write.control for write in decision.writes if isinstance(write, Block))
+    return next((control.scope_id for control in blocks if control.kind is ControlKind.HOLD), None)
+
+
+def _alone(cursor: Cursor, snapshot: Snapshot, account_id: str) -> tuple[Snapshot, int, datetime | None]:
+    """What blocks the account, its sends of the last day and the latest of them, read while nobody else may decide."""
+    cursor.execute(sql.SENT_IN_LAST_DAY, {"account": account_id})
+    now, sent, last_began_at, controls = _one(cursor)
     others = tuple(control for control in snapshot.controls if control.scope is not BlockScope.ACCOUNT)
-    return replace(
-        snapshot,
-        now=now,
-        controls=others + as_controls(controls),
-        sent_in_last_day=0 if account.daily_limit is None else sent,
-        pace=pace,
-    )
+    return replace(snapshot, now=now, controls=others + as_controls(controls)), sent, last_began_at
 
 
 def _with_credited(cursor: Cursor, snapshot: Snapshot, activity_id: str, crediting: tuple[str, ...]) -> Snapshot:

@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.storable import storable
 
-__all__ = ["AS_CREATED", "Catalog", "SchemaProblem", "read_catalog"]
+__all__ = ["AS_CREATED", "Catalog", "SchemaProblem", "checked", "read_catalog"]
 
 # What PostgreSQL takes for a uuid: Python's own parser takes more.
 _DIGITS = r"(?:[0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}"
@@ -40,11 +40,25 @@ _REQUIRED = {
     "pods": ["id", "voice_cartridge_id", "linkedin_account_id"],
     "voice_cartridges": ["id", "personality_style", "tone", "templates"],
     "linkedin_accounts": ["id", "profile_id", "unipile_account_id", "access_token", "status", "daily_limit"],
-    "engagement_attempts": ["activity_id", "number", "token", "phase", "effect", "look_at", "text_source"],
-    "engagement_dead_letters": ["activity_id", "closed_at"],
-    "engagement_controls": ["kind", "scope", "scope_id", "until", "lifted_at", "probe_at", "probes", "lifted_by_probe"],
-    "engagement_workers": ["worker_id", "beat_at", "left_at"],
-    "engagement_alerts": ["incident", "delivered_at", "times", "next_try_at"],
+    # Ours: all of them, so that a schema from before any of them is told at the start.
+    "engagement_attempts": [
+        *("activity_id", "number", "token", "worker_id", "phase", "event", "effect", "account_id", "engagement_type"),
+        *("post_id", "claimed_at", "deadline_at", "began_at", "ended_at", "look_at", "text", "answer", "error"),
+        *("evidence", "crashed", "requeued_at", "text_source"),
+    ],
+    "engagement_dead_letters": [
+        *("id", "activity_id", "pod_id", "account_id", "error_type", "message", "effect", "next_step", "buried_at"),
+        *("closed_at", "resolution"),
+    ],
+    "engagement_controls": [
+        *("id", "kind", "scope", "scope_id", "until", "reason", "created_at", "lifted_at", "probe_at", "probes"),
+        "lifted_by_probe",
+    ],
+    "engagement_workers": ["worker_id", "host", "pid", "concurrency", "started_at", "beat_at", "left_at"],
+    "engagement_alerts": [
+        *("id", "incident", "kind", "message", "activity_id", "raised_at", "taken_at", "delivered_at", "resolved_at"),
+        *("next_step", "state", "times", "last_at", "tries", "next_try_at"),
+    ],
 }
 # What each column of `pod_activities` must be, and what works besides: with one that cannot hold what the provider
 # answers, an engagement would be sent and could not be recorded.

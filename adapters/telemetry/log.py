@@ -21,6 +21,7 @@ _LEVELS: Mapping[Signal, int] = {
     Signal.ACTIVITY_DROPPED: logging.DEBUG,
     Signal.ERROR_CLASSIFIED: logging.WARNING,
     Signal.DEAD_LETTER: logging.WARNING,
+    Signal.ACCOUNT_COOLED_DOWN: logging.WARNING,
     Signal.ORPHAN_FOUND: logging.WARNING,
     Signal.PAYLOAD_UNREADABLE: logging.WARNING,
     Signal.QUEUE_UNAVAILABLE: logging.WARNING,

@@ -7,7 +7,6 @@ sentence in which nothing stands that was sent or received.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +19,7 @@ from engagement_core.activity import VoiceCartridge
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.voice import VoiceFailed
 
-__all__ = ["VoiceEndpoint", "as_data", "as_json", "refuse_markup"]
+__all__ = ["VoiceEndpoint", "as_data", "as_json"]
 
 _LONGEST_QUESTION = 64 * 1024
 """In bytes. A cartridge beyond it would be paid for with every comment."""
@@ -30,7 +29,6 @@ _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
 _LINE_ENDS = {ord(each): f"\\u{ord(each):04x}" for each in "\x85\u2028\u2029"}
 """Those that JSON allows inside of a string as they are."""
-_MARKUP = re.compile(r"<(?:/?[a-z]|!)[^<>]*>|&(?:[a-z]{2,8}|#\d{1,6});", re.IGNORECASE)
 
 
 class VoiceEndpoint:
@@ -96,17 +94,6 @@ def as_data(cartridge: VoiceCartridge) -> dict[str, object]:
         "tone": cartridge.tone,
         "templates": cartridge.templates,
     }
-
-
-def refuse_markup(text: str, original: str) -> str:
-    """`text`, unless it has HTML that `original` has not: the provider would show it as it stands.
-
-    Raises:
-        VoiceFailed: it has.
-    """
-    if _MARKUP.search(text) and not _MARKUP.search(original):
-        raise VoiceFailed("the voice answered with HTML")
-    return text
 
 
 def as_json(data: Mapping[str, object]) -> str:

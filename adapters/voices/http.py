@@ -9,7 +9,7 @@ from marshmallow import EXCLUDE, Schema, fields
 
 from adapters.http.breaker import HostBreaker
 from adapters.http.session import HttpSession
-from adapters.voices.endpoint import VoiceEndpoint, as_data, refuse_markup
+from adapters.voices.endpoint import VoiceEndpoint, as_data
 from adapters.voices.voice_url import checked_voice_url
 from engagement_core.activity import Activity, Pod, VoiceCartridge
 from engagement_core.ports.clock import Deadline
@@ -45,8 +45,7 @@ class HttpVoice(Voice):
         if activity.comment_text is None:
             raise VoiceFailed("the activity has no comment")
         question = {"podId": pod.id, "text": activity.comment_text, "cartridge": as_data(cartridge)}
-        answer = self._endpoint.ask(question, _Answer(), deadline)
-        return refuse_markup(answer["text"], activity.comment_text)
+        return str(self._endpoint.ask(question, _Answer(), deadline)["text"])
 
 
 class _Answer(Schema):

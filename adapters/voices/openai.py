@@ -13,7 +13,7 @@ from marshmallow import EXCLUDE, Schema, fields, validate
 
 from adapters.http.breaker import HostBreaker
 from adapters.http.session import HttpSession
-from adapters.voices.endpoint import VoiceEndpoint, as_data, as_json, refuse_markup
+from adapters.voices.endpoint import VoiceEndpoint, as_data, as_json
 from adapters.voices.voice_url import checked_voice_url
 from engagement_core.activity import Activity, Pod, VoiceCartridge
 from engagement_core.ports.clock import Deadline
@@ -71,7 +71,7 @@ class OpenAiVoice(Voice):
         choice = answer["choices"][0]
         if choice["finish_reason"] not in (None, "stop"):
             raise VoiceFailed("the model did not finish its answer")
-        return refuse_markup(choice["message"]["content"], activity.comment_text)
+        return str(choice["message"]["content"])
 
     def _question(self, comment: str, cartridge: VoiceCartridge) -> dict[str, Any]:
         voice = {name: value for name, value in as_data(cartridge).items() if name != "id"}

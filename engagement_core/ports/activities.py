@@ -287,6 +287,7 @@ class ActivityStore(Protocol):
 
         Concurrent changes of one activity happen one after the other, each seeing the one before. `decide` must be
         quick and pure: it runs while the row is locked, and may run again. Nothing is written if it raises.
+        A decision that puts an account on hold is made alone: of two at a time, the second sees the first one's hold.
         `crediting` names the provider's ids that the decision may credit to this activity: two decisions about one id
         never overlap, and `Snapshot.credited` shows those that another activity has.
         """

@@ -24,6 +24,8 @@ class Signal(str, Enum):
     ORPHAN_FOUND = "orphan_found"
     OUTCOME_RECONCILED = "outcome_reconciled"
     DEAD_LETTER = "dead_letter"
+    ACCOUNT_RELEASED = "account_released"
+    ACCOUNT_COOLED_DOWN = "account_cooled_down"
     ALERT = "alert"
     ALERT_RESOLVED = "alert_resolved"
     ALERT_UNDELIVERED = "alert_undelivered"

@@ -13,7 +13,7 @@ def test_an_expired_login_fails_one_activity_and_holds_the_others(world: World) 
     for number in range(12):
         world.add(f"held-{number}", post_id=f"post-{number}")
     world.add("other", pod_id="pod-2", post_id="post-other")
-    worker = world.start_worker(POD_ENGAGEMENT_WORKER_CONCURRENCY="1")
+    worker = world.start_worker()
     world.wait_for("other", "executed")
     world.until(lambda: world.sql("SELECT 1 FROM engagement_alerts WHERE delivered_at IS NOT NULL") != [])
     assert dict(world.sql("SELECT status, count(*) FROM pod_activities WHERE pod_id = 'pod-1' GROUP BY 1")) == {

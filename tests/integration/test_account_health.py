@@ -66,10 +66,11 @@ def ask(stage: Stage, app: App, *, times: int) -> None:
     stage.until(asked)
 
 
-def test_one_refusal_costs_one_activity_and_all_fifty_are_done_in_the_end(stage: Stage) -> None:
-    """One alert, one dead letter, forty-nine wait uncharged; lifted and requeued, they go out one after the other."""
-    stage.settings = replace(stage.settings, concurrency=1)
-    stage.sandbox.set_faults([SIGNED_OUT])
+def test_one_expired_login_costs_one_activity_and_all_fifty_are_done_in_the_end(stage: Stage) -> None:
+    """One alert, one dead letter, forty-nine wait uncharged, those too that eight threads had sent when the first
+    refusal came; lifted and requeued, they go out one after the other."""
+    stage.settings = replace(stage.settings, concurrency=8)
+    stage.sandbox.set_faults([{"action": "latency", "ms": 300}, SIGNED_OUT])
     stage.add_likes(1, 50)
     with stage.working():
         stage.wait_for(Signal.DEAD_LETTER, 1)
@@ -77,10 +78,10 @@ def test_one_refusal_costs_one_activity_and_all_fifty_are_done_in_the_end(stage:
     assert stage.statuses() == {"failed": 1, "scheduled": 49}
     assert stage.sql("SELECT kind, activity_id IS NOT NULL FROM engagement_alerts") == [("auth_error", True)]
     assert stage.sql("SELECT sum(failure_count) FROM pod_activities") == [(1,)]
-    assert stage.sandbox.ledger()["requests"] == 1
+    assert 1 < stage.sandbox.ledger()["requests"] <= 16
+    assert dict(stage.sql("SELECT event, count(*) FROM engagement_attempts GROUP BY 1"))["bury"] == 1
 
     stage.sandbox.set_faults(None)
-    stage.settings = replace(stage.settings, concurrency=8)
     pool = PostgresPool(str(stage.settings.database_url), size=1)
     backdate_hold(stage)
     with stage.app() as app:

@@ -13,7 +13,7 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.catalog import SchemaProblem
+from adapters.postgres.catalog import SchemaProblem, checked, read_catalog
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.schema import migrate, statements
 from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
@@ -229,3 +229,30 @@ def test_a_uuid_names_its_activity_in_every_spelling_that_postgresql_takes(empty
         activity = store.change(text, lambda shown: Decision(shown.activity))
     assert activity is not None
     assert activity.id == _ID
+
+
+_OURS = [
+    "engagement_attempts",
+    "engagement_dead_letters",
+    "engagement_controls",
+    "engagement_workers",
+    "engagement_alerts",
+]
+
+
+def test_a_schema_from_before_any_of_our_columns_is_told_in_one_line(database_url: str) -> None:
+    """Whichever column it lacks: the worker does not start, and says what to do."""
+    with closing(psycopg2.connect(database_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name, column_name FROM information_schema.columns"
+            " WHERE table_schema = current_schema() AND table_name = ANY(%s)",
+            (_OURS,),
+        )
+        columns = cursor.fetchall()
+        assert len(columns) > 50
+        for table, column in columns:
+            cursor.execute(f"SAVEPOINT whole; ALTER TABLE {table} DROP COLUMN {column} CASCADE")
+            with pytest.raises(SchemaProblem) as told:
+                checked(read_catalog(connection))
+            assert str(told.value) == f"table {table} lacks the column {column}. Run `engagement migrate`."
+            cursor.execute("ROLLBACK TO SAVEPOINT whole")

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
@@ -260,3 +261,26 @@ def test_retry_that_another_service_moved_is_claimed_when_it_is_due(tables: Post
     moved: Activity = replace(a_like(), scheduled_for=tables.now() + timedelta(hours=1))
     tables.put(moved)
     assert not isinstance(claim(tables, "worker-1"), Claimed)
+
+
+def test_of_two_refusals_of_one_account_at_a_time_one_is_the_first(tables: PostgresTables) -> None:
+    """Different activities, different rows: both have decided before either has written, and one decides again."""
+    names = ("activity-1", "activity-2")
+    tables.put(*(a_like(id=name, post_id=name) for name in names))
+    refused = Failure(cause=Cause.ACCOUNT_SIGNED_OUT, message="The login has expired.")
+    both_have_decided = threading.Barrier(2)
+
+    def conclude(claimed: ClaimResult) -> Outcome:
+        assert isinstance(claimed, Claimed)
+        looks = count(1)
+
+        def decide(snapshot: Snapshot) -> Decision[Outcome]:
+            if next(looks) == 1:
+                both_have_decided.wait(5)
+            return deciding(claimed, refused)(snapshot)
+
+        return tables.store.change(claimed.activity.id, decide)
+
+    claims = [claim(tables, "worker-1", name) for name in names]
+    outcomes = at_once(*(partial(conclude, claimed) for claimed in claims))
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Buried", "Waits"]

@@ -23,7 +23,8 @@ from engagement_core.begin import decide_begin
 from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
 from engagement_core.dead_letters import decide_requeue, decide_resolve
 from engagement_core.errors import Cause, Failure
-from engagement_core.findings import ReconcilePolicy, decide_last_look, decide_reconcile, unknown_attempt
+from engagement_core.findings import ReconcilePolicy, decide_reconcile, unknown_attempt
+from engagement_core.last_look import decide_last_look
 from engagement_core.lifecycle import Phase
 from engagement_core.ports.activities import Decision, Orphan, Snapshot
 from engagement_core.ports.linkedin import Answer, Applied, Found, NoReadBack, NotSent, ReadBack, Seen

@@ -80,7 +80,7 @@ class World:
         self.provider = Provider(
             world=self,
             reads_back=self.reads_back if self.reads_back is not None else rng.random() < 0.7,
-            skew=timedelta(seconds=rng.choice((0, 0, -3.5, 3.5))),
+            skew=timedelta(seconds=rng.choice((0, 0, -3.5, 3.5))) - self._far_behind(),
             truncates=rng.random() < 0.5,
             hides_dates=rng.random() < 0.2,
         )
@@ -92,6 +92,11 @@ class World:
             max_attempts=self.reconcile_policy.retry.max_attempts,
         )
         populate(self)
+
+    def _far_behind(self) -> timedelta:
+        """The clock of one provider in six is minutes behind. (Drawn apart: a seed's world stays what it was.)"""
+        apart = random.Random(self.seed)  # noqa: S311 - repeatable on purpose
+        return timedelta(seconds=apart.choice((0, 0, 0, 0, 0, 200)))
 
     def run(self) -> None:
         """Let the time pass: the horizon with its faults, then a calm until everything has ended.

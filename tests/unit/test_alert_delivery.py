@@ -15,7 +15,7 @@ from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.in_memory.vital_signs import InMemoryVitalSigns
 from core_side import SECOND, a_like
 from engagement_core.delivery import Delivery
-from engagement_core.incidents import IncidentPolicy
+from engagement_core.incident_view import IncidentPolicy
 from engagement_core.ports.activities import RaiseAlert
 from engagement_core.ports.alerts import Alert, AlertState, AlertsUndelivered
 from engagement_core.ports.telemetry import Signal

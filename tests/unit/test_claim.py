@@ -258,6 +258,15 @@ def test_what_is_too_late_is_not_sent(late_by: timedelta, sent: bool) -> None:
         assert the(MarkFailed, decision).error.error_type is ErrorType.TOO_LATE
 
 
+@pytest.mark.parametrize(("requeued_at", "sent"), [(None, False), (NOW + 15 * SECOND, True)])
+def test_retries_and_cool_downs_make_it_late_and_a_person_does_not(requeued_at: Any, sent: bool) -> None:
+    """It is counted from its time, whatever it has waited for since; who requeues it says that it is still wanted."""
+    waited = a_like(next_retry_at=NOW + 19 * SECOND)
+    before = earlier(1, requeued_at=requeued_at)
+    shown = a_snapshot(waited, attempts=(before,), now=NOW + 20 * SECOND)
+    assert isinstance(claim(shown, max_lateness=10 * SECOND).result, Claimed) == sent
+
+
 def test_without_a_limit_nothing_is_too_late() -> None:
     """The default: late is better than never."""
     assert isinstance(claim(a_snapshot(now=NOW + 365 * DAY)).result, Claimed)

@@ -71,6 +71,7 @@ def test_every_problem_is_reported_at_once() -> None:
         "I'm sorry I missed this earlier. Great post!",
         "Version control for teams, e.g. yours, at 3.5 a day",
         "That's 100% it... truly great!",
+        "I <3 this & that; 1 < 2 > 0",
     ],
 )
 def test_a_voice_may_rephrase(spoken: str) -> None:
@@ -95,6 +96,11 @@ def test_a_voice_may_rephrase(spoken: str) -> None:
         ("Great post! \uff20ada", "it has a mention that the original has not"),
         ("Great post! #growth", "it has a hashtag that the original has not"),
         ("Great post! \uff03growth", "it has a hashtag that the original has not"),
+        ("<p>Great post!</p>", "it has HTML that the original has not"),
+        ("Great<br/>post!", "it has HTML that the original has not"),
+        ("Great <!-- x --> post", "it has HTML that the original has not"),
+        ("Fish &amp; chips", "it has HTML that the original has not"),
+        ("Great&#33;", "it has HTML that the original has not"),
         ('"Great post!"', "it is wrapped in quotation marks"),
         ("'Great post!'", "it is wrapped in quotation marks"),
         ("\u201cGreat post!\u201d", "it is wrapped in quotation marks"),

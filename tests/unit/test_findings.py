@@ -19,7 +19,6 @@ from engagement_core.errors import Cause, Effect, Failure
 from engagement_core.findings import (
     Reconciled,
     ReconcilePolicy,
-    decide_last_look,
     decide_reconcile,
     unknown_attempt,
 )
@@ -35,6 +34,7 @@ from engagement_core.ports.activities import (
 )
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.linkedin import Found, NoReadBack, ReadBack, Seen
+from engagement_core.recognition import STRANGER
 from engagement_core.reconcile import Reconciler
 
 POLICY = ReconcilePolicy()
@@ -303,66 +303,37 @@ def test_outcome_is_looked_for_on_the_post_that_it_was_sent_to() -> None:
     assert store.attempts["activity-1"][1].may_have_had_effect
 
 
-CLAIMED = an_attempt(Phase.CLAIMED, number=2, token="worker-1/8", text=None)
-ABSENT = an_attempt(Phase.SCHEDULED, event=Event.FIND_ABSENT, text="Hello there!", began_at=NOW - 300 * SECOND)
+@pytest.mark.parametrize("behind", [timedelta(seconds=6), timedelta(minutes=10)])
+def test_same_words_from_a_little_before_the_sending_prove_neither(behind: timedelta) -> None:
+    """The provider's clock may be behind: it may be ours, so it is not sent again; it may be another's, so nobody
+    takes it."""
+    assert LOST.began_at is not None
+    shown = Seen(own=(found(created_at=LOST.began_at - behind),))
+    assert look(shown).result == Waits(again_in=PAUSE, reason=STRANGER)
+    assert the(SaveAttempt, look(shown)).attempt.phase is Phase.UNKNOWN
+    credited = look(shown, credited=frozenset({"c-1"}))
+    assert the(SaveAttempt, credited).attempt.event is Event.FIND_ABSENT
 
 
-def last_look(seen: ReadBack, attempts: tuple[Attempt, ...] = (ABSENT, CLAIMED), **shown: Any) -> Decision[Any]:
-    """The look before a comment that was believed absent is sent again."""
-    snapshot = a_snapshot(a_comment(), attempts=attempts, **shown)
-    return decide_last_look(
-        snapshot, claimed=a_claim(CLAIMED, a_comment()), text="Hello there!", seen=seen, policy=POLICY
-    )
+@pytest.mark.parametrize(
+    "older", [found(created_at=NOW - timedelta(minutes=12)), found("Other words", created_at=NOW - 30 * SECOND)]
+)
+def test_what_is_older_than_any_skew_or_says_something_else_forbids_nothing(older: Found) -> None:
+    """Otherwise an account that says more than one thing a day would always be held."""
+    assert the(SaveAttempt, look(Seen(own=(older,)))).attempt.event is Event.FIND_ABSENT
 
 
-def test_comment_that_is_still_absent_may_be_sent() -> None:
-    """Nothing is written; the begin follows."""
-    assert last_look(NOTHING) == Decision(None)
-
-
-def test_a_requeued_comment_whose_looks_prove_nothing_goes_back_to_a_person_in_the_end() -> None:
-    """Nothing was sent since the requeue, so that no sending tells how long we have insisted: the first claim does."""
-    requeued = replace(ABSENT, number=1, requeued_at=NOW - 2 * DAY)
-    first = replace(CLAIMED, number=2, claimed_at=NOW - DAY, phase=Phase.SCHEDULED, event=Event.RELEASE)
-    stranger = Seen(own=(found("By hand.", created_at=NOW - SECOND),))
-    assert last_look(stranger, (requeued, replace(first, claimed_at=NOW - 40 * SECOND), CLAIMED)).result == Waits(
-        again_in=10 * SECOND, reason="the post shows a comment of the account that nobody accounts for"
-    )
-    assert isinstance(last_look(stranger, (requeued, first, CLAIMED)).result, Buried)
-
-
-def test_comment_that_appeared_after_all_is_not_sent_again() -> None:
-    """Since the first attempt began, not since this claim."""
-    decision = last_look(Seen(own=(found(created_at=NOW - 299 * SECOND),)))
+def test_what_an_earlier_attempt_left_is_the_engagement_too() -> None:
+    """It was believed absent and shows up after all, while the second sending is in doubt: it has happened."""
+    first = earlier(1, event=Event.FIND_ABSENT, text="Hello there!", began_at=NOW - 300 * SECOND)
+    second = replace(LOST, number=2)
+    decision = look(Seen(own=(found(created_at=NOW - 300 * SECOND),)), mine=second, attempts=(first, second))
     assert decision.result == Executed(provenance=Provenance.RECONCILED)
-    assert the(MarkExecuted, decision).engagement_id == "c-1"
-    assert the(SaveAttempt, decision).attempt.phase is Phase.EXECUTED
 
 
-def test_last_look_that_fails_postpones() -> None:
-    """What cannot be looked for is not sent."""
-    decision = last_look(UNREADABLE)
-    assert isinstance(decision.result, Waits)
-    assert the(SaveAttempt, decision).attempt.event is Event.RELEASE
-    assert the(MarkScheduled, decision).next_retry_at == NOW + 75 * SECOND
-
-
-def test_stranger_at_the_last_look_postpones() -> None:
-    """It may be ours with its text changed."""
-    decision = last_look(Seen(own=(found("Entirely different"),)))
-    assert isinstance(decision.result, Waits)
-    assert the(MarkScheduled, decision).next_retry_at == NOW + 75 * SECOND
-
-
-def test_last_look_does_not_postpone_for_ever() -> None:
-    """After a day a person decides, as everywhere else."""
-    old = replace(ABSENT, began_at=NOW - 30 * DAY)
-    assert isinstance(last_look(Seen(own=(found("Entirely different"),)), attempts=(old, CLAIMED)).result, Buried)
-
-
-def test_claim_that_was_lost_meanwhile_ends_the_last_look() -> None:
-    """Somebody else has it."""
-    lost = replace(CLAIMED, phase=Phase.SCHEDULED, event=Event.RELEASE, effect=Effect.NONE)
-    assert last_look(NOTHING, attempts=(ABSENT, lost)) == Decision(
-        Dropped(reason="the claim was lost to somebody else")
-    )
+def test_nothing_is_buried_that_somebody_took_away() -> None:
+    """No letter is written, so that none is announced either."""
+    decision = look(UNREADABLE, a_comment(status="cancelled"), now=NOW + DAY)
+    assert isinstance(decision.result, Dropped)
+    assert all_of(AddDeadLetter, decision) == []
+    assert the(SaveAttempt, decision).attempt.phase is Phase.FAILED

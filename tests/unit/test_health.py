@@ -12,6 +12,7 @@ import pytest
 from adapters.in_memory.accounts import InMemoryAccountRegister
 from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.clock import InMemoryClock
+from adapters.in_memory.telemetry import InMemoryTelemetry
 from core_side import NOW, SECOND, an_account, earlier
 from engagement_core.activity import Account
 from engagement_core.errors import Cause, Failure
@@ -21,6 +22,7 @@ from engagement_core.ports.accounts import Failing, Hold
 from engagement_core.ports.activities import Block, BlockScope, Control, ControlKind, Decision
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.linkedin import AccountHealth, NoReadBack
+from engagement_core.ports.telemetry import Signal
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -56,7 +58,10 @@ class World:
         self.store.accounts["account-1"] = an_account()
         self.register = InMemoryAccountRegister(self.store)
         self.provider = Provider(self.clock)
-        self.care = AccountCare(register=self.register, probe=self.provider, clock=self.clock, policy=POLICY)
+        self.telemetry = InMemoryTelemetry()
+        self.care = AccountCare(
+            register=self.register, probe=self.provider, clock=self.clock, telemetry=self.telemetry, policy=POLICY
+        )
 
     def refuse(self) -> None:
         """The provider says 401: the account is held."""
@@ -99,6 +104,7 @@ def test_clear_yes_lifts_the_hold_and_the_account_is_paced(world: World) -> None
     assert world.pass_time(HOUR) == [MINUTE]
     assert not world.is_held()
     assert world.store.released["account-1"] == (NOW, NOW + MINUTE)
+    assert world.telemetry.fields_of(Signal.ACCOUNT_RELEASED) == [{"account_id": "account-1", "probes": 1}]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +185,9 @@ def test_worker_that_comes_second_does_not_ask(world: World) -> None:
                     self.plan(hold, probe_at=hold.seen_at + HOUR, probes=hold.probes + 1)
             return seen
 
-    world.care = AccountCare(register=OftenLate(world.store), probe=world.provider, clock=world.clock)
+    world.care = AccountCare(
+        register=OftenLate(world.store), probe=world.provider, clock=world.clock, telemetry=world.telemetry
+    )
     world.refuse()
     assert world.pass_time(10 * MINUTE) == []
 
@@ -187,7 +195,9 @@ def test_worker_that_comes_second_does_not_ask(world: World) -> None:
 def test_where_nobody_can_be_asked_only_a_person_lifts_a_hold(world: World) -> None:
     """v0: no question is even planned."""
     world.refuse()
-    world.care = AccountCare(register=world.register, probe=None, clock=world.clock, policy=POLICY)
+    world.care = AccountCare(
+        register=world.register, probe=None, clock=world.clock, telemetry=world.telemetry, policy=POLICY
+    )
     world.pass_time(2 * HOUR)
     assert world.is_held()
     assert [hold.probe_at for hold in world.register.held(limit=5)] == [None]
@@ -245,6 +255,8 @@ def test_account_that_fails_three_times_in_a_row_cools_down(world: World) -> Non
     assert cool_downs(world) == [NOW + 32 * SECOND]
     world.pass_time(MINUTE)
     assert cool_downs(world) == [NOW + 32 * SECOND]
+    (told,) = world.telemetry.fields_of(Signal.ACCOUNT_COOLED_DOWN)
+    assert (told["account_id"], told["until"]) == ("account-1", (NOW + 32 * SECOND).isoformat())
 
 
 def test_cool_down_that_would_be_over_is_not_put_in_force(world: World) -> None:

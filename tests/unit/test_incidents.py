@@ -13,7 +13,9 @@ import pytest
 from core_side import NOW, SECOND, a_snapshot, the
 from engagement_core.burial import bury
 from engagement_core.errors import TAXONOMY, Cause, Failure, Scope
-from engagement_core.incidents import IncidentPolicy, Judgement, breaker_open, judge
+from engagement_core.incident_begins import breaker_open
+from engagement_core.incident_view import IncidentPolicy
+from engagement_core.incidents import Judgement, judge
 from engagement_core.ports.activities import Decision, RaiseAlert
 from engagement_core.ports.alerts import IncidentKind, OpenIncident
 from engagement_core.ports.vital_signs import OldestUnknown, SilentWorker, VitalSigns
@@ -219,7 +221,7 @@ def test_dead_letters_of_one_type_are_one_incident(cause: Cause) -> None:
 def buried(activity_id: str, cause: Cause) -> Any:
     """The writes of a burial after a call by account-1."""
     failure = Failure(cause=cause, message="It went wrong.")
-    return bury(a_snapshot(), activity_id, failure, counts=True, account_id="account-1")
+    return bury(a_snapshot(), activity_id, failure, counts=True, account_id="account-1").writes
 
 
 def test_trouble_with_an_account_is_one_incident_of_the_account() -> None:

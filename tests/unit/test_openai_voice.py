@@ -121,6 +121,7 @@ def rules_of(service: VoiceService, session: HttpSession, comment: str) -> Any:
         " \n\u200b",
         "I'm sorry, but I can't help with that.",
         "Great\x00post",
+        "<p>Great post!</p>",
     ],
 )
 def test_an_answer_that_breaks_the_rules_costs_the_voice_and_not_the_comment(
@@ -130,18 +131,6 @@ def test_an_answer_that_breaks_the_rules_costs_the_voice_and_not_the_comment(
     service.says(answer)
     chosen = choose_text("Great post!", speak(service, session))
     assert (chosen.text, chosen.used_voice) == ("Great post!", False)
-
-
-@pytest.mark.parametrize(
-    "answer", ["<p>Great post!</p>", "Great<br/>post!", "Great <!-- x --> post", "Fish &amp; chips"]
-)
-def test_markup_that_the_comment_has_not_is_refused(service: VoiceService, session: HttpSession, answer: str) -> None:
-    """The provider would show it as it stands; what the original has may stay."""
-    service.says(answer, answer, "I <3 this & that")
-    with pytest.raises(VoiceFailed, match="HTML"):
-        speak(service, session)
-    assert speak(service, session, "We write <b>bold</b> in HTML.") == answer
-    assert speak(service, session) == "I <3 this & that"
 
 
 @pytest.mark.parametrize(

@@ -348,3 +348,57 @@ def test_refusal_after_late_evidence_is_no_dead_letter() -> None:
     witness = earlier(1, event=Event.FIND_ABSENT, text="Hello!", evidence={"effect": "applied", "engagement_id": "c-1"})
     mine = replace(SENT, number=2)
     assert all_of(MarkFailed, verdict(GONE, witness, mine, sent=mine)) == []
+
+
+SIGNED_OUT = Failure(cause=Cause.ACCOUNT_SIGNED_OUT, message="The login has expired.")
+HOLD = Control(
+    kind=ControlKind.HOLD, scope=BlockScope.ACCOUNT, scope_id="account-1", until=None, reason="The login has expired."
+)
+
+
+def test_another_refusal_of_a_held_account_costs_nothing() -> None:
+    """It was under way when the first one was heard: it waits with the rest, its words kept, and nobody is told."""
+    decision = verdict(SIGNED_OUT, controls=(HOLD,))
+    assert decision.result == Waits(again_in=None, reason="its account is held: The login has expired.")
+    saved = the(SaveAttempt, decision).attempt
+    assert (saved.event, saved.effect, saved.text) == (Event.RELEASE, Effect.NONE, "Hello!")
+    assert saved.error is not None
+    assert saved.error["error_type"] == "auth_error"
+    assert the(MarkScheduled, decision) == MarkScheduled(activity_id="activity-1", next_retry_at=None)
+    assert the(Block, decision).control.kind is ControlKind.HOLD
+    assert all_of(RaiseAlert, decision) == []
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        replace(HOLD, kind=ControlKind.PAUSE),
+        replace(HOLD, scope_id="account-2"),
+        replace(HOLD, scope=BlockScope.POD, scope_id="pod-1"),
+    ],
+    ids=["pause", "another account", "pod"],
+)
+def test_only_a_hold_of_its_own_account_excuses_a_refusal(control: Control) -> None:
+    """What blocks it for another reason says nothing of its login."""
+    assert isinstance(verdict(SIGNED_OUT, controls=(control,)).result, Buried)
+
+
+def test_a_held_account_excuses_no_other_refusal() -> None:
+    """A post that is gone is gone."""
+    assert isinstance(verdict(GONE, controls=(HOLD,)).result, Buried)
+
+
+def test_the_alert_of_an_expired_login_says_both_ways_back() -> None:
+    """By a person, and by itself where the provider can be asked."""
+    told = the(RaiseAlert, verdict(SIGNED_OUT)).message
+    assert "engagement resume --account account-1" in told
+    assert "asked for by itself" in told
+
+
+@pytest.mark.parametrize("status", ["cancelled", "executed"])
+def test_what_somebody_else_ended_is_not_said_to_be_buried(status: str) -> None:
+    """There is no letter, so that the queue is told of none."""
+    decision = verdict(GONE, activity=a_comment(status=status))
+    assert decision.result == Dropped(reason="somebody else ended it meanwhile: There is no such post.")
+    assert all_of(AddDeadLetter, decision) == []
+    assert the(SaveAttempt, decision).attempt.phase is Phase.FAILED

@@ -1,0 +1,77 @@
+"""The last look at a post before a comment that was believed absent is sent again.
+
+The one rule: it is sent only if a complete read shows nothing that may be it. What keeps it from being sent is insisted
+on for as long as an unknown outcome is, and is then left to a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from engagement_core.attempt import Attempt, attempts_since_requeue
+from engagement_core.begin import still_claimed
+from engagement_core.burial import bury
+from engagement_core.claim import Claimed, ClaimResult
+from engagement_core.errors import Cause, Effect, Failure
+from engagement_core.findings import ReconcilePolicy
+from engagement_core.lifecycle import Event
+from engagement_core.outcome import Dropped, Waits
+from engagement_core.ports.activities import Decision, SaveAttempt, Snapshot
+from engagement_core.ports.linkedin import ReadBack, Seen
+from engagement_core.presence import find_present
+from engagement_core.recognition import STRANGER, recognise
+from engagement_core.release import release
+
+__all__ = ["decide_last_look"]
+
+
+def decide_last_look(
+    snapshot: Snapshot, *, claimed: Claimed, text: str, seen: ReadBack, policy: ReconcilePolicy
+) -> Decision[ClaimResult | None]:
+    """Before a comment that was believed absent is sent again: is it there after all? None means: send it."""
+    mine = still_claimed(snapshot, claimed.attempt)
+    if mine is None:
+        return Decision(Dropped(reason="the claim was lost to somebody else"))
+    # Anything since the very first attempt may be ours; but how long we insist is counted from a person's requeue.
+    first = _first_began(snapshot.attempts, default=snapshot.now)
+    since_requeue = attempts_since_requeue(snapshot.attempts)
+    insisting_since = _first_began(since_requeue, default=min(each.claimed_at for each in since_requeue))
+    case = _LastLook(snapshot=snapshot, mine=mine, age=snapshot.now - insisting_since, policy=policy)
+    if not isinstance(seen, Seen):
+        return case.postpone("the read-back before sending again failed")
+    about_to_send = replace(mine, text=text)
+    recognised = recognise(snapshot, about_to_send, seen, since=first)
+    if recognised.ours is not None:
+        found = find_present(snapshot, about_to_send, engagement_id=recognised.ours.engagement_id)
+        return Decision(found.result, found.writes)
+    return case.postpone(STRANGER) if recognised.shows_stranger else Decision(None)
+
+
+def _first_began(attempts: tuple[Attempt, ...], *, default: datetime) -> datetime:
+    return min((each.began_at for each in attempts if each.began_at), default=default)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _LastLook:
+    """A comment that is about to be sent again, `age` after its first sending since somebody last requeued it."""
+
+    snapshot: Snapshot
+    mine: Attempt
+    age: timedelta
+    policy: ReconcilePolicy
+
+    def postpone(self, why: str) -> Decision[ClaimResult | None]:
+        if self.age >= self.policy.give_up_after:
+            return self._bury(why)
+        pause = self.policy.pause(self.age)
+        return Decision(
+            Waits(again_in=pause, reason=why),
+            release(self.snapshot, self.mine, not_before=self.snapshot.now + pause),
+        )
+
+    def _bury(self, why: str) -> Decision[ClaimResult | None]:
+        failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message=f"After {self.policy.give_up_after} {why}.")
+        ended = self.mine.after(Event.BURY, effect=Effect.UNKNOWN, ended_at=self.snapshot.now)
+        buried = bury(self.snapshot, self.mine.activity_id, failure, counts=False)
+        return Decision(buried.result, (SaveAttempt(ended), *buried.writes))
