@@ -10,7 +10,7 @@ from functools import partial
 from engagement_core.attempt import Attempt
 from engagement_core.errors import Cause, Failure
 from engagement_core.findings import Reconciled, ReconcilePolicy, decide_reconcile, unknown_attempt
-from engagement_core.outcome import Dropped
+from engagement_core.outcome import Buried, Dropped
 from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreUnavailable, as_it_is
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import Engagement, LinkedIn, ReadBack, Seen
@@ -69,8 +69,11 @@ class Reconciler:
             Signal.OUTCOME_RECONCILED,
             activity_id=activity_id,
             attempt=mine.number,
+            pod_id=getattr(snapshot.activity, "pod_id", None),
+            engagement_type=mine.engagement_type.value,
             verdict=type(outcome).__name__.lower(),
-            reason=getattr(outcome, "reason", None),
+            error_type=outcome.failure.error_type.value if isinstance(outcome, Buried) else None,
+            reason=outcome.failure.message if isinstance(outcome, Buried) else getattr(outcome, "reason", None),
         )
         return outcome
 
