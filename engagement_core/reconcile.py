@@ -16,7 +16,9 @@ from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import Engagement, LinkedIn, ReadBack, Seen
 from engagement_core.ports.telemetry import Signal, Telemetry
 
-__all__ = ["Reconciler"]
+__all__ = ["READ_BACKS_PER_TURN", "Reconciler"]
+
+READ_BACKS_PER_TURN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,7 @@ class Reconciler:
     policy: ReconcilePolicy = field(default_factory=ReconcilePolicy)
     read_timeout: timedelta = timedelta(seconds=30)
 
-    def settle_all(self, *, limit: int = 20) -> int:
+    def settle_all(self, *, limit: int = READ_BACKS_PER_TURN) -> int:
         """Look for every unknown outcome whose time for a look has come; how many were looked for.
 
         Raises:

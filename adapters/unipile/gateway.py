@@ -107,6 +107,11 @@ class UnipileGateway(LinkedIn, AccountProbe):
         except (Unsendable, HttpError) as error:
             return _failure_without_reply(error)
 
+    @property
+    def breaker_state(self) -> str:
+        """`closed`, `open` or `half-open`."""
+        return self._breaker.state
+
     def available_in(self) -> timedelta:
         """See `LinkedIn`."""
         return self._breaker.available_in()
