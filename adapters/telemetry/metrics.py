@@ -55,7 +55,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="engagement_executed_total",
         kind=Kind.COUNTER,
-        meaning="Engagements that happened, by how it is known. (What a person resolves is counted nowhere.)",
+        meaning="Engagements that happened, by how it is known. What a person resolves is not counted.",
         labels={"type": _TYPES, "provenance": _PROVENANCES},
     ),
     Metric(
