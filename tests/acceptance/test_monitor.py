@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import urllib.error
 import urllib.request
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from acceptance.conftest import World
 from promtool import needs_promtool
+
+_DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
 
 @pytest.fixture
@@ -71,6 +75,21 @@ def test_metrics_tell_what_has_happened(world: World, port: str) -> None:
     assert told["engagement_breaker_state"] == 0
     assert told["engagement_workers_alive"] == 1
     assert told["process_resident_memory_bytes"] > 0
+
+
+def test_everything_that_the_dashboard_and_the_rules_ask_for_is_on_the_page_of_a_worker(
+    world: World, port: str
+) -> None:
+    """Also before it has done anything."""
+    world.start_worker(POD_ENGAGEMENT_METRICS_PORT=port)
+    asked = {
+        name
+        for path in ("grafana/pod-engagement.json", "prometheus/alerts.yml")
+        for name in re.findall(r"\b(?:engagement|process)_[a-z_]+\b", (_DEPLOY / path).read_text())
+    }
+    there = {line.partition("{")[0].partition(" ")[0] for line in get(port, "/metrics")[1].splitlines()}
+    assert len(asked) > 15
+    assert asked - there == set()
 
 
 @needs_promtool
