@@ -48,6 +48,10 @@ def whole_process(level: str, **bound: object) -> Iterator[None]:
     sys.excepthook, threading.excepthook = on_exception, in_thread
     try:
         yield
+    except Exception:
+        # Nobody in here caught it: the hook is asked for when the last block has been left, this one among them.
+        before = before[0], on_exception, before[2]
+        raise
     finally:
         logging.captureWarnings(False)
         root.removeHandler(libraries)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -29,13 +30,14 @@ _TEXT_KEYS = ("text", "comment_text", "comment_generated")
 _SHORTEST = 4
 """A shorter value is not looked for: it would be found in every other word. (In a URL it is masked by its shape.)"""
 
+# Without any of these a text has none of the shapes below: most texts are looked at once, and quickly.
+_TELLTALE = re.compile(r"[=@]|[\"']:|bearer|basic", re.IGNORECASE)
+_WORD = re.compile(r"[^\s\"'<>]+")
 _SHAPES = (
-    # Greedy up to the last `@`: a password may hold `/`, `:` and `@` itself.
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s\"'<>]*@", re.IGNORECASE), r"\1***@"),
     (re.compile(r"\b(bearer|basic) +[\w.~+/=-]+", re.IGNORECASE), r"\1 ***"),
     (
         re.compile(
-            r"((?:password|passwd|api[_-]?key|access_token|token|secret|authorization)[\"']?(?:=|[\"']:) *)"
+            r"((?:password|passwd|api[_-]?key|token|secret|authorization)[\"']?(?:=|[\"']:) *)"
             r"(\"[^\"]*\"|'[^']*'|[^\s,;&\"'}]+)",
             re.IGNORECASE,
         ),
@@ -70,6 +72,10 @@ class Redactor:
         """`text` without secrets."""
         if self._known is not None:
             text = self._known.sub(_MASK, text)
+        if not _TELLTALE.search(text):
+            return text
+        if "://" in text:
+            text = _WORD.sub(_without_user, text)
         for shape, masked in _SHAPES:
             text = shape.sub(masked, text)
         return text
@@ -104,5 +110,12 @@ def secrets_in_url(url: str, *, whole: bool = False) -> tuple[str, ...]:
     return tuple(filter(None, found))
 
 
+def _without_user(word: re.Match[str]) -> str:
+    """An address without user and password: up to the last `@`, because a password may hold `/`, `:` and `@` itself."""
+    scheme, mark, rest = word[0].partition("://")
+    return f"{scheme}://***{rest[rest.rindex('@') :]}" if mark and "@" in rest else word[0]
+
+
+@lru_cache(maxsize=512)
 def _names_a_secret(key: str) -> bool:
     return any(word in key.lower() for word in _SECRET_KEYS)

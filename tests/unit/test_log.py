@@ -137,6 +137,18 @@ def test_exception_that_nobody_caught_is_an_event() -> None:
     assert in_process["thread"] == threading.current_thread().name
 
 
+def test_exception_that_ends_the_block_ends_the_process_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python asks for the hook when every block has been left."""
+    lines = configured()
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    with pytest.raises(ValueError, match="invalid literal") as raised, whole_process("info"):
+        int(SECRET)
+    sys.excepthook(ValueError, raised.value, raised.tb)
+    (line,) = lines()
+    assert line["event"] == "exception_uncaught"
+    assert "base 10: '***'" in line["exception"]
+
+
 def test_what_the_process_printed_before_is_put_back() -> None:
     """Hooks, handlers and level."""
     configured()

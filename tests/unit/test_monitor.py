@@ -86,7 +86,7 @@ class Scene:
             problems=lambda: self.problems,
             is_draining=lambda: self.is_draining,
         )
-        with self.monitor, self.monitor.watching(watched):
+        with self.monitor.watching(watched):
             assert self.looked.wait(10)
             while b"not looked at yet" in self.page("/readyz").body:
                 threading.Event().wait(0.001)
@@ -114,7 +114,7 @@ def raising(error: Exception) -> Callable[[], Levels]:
 def test_worker_whose_threads_move_is_alive_and_ready() -> None:
     """And its metrics show what the database said."""
     scene = Scene()
-    with scene.watching():
+    with scene.monitor, scene.watching():
         assert scene.told("/healthz") == (200, {"alive": True, "problems": []})
         assert scene.told("/readyz") == (
             200,
@@ -126,14 +126,14 @@ def test_worker_whose_threads_move_is_alive_and_ready() -> None:
 def test_worker_that_is_stuck_is_not_alive_and_says_why() -> None:
     """A supervisor restarts it, and its log has the reason."""
     scene = Scene(problems=("the round beat has been at it for 200 s, and may be for 180 s",))
-    with scene.watching():
+    with scene.monitor, scene.watching():
         assert scene.told("/healthz") == (503, {"alive": False, "problems": list(scene.problems)})
 
 
 def test_worker_without_its_database_is_alive_but_not_ready() -> None:
     """A restart would not help; what is not known is not shown as zero."""
     scene = Scene(levels=raising(StoreUnavailable("PostgreSQL: refused")))
-    with scene.watching():
+    with scene.monitor, scene.watching():
         assert scene.told("/healthz")[0] == 200
         status, told = scene.told("/readyz")
         assert (status, told["ready"]) == (503, False)
@@ -144,7 +144,7 @@ def test_worker_without_its_database_is_alive_but_not_ready() -> None:
 def test_worker_with_an_old_schema_is_not_ready_and_says_what_is_missing() -> None:
     """Somebody has migrated back."""
     scene = Scene(levels=raising(SchemaProblem("table pods is missing. Run `engagement migrate`.")))
-    with scene.watching():
+    with scene.monitor, scene.watching():
         status, told = scene.told("/readyz")
         assert status == 503
         assert told["checks"] == {
@@ -157,7 +157,7 @@ def test_worker_with_an_old_schema_is_not_ready_and_says_what_is_missing() -> No
 def test_worker_without_redis_is_ready_and_says_that_it_is_degraded() -> None:
     """The sweep finds everything."""
     scene = Scene(queue=AwayQueue(now=lambda: NOW))
-    with scene.watching():
+    with scene.monitor, scene.watching():
         status, told = scene.told("/readyz")
         assert (status, told["ready"]) == (200, True)
         assert told["checks"] == {
@@ -182,7 +182,7 @@ def test_worker_that_drains_takes_no_traffic_and_is_alive() -> None:
 def test_look_that_is_old_says_nothing() -> None:
     """A round that hangs must not look like a database that is well."""
     scene = Scene()
-    with scene.watching():
+    with scene.monitor, scene.watching():
         scene.now += 36
         status, told = scene.told("/readyz")
         assert status == 503
@@ -200,7 +200,7 @@ def test_pages_are_there_before_there_is_anything_to_show() -> None:
 def test_page_of_metrics_is_made_once_a_second_at_most() -> None:
     """A flood of scrapes costs what one costs."""
     scene = Scene()
-    with scene.watching():
+    with scene.monitor, scene.watching():
         before = scene.page("/metrics").body
         scene.metrics.emit(Signal.ERROR_CLASSIFIED, error_type="api_error")
         assert scene.page("/metrics").body == before
