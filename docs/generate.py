@@ -6,10 +6,13 @@ while a page is stale.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+from adapters.telemetry.events import EVENTS
+from adapters.telemetry.metrics import METRICS
 from engagement_core.errors import TAXONOMY
 from engagement_core.lifecycle import TRANSITIONS, Phase
 
@@ -43,9 +46,32 @@ def errors_section() -> str:
     return "\n".join(lines)
 
 
+def events_section() -> str:
+    """A row per signal."""
+    lines = ["| event | level | meaning | fields |", "|---|---|---|---|"]
+    for signal, event in EVENTS.items():
+        level = logging.getLevelName(event.level).lower()
+        fields = ", ".join(f"`{name}`" for name in event.fields)
+        lines.append(f"| `{signal.value}` | {level} | {event.meaning} | {fields} |")
+    return "\n".join(lines)
+
+
+def metrics_section() -> str:
+    """A row per metric."""
+    lines = ["| metric | kind | meaning | labels |", "|---|---|---|---|"]
+    for metric in METRICS:
+        labels = "; ".join(
+            f"`{name}`: {', '.join(f'`{value}`' for value in values)}" for name, values in metric.labels.items()
+        )
+        lines.append(f"| `{metric.name}` | {metric.kind.value} | {metric.meaning} | {labels} |")
+    return "\n".join(lines)
+
+
 PAGES: dict[str, tuple[str, Callable[[], str]]] = {
     "README.md": ("lifecycle", lifecycle_section),
     "docs/reference/errors.md": ("errors", errors_section),
+    "docs/reference/events.md": ("events", events_section),
+    "docs/reference/metrics.md": ("metrics", metrics_section),
 }
 
 

@@ -15,6 +15,7 @@ from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, 
 __all__ = ["Backlog"]
 
 _Decide = Callable[[Snapshot], Decision[Any]]
+_Tell = Callable[[Any], None]
 
 
 class Backlog:
@@ -24,15 +25,15 @@ class Backlog:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[str, _Decide]] = deque()
+        self._waiting: deque[tuple[str, _Decide, _Tell]] = deque()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, activity_id: str, decide: _Decide) -> None:
-        """Keep a decision about an activity until the store takes it."""
-        self._waiting.append((activity_id, decide))
+    def add(self, activity_id: str, decide: _Decide, tell: _Tell = lambda _: None) -> None:
+        """Keep a decision about an activity until the store takes it; `tell`, which never raises, hears its result."""
+        self._waiting.append((activity_id, decide, tell))
 
     def flush(self, store: ActivityStore) -> int:
         """Hand over what waits; how many were accepted. What is not stays, behind the others.
@@ -43,9 +44,9 @@ class Backlog:
         accepted, defect = 0, None
         with self._lock:
             for _ in range(len(self._waiting)):
-                activity_id, decide = self._waiting[0]
+                activity_id, decide, tell = self._waiting[0]
                 try:
-                    store.change(activity_id, decide)
+                    result = store.change(activity_id, decide)
                 except StoreUnavailable:
                     # Perhaps this row alone is locked or refused: the next one has its turn.
                     self._waiting.rotate(-1)
@@ -55,6 +56,7 @@ class Backlog:
                 else:
                     self._waiting.popleft()
                     accepted += 1
+                    tell(result)
         if defect is not None:
             raise defect
         return accepted

@@ -60,6 +60,16 @@ class Claimed:
     suspect: bool = False
 
     @property
+    def identity(self) -> dict[str, object]:
+        """What every event about it names."""
+        return {
+            "activity_id": self.activity.id,
+            "attempt": self.attempt.number,
+            "pod_id": self.pod.id,
+            "engagement_type": self.activity.engagement_type.value,
+        }
+
+    @property
     def engagement(self) -> Engagement:
         """Exactly what is to be sent."""
         return Engagement(

@@ -19,7 +19,7 @@ from engagement_core.claim import Claimed, ClaimPolicy, ClaimResult, Holder, dec
 from engagement_core.errors import Failure
 from engagement_core.findings import ReconcilePolicy
 from engagement_core.last_look import decide_last_look
-from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Waits
+from engagement_core.outcome import Buried, Dropped, Outcome, Waits
 from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import Answer, LinkedIn, NoReadBack, Seen
@@ -28,6 +28,7 @@ from engagement_core.ports.voice import Voice
 from engagement_core.prepare import Preparer
 from engagement_core.release import give_back
 from engagement_core.retry import RetryPolicy
+from engagement_core.telling import tell_outcome, told_of_answer, told_of_failure
 from engagement_core.verdict import decide_verdict
 
 __all__ = ["Executor"]
@@ -69,18 +70,20 @@ class Executor:
 
     def execute(self, activity_id: str) -> Outcome:
         """Execute the activity if that may be done now; never raises for what a row, the provider or a server does."""
-        deadline = Deadline.after(self.clock, self.claim_policy.job_timeout)
+        deadline, started = Deadline.after(self.clock, self.claim_policy.job_timeout), self.clock.elapsed()
         held_back = self.linkedin.available_in()
         if held_back > timedelta(0):
-            return self._told(activity_id, Waits(again_in=held_back, reason="the provider's breaker is open"))
+            return self._told(activity_id, Waits(again_in=held_back, reason="the provider's breaker is open"), started)
         holder = Holder(worker_id=self.worker_id, token=f"{self.worker_id}/{next(self._tokens)}")
         claim = self._claim(activity_id, holder)
-        if isinstance(claim, Claimed) and claim.activity.engagement_type is EngagementType.COMMENT:
-            claim = self._begin(claim, deadline)
         if not isinstance(claim, Claimed):
-            return self._told(activity_id, claim)
-        answer = self._send(claim, deadline)
-        return self._told(activity_id, self._record(claim, answer))
+            return self._told(activity_id, claim, started)
+        is_comment = claim.activity.engagement_type is EngagementType.COMMENT
+        begun = self._begin(claim, deadline) if is_comment else claim
+        if not isinstance(begun, Claimed):
+            return self._told(activity_id, begun, started, claim)
+        answer = self._send(begun, deadline)
+        return self._told(activity_id, self._record(begun, answer, started), started, begun)
 
     def _claim(self, activity_id: str, holder: Holder) -> ClaimResult:
         decide = partial(decide_claim, activity_id=activity_id, holder=holder, policy=self.claim_policy)
@@ -89,11 +92,11 @@ class Executor:
         except StoreUnavailable as error:
             # Whether the claim was committed is not known. If it was, it is ours: nothing was sent, so give it back.
             self.backlog.add(activity_id, partial(give_back, token=holder.token))
-            return self._store_lost(activity_id, error)
+            return self._store_lost(error, activity_id=activity_id)
         if isinstance(result, Claimed):
-            self.telemetry.emit(
-                Signal.ACTIVITY_VALIDATED, activity_id=activity_id, attempt=result.attempt.number, pod_id=result.pod.id
-            )
+            self.telemetry.emit(Signal.ACTIVITY_VALIDATED, **result.identity)
+        if isinstance(result, Buried):
+            self.telemetry.emit(Signal.ERROR_CLASSIFIED, activity_id=activity_id, **told_of_failure(result.failure))
         return result
 
     def _begin(self, claimed: Claimed, deadline: Deadline) -> ClaimResult:
@@ -106,16 +109,16 @@ class Executor:
             return self.store.change(claimed.activity.id, partial(decide_begin, claimed=claimed, text=text))
         except StoreUnavailable as error:
             self.backlog.add(claimed.activity.id, partial(give_back, token=claimed.attempt.token))
-            return self._store_lost(claimed.activity.id, error)
+            return self._store_lost(error, **claimed.identity)
 
     def _speak(self, claimed: Claimed, deadline: Deadline) -> str:
         started = self.clock.elapsed()
         spoken = self.preparer.speak(claimed.activity, claimed.pod, claimed.cartridge, deadline)
         self.telemetry.emit(
             Signal.COMMENT_PREPARED,
-            activity_id=claimed.activity.id,
-            attempt=claimed.attempt.number,
+            **claimed.identity,
             used_voice=spoken.used_voice,
+            fell_back=claimed.cartridge is not None and spoken.reason is not None,
             reason=spoken.reason,
             duration_ms=self._since(started),
         )
@@ -130,27 +133,18 @@ class Executor:
         return self.store.change(claimed.activity.id, decide, crediting=seen.ids if isinstance(seen, Seen) else ())
 
     def _send(self, claimed: Claimed, deadline: Deadline) -> Answer:
-        identity = {"activity_id": claimed.activity.id, "attempt": claimed.attempt.number}
-        kind = claimed.activity.engagement_type.value
         started = self.clock.elapsed()
         lateness_ms = round(claimed.lateness / timedelta(milliseconds=1), 3)
-        self.telemetry.emit(Signal.CALL_STARTED, **identity, engagement_type=kind, lateness_ms=lateness_ms)
+        self.telemetry.emit(Signal.CALL_STARTED, **claimed.identity, lateness_ms=lateness_ms)
         answer = self.linkedin.engage(claimed.engagement, deadline)
         self.telemetry.emit(
-            Signal.CALL_ENDED, **identity, outcome=type(answer).__name__.lower(), duration_ms=self._since(started)
+            Signal.CALL_ENDED, **claimed.identity, **told_of_answer(answer), duration_ms=self._since(started)
         )
         if isinstance(answer, Failure):
-            self.telemetry.emit(
-                Signal.ERROR_CLASSIFIED,
-                **identity,
-                error_type=answer.error_type.value,
-                effect=answer.effect.value,
-                cause=answer.cause.value,
-                message=answer.message,
-            )
+            self.telemetry.emit(Signal.ERROR_CLASSIFIED, **claimed.identity, **told_of_failure(answer))
         return answer
 
-    def _record(self, claimed: Claimed, answer: Answer) -> Outcome:
+    def _record(self, claimed: Claimed, answer: Answer, started: float) -> Outcome:
         decide: Callable[[Snapshot], Decision[Outcome]] = partial(
             decide_verdict,
             attempt=claimed.attempt,
@@ -161,39 +155,34 @@ class Executor:
         try:
             verdict = self.store.change(activity_id, decide)
         except StoreUnavailable as error:
-            self.backlog.add(activity_id, decide)
-            self.telemetry.emit(Signal.STORE_UNAVAILABLE, activity_id=activity_id, message=str(error))
+            self.backlog.add(activity_id, decide, partial(self._told_later, claimed, started))
+            self.telemetry.emit(Signal.STORE_UNAVAILABLE, **claimed.identity, message=str(error))
             return Dropped(reason="the answer is kept until the database is back")
-        self.telemetry.emit(
-            Signal.DATABASE_UPDATED,
-            activity_id=activity_id,
-            attempt=claimed.attempt.number,
-            engagement_type=claimed.activity.engagement_type.value,
-            verdict=type(verdict).__name__.lower(),
-        )
+        self._recorded(claimed, verdict, started)
         return verdict
 
-    def _store_lost(self, activity_id: str, error: StoreUnavailable) -> Waits:
-        self.telemetry.emit(Signal.STORE_UNAVAILABLE, activity_id=activity_id, message=str(error))
+    def _recorded(self, claimed: Claimed, verdict: Outcome, started: float) -> None:
+        self.telemetry.emit(
+            Signal.DATABASE_UPDATED,
+            **claimed.identity,
+            verdict=type(verdict).__name__.lower(),
+            duration_ms=self._since(started),
+        )
+
+    def _told_later(self, claimed: Claimed, started: float, verdict: Outcome) -> None:
+        """The database is back, and has taken the answer."""
+        self._recorded(claimed, verdict, started)
+        self._told(claimed.activity.id, verdict, started, claimed)
+
+    def _store_lost(self, error: StoreUnavailable, **identity: object) -> Waits:
+        self.telemetry.emit(Signal.STORE_UNAVAILABLE, **identity, message=str(error))
         return Waits(again_in=_STORE_RETRY, reason="the database is unavailable; nothing was sent")
 
-    def _told(self, activity_id: str, outcome: Outcome) -> Outcome:
+    def _told(self, activity_id: str, outcome: Outcome, started: float, claimed: Claimed | None = None) -> Outcome:
         if not isinstance(outcome, Waits):
             self.preparer.forget(activity_id)
-        match outcome:
-            case Executed():
-                self.telemetry.emit(Signal.JOB_COMPLETED, activity_id=activity_id, provenance=outcome.provenance.value)
-            case Waits():
-                self.telemetry.emit(Signal.ACTIVITY_DEFERRED, activity_id=activity_id, reason=outcome.reason)
-            case Buried():
-                self.telemetry.emit(
-                    Signal.DEAD_LETTER,
-                    activity_id=activity_id,
-                    error_type=outcome.failure.error_type.value,
-                    message=outcome.failure.message,
-                )
-            case Dropped():
-                self.telemetry.emit(Signal.ACTIVITY_DROPPED, activity_id=activity_id, reason=outcome.reason)
+        identity = claimed.identity if claimed is not None else {"activity_id": activity_id}
+        tell_outcome(self.telemetry, outcome, identity | {"duration_ms": self._since(started)})
         return outcome
 
     def _since(self, started: float) -> float:

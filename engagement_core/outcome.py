@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from engagement_core.activity import EngagementType
 from engagement_core.attempt import Provenance
 from engagement_core.errors import Failure
 
@@ -13,9 +14,10 @@ __all__ = ["Buried", "Dropped", "Executed", "Outcome", "Unknown", "Waits"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Executed:
-    """The engagement has happened, as `provenance` proves."""
+    """The engagement has happened, as `provenance` proves. Its type is for those who count."""
 
     provenance: Provenance
+    engagement_type: EngagementType | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

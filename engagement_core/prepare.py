@@ -78,7 +78,9 @@ class Preparer:
         self._telemetry.emit(
             Signal.COMMENT_PREPARED,
             activity_id=activity_id,
+            pod_id=comment.pod.id,
             ahead=True,
+            fell_back=telling.spoken.reason is not None,
             used_voice=telling.spoken.used_voice,
             reason=telling.spoken.reason,
             duration_ms=round((self._clock.elapsed() - started) * 1000, 3),

@@ -15,7 +15,8 @@ def find_present(snapshot: Snapshot, attempt: Attempt, *, engagement_id: str | N
     """A read-back, or the late answer of another attempt, shows it."""
     ended = attempt.after(Event.FIND_PRESENT, effect=Effect.APPLIED, ended_at=snapshot.now)
     executed = _executed(snapshot, attempt, Provenance.RECONCILED, engagement_id)
-    return Decision(Executed(provenance=Provenance.RECONCILED), (SaveAttempt(ended), executed))
+    outcome = Executed(provenance=Provenance.RECONCILED, engagement_type=attempt.engagement_type)
+    return Decision(outcome, (SaveAttempt(ended), executed))
 
 
 def witness(snapshot: Snapshot) -> Attempt | None:
@@ -28,7 +29,8 @@ def believe(snapshot: Snapshot, attempt: Attempt, before: tuple[Write, ...] = ()
     believed = attempt.after(Event.CONFIRM, effect=Effect.APPLIED)
     engagement_id = (attempt.evidence or {}).get("engagement_id")
     executed = _executed(snapshot, attempt, Provenance.RESPONSE, engagement_id)
-    return Decision(Executed(provenance=Provenance.RESPONSE), (*before, SaveAttempt(believed), executed))
+    outcome = Executed(provenance=Provenance.RESPONSE, engagement_type=attempt.engagement_type)
+    return Decision(outcome, (*before, SaveAttempt(believed), executed))
 
 
 def _executed(snapshot: Snapshot, attempt: Attempt, provenance: Provenance, engagement_id: str | None) -> MarkExecuted:

@@ -10,13 +10,15 @@ from functools import partial
 from engagement_core.attempt import Attempt
 from engagement_core.errors import Cause, Failure
 from engagement_core.findings import Reconciled, ReconcilePolicy, decide_reconcile, unknown_attempt
-from engagement_core.outcome import Dropped
+from engagement_core.outcome import Buried, Dropped
 from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreUnavailable, as_it_is
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import Engagement, LinkedIn, ReadBack, Seen
 from engagement_core.ports.telemetry import Signal, Telemetry
 
-__all__ = ["Reconciler"]
+__all__ = ["READ_BACKS_PER_TURN", "Reconciler"]
+
+READ_BACKS_PER_TURN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,7 @@ class Reconciler:
     policy: ReconcilePolicy = field(default_factory=ReconcilePolicy)
     read_timeout: timedelta = timedelta(seconds=30)
 
-    def settle_all(self, *, limit: int = 20) -> int:
+    def settle_all(self, *, limit: int = READ_BACKS_PER_TURN) -> int:
         """Look for every unknown outcome whose time for a look has come; how many were looked for.
 
         Raises:
@@ -69,8 +71,11 @@ class Reconciler:
             Signal.OUTCOME_RECONCILED,
             activity_id=activity_id,
             attempt=mine.number,
+            pod_id=getattr(snapshot.activity, "pod_id", None),
+            engagement_type=mine.engagement_type.value,
             verdict=type(outcome).__name__.lower(),
-            reason=getattr(outcome, "reason", None),
+            error_type=outcome.failure.error_type.value if isinstance(outcome, Buried) else None,
+            reason=outcome.failure.message if isinstance(outcome, Buried) else getattr(outcome, "reason", None),
         )
         return outcome
 

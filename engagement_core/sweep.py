@@ -37,7 +37,7 @@ def adopt_orphans(store: ActivityStore, telemetry: Telemetry, policy: OrphanPoli
     refused: StoreUnavailable | None = None
     for orphan in store.orphans(silent_for=policy.silent_for, margin=policy.margin, limit=policy.limit):
         try:
-            phase = store.change(orphan.activity_id, partial(decide_orphan, orphan=orphan))
+            phase, pod_id = store.change(orphan.activity_id, partial(_adopt, orphan=orphan))
         except StoreUnavailable as error:
             refused = error  # perhaps this row alone is locked or refused: the next one has its turn
             continue
@@ -47,12 +47,18 @@ def adopt_orphans(store: ActivityStore, telemetry: Telemetry, policy: OrphanPoli
                 Signal.ORPHAN_FOUND,
                 activity_id=orphan.activity_id,
                 attempt=orphan.number,
+                pod_id=pod_id,
                 reason=orphan.reason,
                 phase=phase.value,
             )
     if refused is not None:
         raise refused
     return adopted
+
+
+def _adopt(snapshot: Snapshot, *, orphan: Orphan) -> Decision[tuple[Phase | None, str | None]]:
+    decision = decide_orphan(snapshot, orphan=orphan)
+    return Decision((decision.result, getattr(snapshot.activity, "pod_id", None)), decision.writes)
 
 
 def decide_orphan(snapshot: Snapshot, *, orphan: Orphan) -> Decision[Phase | None]:

@@ -64,7 +64,7 @@ def decide_verdict(snapshot: Snapshot, *, attempt: Attempt, answer: Answer, poli
 def _confirm(snapshot: Snapshot, mine: Attempt, answer: Applied) -> Decision[Outcome]:
     ended = mine.after(Event.CONFIRM, effect=Effect.APPLIED, ended_at=snapshot.now, answer=_as_record(answer))
     executed = _mark_executed(snapshot, mine, answer)
-    return Decision(Executed(provenance=Provenance.RESPONSE), (SaveAttempt(ended), executed))
+    return Decision(_executed(mine), (SaveAttempt(ended), executed))
 
 
 def _fail(snapshot: Snapshot, mine: Attempt, failure: Failure, policy: RetryPolicy) -> Decision[Outcome]:
@@ -135,7 +135,11 @@ def _late(snapshot: Snapshot, mine: Attempt, answer: Answer) -> Decision[Outcome
         _mark_executed(snapshot, mine, answer),
         CloseDeadLetter(activity_id=mine.activity_id, closed_at=snapshot.now, resolution="executed"),
     )
-    return Decision(Executed(provenance=Provenance.RESPONSE), writes)
+    return Decision(_executed(mine), writes)
+
+
+def _executed(mine: Attempt) -> Executed:
+    return Executed(provenance=Provenance.RESPONSE, engagement_type=mine.engagement_type)
 
 
 def _may_still_become_executed(snapshot: Snapshot) -> bool:

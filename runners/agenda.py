@@ -114,6 +114,17 @@ class Agenda:
             self._eased.wait_for(lambda: self._closed or self._has_free_thread(), timeout)
             return not self._closed and self._has_free_thread()
 
+    def late_by(self, patience: float) -> float | None:
+        """For how many seconds the first entry has waited although its time has come; 0 if none has. None when it could
+        not be looked at within `patience` seconds: then nobody can."""
+        if not self._changed.acquire(timeout=patience):
+            return None
+        try:
+            first = min((at for at, _ in self._waiting.values()), default=None)
+            return 0.0 if first is None else max(self._clock.elapsed() - first, 0.0)
+        finally:
+            self._changed.release()
+
     def is_idle(self) -> bool:
         """Nothing waits and nothing is being executed."""
         with self._changed:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
 from adapters.alerts.log import LogAlerts
@@ -19,11 +20,14 @@ from adapters.http.session import HttpSession
 from adapters.postgres.accounts import PostgresAccountRegister
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.alerts import PostgresAlertOutbox
+from adapters.postgres.levels import PostgresLevels
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.retention import PostgresRetention
 from adapters.postgres.vital_signs import PostgresVitalSigns
 from adapters.postgres.workers import PostgresWorkerRegistry
 from adapters.rq.queue import RqQueue
+from adapters.telemetry.page_server import PageServer
+from adapters.telemetry.prometheus import PrometheusTelemetry
 from adapters.telemetry.several import SeveralListeners
 from adapters.unipile.gateway import DIALECTS, UnipileGateway
 from adapters.voices.http import HttpVoice
@@ -45,10 +49,11 @@ from engagement_core.sweep import OrphanPolicy
 from engagement_core.watch import Watch
 from runners.agenda import Agenda
 from runners.duties import Duties
+from runners.monitor import Monitor
 from runners.settings import Settings, SettingsProblem
 from runners.worker import Worker, WorkerPolicy
 
-__all__ = ["App", "build_worker", "new_worker_id", "open_app"]
+__all__ = ["App", "build_monitor", "build_worker", "new_worker_id", "open_app"]
 
 _MOST_CONNECTIONS = 10
 _ABANDONED_AFTER = timedelta(minutes=5)
@@ -66,6 +71,8 @@ class App:
     duties: Duties
     queue: RqQueue
     clock: SystemClock
+    levels: PostgresLevels
+    breaker_state: Callable[[], str]
 
 
 def new_worker_id() -> str:
@@ -143,8 +150,24 @@ def build_worker(app: App, settings: Settings) -> Worker:
             concurrency=settings.concurrency,
             preparing=_PREPARING if settings.voice_provider in _SLOW_VOICES else 0,
             poll_interval=min(max(settings.poll_interval, timedelta(seconds=1)), timedelta(seconds=5)),
+            # Beyond its deadline an attempt has its verdict to write, to a database that may be slow.
+            stuck_after=settings.job_timeout + timedelta(minutes=1),
         ),
     )
+
+
+def build_monitor(settings: Settings, telemetry: Telemetry) -> tuple[Monitor, Telemetry]:
+    """What shows the worker to Prometheus and to supervisors, and the listener that counts for it as well."""
+    metrics = PrometheusTelemetry()
+    listeners = SeveralListeners(telemetry, metrics)
+    host, port = settings.metrics_host, settings.metrics_port
+    monitor = Monitor(
+        address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        listen=partial(PageServer, host, port),
+        metrics=metrics,
+        telemetry=listeners,
+    )
+    return monitor, listeners
 
 
 def _wire(
@@ -221,7 +244,14 @@ def _wire(
         orphans=OrphanPolicy(silent_for=settings.orphan_after),
         look_ahead=timedelta(seconds=3),
     )
-    return App(executor=executor, duties=duties, queue=queue, clock=clock)
+    return App(
+        executor=executor,
+        duties=duties,
+        queue=queue,
+        clock=clock,
+        levels=PostgresLevels(pool, silent_for=settings.orphan_after),
+        breaker_state=lambda: linkedin.breaker_state,
+    )
 
 
 def _gateway(settings: Settings, clock: SystemClock, session: HttpSession) -> UnipileGateway:

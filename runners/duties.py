@@ -19,7 +19,7 @@ from engagement_core.ports.queue import Queue, QueueUnavailable, Unreadable
 from engagement_core.ports.retention import Retention
 from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.workers import WorkerRegistry
-from engagement_core.reconcile import Reconciler
+from engagement_core.reconcile import READ_BACKS_PER_TURN, Reconciler
 from engagement_core.sweep import OrphanPolicy, adopt_orphans
 from engagement_core.watch import Watch
 from runners.rounds import Round
@@ -61,7 +61,7 @@ class Duties:
             Round(name="beat", do=self._beat, needs=StoreUnavailable),
             Round(name="backlog", do=self._hand_over, needs=None),
             Round(name="rescue", do=self._rescue, needs=StoreUnavailable),
-            Round(name="settle", do=self._settle, needs=StoreUnavailable),
+            Round(name="settle", do=self._settle, needs=StoreUnavailable, at_most=self._many_reads),
             Round(name="health", do=self._care, needs=StoreUnavailable),
             Round(name="watch", do=self.watch.look, needs=StoreUnavailable),
             Round(name="breaker", do=self._look_at_breaker, needs=None),
@@ -69,6 +69,11 @@ class Duties:
             Round(name="queue", do=self._advance, needs=QueueUnavailable),
             Round(name="alerts", do=self._deliver, needs=StoreUnavailable),  # last: a drain waits for it last
         )
+
+    @property
+    def _many_reads(self) -> timedelta:
+        """As long as a turn of read-backs lasts at the worst, and some more."""
+        return READ_BACKS_PER_TURN * self.reconciler.read_timeout + timedelta(minutes=3)
 
     def beat(self) -> None:
         """One sign of life.

@@ -15,6 +15,7 @@ from datetime import timedelta
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.queue import QueueUnavailable
 from engagement_core.ports.telemetry import Signal, Telemetry
+from runners.pulse import Pulse
 
 __all__ = ["Outages", "Round", "Rounds"]
 
@@ -51,19 +52,22 @@ class Round:
     """Something to do again and again. `do` returns how long to wait before the next time.
 
     `needs` is the exception that says that its server is away; None where a success does not prove that it is there.
-    After a failure it comes again after `pause`.
+    After a failure it comes again after `pause`. Once that takes longer than `at_most` is stuck.
     """
 
     name: str
     do: Callable[[], timedelta]
     needs: type[StoreUnavailable] | type[QueueUnavailable] | None
     pause: timedelta = timedelta(seconds=1)
+    at_most: timedelta = timedelta(minutes=3)
 
 
 class Rounds:
     """One thread per round: a slow one delays no other."""
 
-    def __init__(self, *, telemetry: Telemetry, outages: Outages) -> None:
+    def __init__(self, *, telemetry: Telemetry, outages: Outages, pulse: Pulse | None = None) -> None:
+        """`pulse` is told what each is at."""
+        self._pulse = pulse or Pulse()
         self._telemetry = telemetry
         self._outages = outages
         self._stop = threading.Event()
@@ -75,9 +79,11 @@ class Rounds:
             thread = threading.Thread(target=self._go_on, args=(each,), name=f"round-{each.name}", daemon=True)
             self._threads.append(thread)
             thread.start()
+            self._pulse.expect(thread)
 
     def stop(self, timeout: float) -> None:
         """Let each finish what it is doing, for at most `timeout` seconds in all."""
+        self._pulse.release()
         self._stop.set()
         until = time.monotonic() + timeout
         for thread in self._threads:
@@ -85,7 +91,9 @@ class Rounds:
 
     def _go_on(self, each: Round) -> None:
         while not self._stop.is_set():
-            self._stop.wait(self._once(each).total_seconds())
+            with self._pulse.at(f"the round {each.name}", each.at_most):
+                pause = self._once(each)
+            self._stop.wait(pause.total_seconds())
 
     def _once(self, each: Round) -> timedelta:
         try:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import FrameType
 
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.telemetry import Telemetry
-from runners.bootstrap import App, build_worker, new_worker_id, open_app
+from runners.bootstrap import App, build_monitor, build_worker, new_worker_id, open_app
+from runners.monitor import Watched
 from runners.settings import Settings
 from runners.worker import Worker
 
@@ -49,9 +50,39 @@ def run_worker(settings: Settings, telemetry: Telemetry, worker_id: str) -> None
     Raises:
         SettingsProblem, SchemaProblem, StoreUnavailable: it could not start.
     """
-    with _told_to_stop() as stop, working(settings, telemetry, worker_id) as (_, worker):
+    with (
+        _told_to_stop() as stop,
+        # Outside of the worker, so that the pages are there until the last call has ended: a drain can be watched.
+        _monitored(settings, telemetry) as (listeners, watching),
+        working(settings, listeners, worker_id) as (app, worker),
+        watching(app, worker),
+    ):
         worker.start()
         stop.wait()
+
+
+_Watching = Callable[[App, Worker], AbstractContextManager[None]]
+
+
+@contextmanager
+def _monitored(settings: Settings, telemetry: Telemetry) -> Iterator[tuple[Telemetry, _Watching]]:
+    """Metrics and health for the length of the block, unless they are turned off; bound before anything else starts."""
+    if settings.metrics_port == 0:
+        yield telemetry, lambda _app, _worker: nullcontext()
+        return
+    monitor, listeners = build_monitor(settings, telemetry)
+    with monitor:
+        yield listeners, lambda app, worker: monitor.watching(_watched(app, worker))
+
+
+def _watched(app: App, worker: Worker) -> Watched:
+    return Watched(
+        levels=app.levels,
+        queue=app.queue,
+        breaker_state=app.breaker_state,
+        problems=worker.problems,
+        is_draining=worker.is_draining,
+    )
 
 
 def run_burst(settings: Settings, telemetry: Telemetry, worker_id: str) -> None:

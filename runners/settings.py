@@ -50,6 +50,8 @@ class Settings:
     queue: str = "rq"
     queue_name: str = "pod-engagement"
     dead_letter_queue_name: str = "pod-engagement-dead-letter"
+    metrics_port: int = 9464
+    metrics_host: str = "127.0.0.1"
     alert_webhook_url: str | None = field(default=None, repr=False)
     voice_provider: str = "template"
     voice_base_url: str | None = field(default=None, repr=False)
@@ -111,6 +113,8 @@ def read_settings(dotenv: Path | None = Path(".env")) -> Settings:
         queue=_choice(env, _PREFIX + "QUEUE", "rq", ("rq",)),
         queue_name=_optional(env, _PREFIX + "QUEUE_NAME") or "pod-engagement",
         dead_letter_queue_name=_optional(env, _PREFIX + "DEADLETTER_QUEUE_NAME") or "pod-engagement-dead-letter",
+        metrics_port=_read(env.int, _PREFIX + "METRICS_PORT", 9464, _bounded(0, 65_535)),
+        metrics_host=_optional(env, _PREFIX + "METRICS_HOST") or "127.0.0.1",
         alert_webhook_url=_webhook_url(env),
         voice_provider=voice_provider,
         voice_base_url=_voice_url(env, voice_provider),

@@ -7,7 +7,7 @@ agenda.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -19,6 +19,7 @@ from engagement_core.ports.clock import Clock
 from engagement_core.ports.queue import Queue, QueueUnavailable, Unreadable, WakeUp
 from engagement_core.ports.telemetry import Signal, Telemetry
 from runners.agenda import Agenda, Entry
+from runners.pulse import Pulse
 from runners.rounds import Outages, Round, Rounds
 
 __all__ = ["Worker", "WorkerPolicy"]
@@ -28,7 +29,8 @@ __all__ = ["Worker", "WorkerPolicy"]
 class WorkerPolicy:
     """`look_ahead`: how far into the future the agenda reaches; `listen`: how long one wait for a job lasts.
 
-    `preparing`: how many threads ask the voice for comments that are due within `prepare_ahead`.
+    An execution that lasts longer than `stuck_after` is stuck; so is an activity that waits so long for a thread while
+    one is idle. `preparing`: how many threads ask the voice for comments that are due within `prepare_ahead`.
     """
 
     concurrency: int = 5
@@ -37,8 +39,10 @@ class WorkerPolicy:
     listen: timedelta = timedelta(seconds=1)
     preparing: int = 0
     prepare_ahead: timedelta = timedelta(seconds=60)
+    stuck_after: timedelta = timedelta(minutes=2)
 
 
+_LOCKED = 1.0
 _PREPARED_AHEAD = 500
 """How many activities are looked at for their words; with more than that in a minute, the voice is the bottleneck."""
 
@@ -68,7 +72,8 @@ class Worker:
         self._report_unreadable = report_unreadable
         self._policy = policy
         self._outages = Outages(telemetry)
-        self._rounds = Rounds(telemetry=telemetry, outages=self._outages)
+        self._pulse = Pulse()
+        self._rounds = Rounds(telemetry=telemetry, outages=self._outages, pulse=self._pulse)
         self._duties = rounds
         self._threads: list[threading.Thread] = []
         self._draining = threading.Event()
@@ -82,7 +87,12 @@ class Worker:
         listen = Round(name="listen", do=self._listen_round, needs=QueueUnavailable)
         # Last, because a drain waits for the rounds in this order, and a voice may take its time.
         prepare = (
-            Round(name=f"prepare-{number}", do=self._prepare_round, needs=StoreUnavailable)
+            Round(
+                name=f"prepare-{number}",
+                do=self._prepare_round,
+                needs=StoreUnavailable,
+                at_most=timedelta(minutes=3) + self._policy.stuck_after,
+            )
             for number in range(self._policy.preparing)
         )
         self._rounds.start((*self._duties, sweep, listen, *prepare))
@@ -111,6 +121,7 @@ class Worker:
         finished (it is an orphan then, and another worker settles it)."""
         self._telemetry.emit(Signal.WORKER_DRAINING, grace_s=grace.total_seconds())
         self._draining.set()
+        self._pulse.release()
         left = self._agenda.close()
         finished = self._agenda.wait_until_idle(grace.total_seconds())
         self._rounds.stop(5.0)
@@ -127,21 +138,44 @@ class Worker:
             thread = threading.Thread(target=self._execute, name=f"execute-{number}", daemon=True)
             self._threads.append(thread)
             thread.start()
+            self._pulse.expect(thread)
+
+    def is_draining(self) -> bool:
+        """Whether it takes no new work any more."""
+        return self._draining.is_set()
+
+    def problems(self) -> tuple[str, ...]:
+        """What does not move although it should, one sentence each; empty when all is well."""
+        return () if self.is_draining() else (*self._pulse.problems(), *self._undispatched())
+
+    def _undispatched(self) -> Iterator[str]:
+        late = self._agenda.late_by(_LOCKED)
+        if late is None:
+            yield "the agenda cannot be looked at"
+            return
+        idle = sum(not self._pulse.is_at(thread.name) for thread in self._threads)
+        if late > self._policy.stuck_after.total_seconds() and idle:
+            yield f"an activity has waited for a thread for {late:.0f} s although {idle} are idle"
 
     def _execute(self) -> None:
+        name = threading.current_thread().name
         while (entry := self._agenda.take()) is not None:
-            outcome: Outcome | None = None
-            try:
-                outcome = self._executor.execute(entry.activity_id)
-            except Exception as error:  # noqa: BLE001 - a defect met by one activity must not end the thread
-                self._telemetry.emit(
-                    Signal.EXECUTION_FAILED,
-                    activity_id=entry.activity_id,
-                    message=f"{type(error).__name__}: {error}",
-                )
-            is_back = self._agenda.done(entry, self._again_at(outcome))
-            if outcome is not None and not is_back:
-                self._follow(entry, outcome)
+            with self._pulse.at(name, self._policy.stuck_after):
+                self._carry_out(entry)
+
+    def _carry_out(self, entry: Entry) -> None:
+        outcome: Outcome | None = None
+        try:
+            outcome = self._executor.execute(entry.activity_id)
+        except Exception as error:  # noqa: BLE001 - a defect met by one activity must not end the thread
+            self._telemetry.emit(
+                Signal.EXECUTION_FAILED,
+                activity_id=entry.activity_id,
+                message=f"{type(error).__name__}: {error}",
+            )
+        is_back = self._agenda.done(entry, self._again_at(outcome))
+        if outcome is not None and not is_back:
+            self._follow(entry, outcome)
 
     def _again_at(self, outcome: Outcome | None) -> float | None:
         """When it is to be looked at again, if that is soon enough for the agenda."""

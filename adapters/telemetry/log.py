@@ -1,39 +1,23 @@
 """Events as structured log lines: constant names, fields, never prose.
 
-The one rule: no secret and no comment's text is ever logged above debug; keys that could carry one are masked anyway.
+The one rule: no secret and no comment's text is ever logged above debug; what could carry one is masked anyway, by its
+name, its value and its shape.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 import structlog
 
+from adapters.telemetry.events import level_of
+from adapters.telemetry.redaction import Redactor
 from engagement_core.ports.telemetry import Signal
 
 __all__ = ["LogTelemetry", "configure_logging"]
-
-_LEVELS: Mapping[Signal, int] = {
-    Signal.ACTIVITY_DEFERRED: logging.DEBUG,
-    Signal.ACTIVITY_DROPPED: logging.DEBUG,
-    Signal.ERROR_CLASSIFIED: logging.WARNING,
-    Signal.DEAD_LETTER: logging.WARNING,
-    Signal.ACCOUNT_COOLED_DOWN: logging.WARNING,
-    Signal.ORPHAN_FOUND: logging.WARNING,
-    Signal.PAYLOAD_UNREADABLE: logging.WARNING,
-    Signal.QUEUE_UNAVAILABLE: logging.WARNING,
-    Signal.STORE_UNAVAILABLE: logging.ERROR,
-    Signal.WORKER_LOST: logging.ERROR,
-    Signal.ROUND_FAILED: logging.ERROR,
-    Signal.EXECUTION_FAILED: logging.ERROR,
-    Signal.ALERT: logging.ERROR,
-    Signal.ALERT_UNDELIVERED: logging.WARNING,
-}
-_SECRET_KEYS = ("token", "api_key", "authorization", "password", "secret")
-_TEXT_KEYS = ("text", "comment_text", "comment_generated")
 
 
 class LogTelemetry:
@@ -44,17 +28,18 @@ class LogTelemetry:
 
     def emit(self, signal: Signal, **fields: object) -> None:
         """See the port."""
-        level = _LEVELS.get(signal, logging.INFO)
-        self._log.log(level, signal.value, **{name: value for name, value in fields.items() if value is not None})
+        told = {name: value for name, value in fields.items() if value is not None}
+        self._log.log(level_of(signal, told), signal.value, **told)
 
 
-def configure_logging(*, level: str, form: str, stream: TextIO | None = None) -> None:
+def configure_logging(*, level: str, form: str, stream: TextIO | None = None, secrets: Iterable[str] = ()) -> None:
     """Set the process's logging up, once.
 
     Args:
         level: `debug`, `info`, `warning` or `error`.
         form: `json` (one object per line) or `console`.
         stream: standard error unless given.
+        secrets: values that must not be printed wherever they turn up.
     """
     out = stream or sys.stderr
     renderer: Any
@@ -67,17 +52,11 @@ def configure_logging(*, level: str, form: str, stream: TextIO | None = None) ->
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _mask,
+            structlog.processors.format_exc_info,
+            Redactor(secrets),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(file=out),
         cache_logger_on_first_use=False,
     )
-
-
-def _mask(_: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key in event:
-        if any(word in key.lower() for word in _SECRET_KEYS) or (key in _TEXT_KEYS and method != "debug"):
-            event[key] = "***"
-    return event

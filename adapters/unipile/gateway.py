@@ -44,6 +44,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType({"v0": V0(), "v1": V1()})
 """By the words of `UNIPILE_API_VERSION`."""
 
 _MAX_PAGES = 50
+_SHORTEST_QUOTE = 12
 
 _T = TypeVar("_T")
 
@@ -91,7 +92,7 @@ class UnipileGateway(LinkedIn, AccountProbe):
             return _failure_without_reply(error)
         if _is_success(reply):
             return self._dialect.applied(reply)
-        failure = self._failure(reply, engagement.account)
+        failure = self._failure(reply, engagement.account, *_quotable(engagement))
         if failure.cause is Cause.ALREADY_DONE and engagement.engagement_type is EngagementType.LIKE:
             return Applied(engagement_id=None, created_at=None)
         return failure
@@ -105,6 +106,11 @@ class UnipileGateway(LinkedIn, AccountProbe):
             return self._read_all(reads, engagement, deadline)
         except (Unsendable, HttpError) as error:
             return _failure_without_reply(error)
+
+    @property
+    def breaker_state(self) -> str:
+        """`closed`, `open` or `half-open`."""
+        return self._breaker.state
 
     def available_in(self) -> timedelta:
         """See `LinkedIn`."""
@@ -174,8 +180,15 @@ class UnipileGateway(LinkedIn, AccountProbe):
     def _send(self, request: HttpRequest, deadline: Deadline) -> HttpReply:
         return self._session.send(replace(request, url=self._base_url + request.url), deadline)
 
-    def _failure(self, reply: HttpReply, account: Account) -> Failure:
-        return failure_of(reply, now=self._now(), secrets=(self._api_key, account.access_token or ""))
+    def _failure(self, reply: HttpReply, account: Account, *quotable: str) -> Failure:
+        return failure_of(reply, now=self._now(), secrets=(self._api_key, account.access_token or "", *quotable))
+
+
+def _quotable(engagement: Engagement) -> tuple[str, ...]:
+    """What a provider may repeat in its refusal and nobody shall find in a log; a word or two would be found in any
+    sentence."""
+    text = engagement.text or ""
+    return (text, text.strip()) if len(text) >= _SHORTEST_QUOTE else ()
 
 
 def _is_success(reply: HttpReply) -> bool:

@@ -40,6 +40,10 @@ class Signal(str, Enum):
     WORKER_LOST = "worker_lost"
     ROUND_FAILED = "round_failed"
     EXECUTION_FAILED = "execution_failed"
+    METRICS_SERVED = "metrics_served"
+    METRICS_UNAVAILABLE = "metrics_unavailable"
+    LIBRARY_LOGGED = "library_logged"
+    EXCEPTION_UNCAUGHT = "exception_uncaught"
 
 
 class Telemetry(Protocol):

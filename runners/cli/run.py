@@ -9,7 +9,7 @@ import click
 
 from runners.bootstrap import new_worker_id
 from runners.cli.servers import server_options, servers
-from runners.logs import start_logging
+from runners.logs import logging_process
 from runners.service import run_burst, run_worker
 from runners.settings import read_settings
 
@@ -32,7 +32,6 @@ def run(embedded: bool, data: Path | None, burst: bool, concurrency: int | None)
     if concurrency is not None:
         settings = replace(settings, concurrency=concurrency)
     worker_id = new_worker_id()
-    with servers(settings, embedded, data) as chosen:
-        telemetry = start_logging(chosen, worker=worker_id)
+    with servers(settings, embedded, data) as chosen, logging_process(chosen, worker=worker_id) as telemetry:
         work = run_burst if burst else run_worker
         work(chosen, telemetry, worker_id)

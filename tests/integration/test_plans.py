@@ -14,7 +14,9 @@ from psycopg2.extensions import connection as Connection
 
 from adapters.postgres import statements as sql
 from adapters.postgres.catalog import read_catalog
+from adapters.postgres.levels import LEVELS
 from engagement_core.admission import HELD_STATUSES
+from engagement_core.ports.levels import MOST_COUNTED
 
 _BACKLOG = 20_000
 
@@ -82,6 +84,22 @@ def test_one_activity_is_shown_along_primary_keys(crowded: Connection) -> None:
     plan = _plan(crowded, show, id="a-7")
     assert "Seq Scan on pod_activities" not in plan
     assert "Seq Scan on engagement_attempts" not in plan
+
+
+def test_the_levels_are_read_along_indexes(crowded: Connection) -> None:
+    """Whatever waits, whatever has failed: no table is scanned, and no index to its end."""
+    with crowded.cursor() as cursor:
+        cursor.execute(
+            "UPDATE pod_activities SET scheduled_for = now() - interval '1 day';"
+            "INSERT INTO engagement_dead_letters (activity_id, error_type, message, effect, next_step, buried_at)"
+            f" SELECT 'x-' || n, 'rate_limit', 'm', 'none', 'n', now() FROM generate_series(1, {_BACKLOG}) n"
+        )
+        cursor.execute("VACUUM ANALYZE")
+    plan = _plan(crowded, LEVELS, limit=MOST_COUNTED, silent_for=timedelta(seconds=6))
+    assert "Index Scan using engagement_due" in plan
+    for table in ("pod_activities", "engagement_attempts", "engagement_dead_letters"):
+        assert f"Seq Scan on {table}" not in plan, plan
+    assert max(float(rows) for rows in re.findall(r"actual rows=([\d.]+)", plan)) <= MOST_COUNTED
 
 
 @pytest.mark.parametrize(

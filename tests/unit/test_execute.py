@@ -27,10 +27,11 @@ from engagement_core.execute import Executor
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.outcome import Buried, Dropped, Executed, Unknown, Waits
 from engagement_core.ports.activities import Decision, MarkExecuted, Orphan, Snapshot, StoreUnavailable
-from engagement_core.ports.linkedin import Found, Seen
+from engagement_core.ports.linkedin import Found, NotSent, Seen
 from engagement_core.ports.telemetry import Signal
 from engagement_core.retry import RetryPolicy
 from engagement_core.sweep import decide_orphan
+from engagement_core.telling import told_of_answer
 from engagement_core.verdict import decide_verdict
 
 SECOND = timedelta(seconds=1)
@@ -346,3 +347,63 @@ def test_a_database_that_breaks_at_the_last_look_means_that_nothing_is_sent() ->
     assert stage.backlog.flush(stage.store) == 1
     assert isinstance(stage.execute(), Executed)
     assert len(stage.linkedin.ledger) == 1
+
+
+def test_every_event_names_the_activity_and_from_the_claim_on_the_attempt_and_the_pod() -> None:
+    """So that a search for any of them finds all of it."""
+    stage = Stage(a_comment())
+    assert isinstance(stage.execute(), Executed)
+    for told in stage.telemetry.told:
+        identity = {"activity_id": "activity-1", "attempt": 1, "pod_id": POD.id, "engagement_type": "comment"}
+        assert identity.items() <= told.fields.items(), told.signal
+
+
+def test_end_says_how_long_it_took_and_the_answer_what_was_said() -> None:
+    """From the wake-up, on a clock that stands still here."""
+    stage = Stage(a_like())
+    stage.execute()
+    (ended,) = stage.telemetry.fields_of(Signal.CALL_ENDED)
+    (completed,) = stage.telemetry.fields_of(Signal.JOB_COMPLETED)
+    (updated,) = stage.telemetry.fields_of(Signal.DATABASE_UPDATED)
+    assert ended["outcome"] == "applied"
+    assert "engagement_id" in ended
+    assert completed["duration_ms"] == updated["duration_ms"] == 0
+    assert completed["provenance"] == "response"
+
+
+def test_activity_that_cannot_be_tried_is_an_error_too() -> None:
+    """Classified like one that the provider refused, before it becomes a dead letter."""
+    stage = Stage(replace(a_comment(), comment_text=" "))
+    assert isinstance(stage.execute(), Buried)
+    assert [told.signal for told in stage.telemetry.told] == [Signal.ERROR_CLASSIFIED, Signal.DEAD_LETTER]
+    assert stage.telemetry.told[0].fields["error_type"] == "invalid_activity"
+
+
+def test_answer_that_the_database_takes_later_is_told_then() -> None:
+    """Else it would be executed, and neither logged nor counted."""
+    stage = Stage(a_like())
+    with stage.breaking(2, after_commit=False):
+        assert isinstance(stage.execute(), Dropped)
+    assert stage.telemetry.fields_of(Signal.JOB_COMPLETED) == []
+    stage.backlog.flush(stage.store)
+    (completed,) = stage.telemetry.fields_of(Signal.JOB_COMPLETED)
+    assert (completed["activity_id"], completed["attempt"], completed["engagement_type"]) == ("activity-1", 1, "like")
+    assert len(stage.telemetry.fields_of(Signal.DATABASE_UPDATED)) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (REFUSED, "refused"),
+        (LOST, "unknown"),
+        (Failure(cause=Cause.NOT_SENT, message="No route."), "not_sent"),
+    ],
+)
+def test_what_came_of_a_call_is_one_word(answer: Failure, outcome: str) -> None:
+    """Whatever the provider's own words were."""
+    assert told_of_answer(answer)["outcome"] == outcome
+
+
+def test_breaker_that_speaks_for_the_provider_releases() -> None:
+    """It is no failed call."""
+    assert told_of_answer(NotSent(reason="open", retry_in=SECOND)) == {"outcome": "released"}

@@ -48,6 +48,8 @@ def _nothing_there(_nothing_set: None, monkeypatch: pytest.MonkeyPatch, tmp_path
         ("POD_ENGAGEMENT_QUEUE", "RQ", "queue", "rq"),
         ("POD_ENGAGEMENT_QUEUE_NAME", "likes", "queue_name", "likes"),
         ("POD_ENGAGEMENT_DEADLETTER_QUEUE_NAME", "lost", "dead_letter_queue_name", "lost"),
+        ("POD_ENGAGEMENT_METRICS_PORT", "0", "metrics_port", 0),
+        ("POD_ENGAGEMENT_METRICS_HOST", "::1", "metrics_host", "::1"),
         ("VOICE_PROVIDER", "none", "voice_provider", "none"),
         ("VOICE_TIMEOUT_MS", "1500", "voice_timeout", timedelta(seconds=1.5)),
         ("LOG_LEVEL", "DEBUG", "log_level", "debug"),

@@ -1,0 +1,78 @@
+"""The levels on PostgreSQL.
+
+The one rule: one statement, one round trip, and no part of it reads more rows than are counted at most.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from adapters.postgres.catalog import checked, read_catalog
+from adapters.postgres.pool import PostgresPool
+from engagement_core.ports.levels import MOST_COUNTED, Levels
+
+__all__ = ["LEVELS", "PostgresLevels"]
+
+# In the order of an index each, which the planner would otherwise give up for a scan that it believes to be short; and
+# asked for each row (`LIMIT`), since instead of `NOT EXISTS` it would read all attempts that there ever were. The
+# subtraction of an infinite time would be an error: somebody's row of that kind is counted, and has no age.
+LEVELS = """
+WITH due AS MATERIALIZED (
+    SELECT a.id, GREATEST(a.scheduled_for, a.next_retry_at) AS due_at FROM pod_activities a
+     WHERE a.status = 'scheduled' AND GREATEST(a.scheduled_for, a.next_retry_at) <= statement_timestamp()
+     ORDER BY GREATEST(a.scheduled_for, a.next_retry_at) LIMIT %(limit)s),
+waiting AS (
+    SELECT due_at FROM due
+     WHERE (SELECT true FROM engagement_attempts t
+             WHERE t.activity_id = due.id::text AND t.effect IN ('unknown', 'applied') LIMIT 1) IS NULL),
+unknown AS (
+    SELECT began_at FROM engagement_attempts WHERE phase = 'unknown' ORDER BY look_at LIMIT %(limit)s),
+letters AS (
+    SELECT 1 FROM engagement_dead_letters WHERE closed_at IS NULL ORDER BY error_type LIMIT %(limit)s)
+SELECT d.n, d.age, u.n, u.age, l.n, w.n
+  FROM (SELECT count(*) AS n,
+               extract(epoch FROM statement_timestamp() - min(due_at) FILTER (WHERE isfinite(due_at))) AS age
+          FROM waiting) d,
+       (SELECT count(*) AS n, extract(epoch FROM statement_timestamp() - min(began_at)) AS age FROM unknown) u,
+       (SELECT count(*) AS n FROM letters) l,
+       (SELECT count(*) AS n FROM engagement_workers
+         WHERE left_at IS NULL AND beat_at > statement_timestamp() - %(silent_for)s) w
+"""
+
+
+class PostgresLevels:
+    """Fills `engagement_core.ports.levels.LevelsReader`."""
+
+    def __init__(self, pool: PostgresPool, *, silent_for: timedelta = timedelta(seconds=6)) -> None:
+        """
+        Args:
+            pool: one connection is used.
+            silent_for: a worker that has not beaten for so long is dead.
+        """
+        self._pool = pool
+        self._silent_for = silent_for
+
+    def look(self) -> Levels:
+        """See the port.
+
+        Raises:
+            SchemaProblem: the database lacks something by now; the message says what.
+        """
+        with self._pool.connection() as connection:
+            checked(read_catalog(connection))
+            with connection.cursor() as cursor:
+                cursor.execute(LEVELS, {"limit": MOST_COUNTED, "silent_for": self._silent_for})
+                ((due, oldest_due, unknown, oldest_unknown, letters, alive),) = cursor.fetchall()
+        return Levels(
+            due=due,
+            oldest_due=_age(oldest_due),
+            unknown=unknown,
+            oldest_unknown=_age(oldest_unknown),
+            dead_letters=letters,
+            workers_alive=alive,
+        )
+
+
+def _age(seconds: Decimal | float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=float(seconds))

@@ -1,0 +1,139 @@
+"""Every metric: its name, what it means and the values that its labels may have. The reference page is made of this.
+
+The one rule: a label has a value from a closed list, or `other`. What an activity, an account or a provider is called
+never becomes one: each new value would be a series that is kept for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+
+from engagement_core.activity import EngagementType
+from engagement_core.attempt import Provenance
+from engagement_core.errors import ErrorType
+from engagement_core.ports.levels import MOST_COUNTED
+
+__all__ = ["BREAKER_STATES", "METRICS", "OTHER", "Kind", "Metric"]
+
+OTHER = "other"
+
+BREAKER_STATES: Mapping[str, int] = MappingProxyType({"closed": 0, "half-open": 1, "open": 2})
+
+
+class Kind(str, Enum):
+    """Prometheus' own words."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """`labels`: the values of each, `other` aside. `buckets` are upper bounds in seconds."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    buckets: tuple[float, ...] = ()
+
+
+_TYPES = tuple(each.value for each in EngagementType)
+_PROVENANCES = tuple(each.value for each in Provenance if each is not Provenance.PERSON)
+_ERROR_TYPES = tuple(each.value for each in ErrorType)
+_OUTCOMES = ("applied", "refused", "unknown", "not_sent", "released", "lost")
+_RETRIES = ("2", "3", "4+")
+_LATENESS = (0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_DURATION = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60)
+_MANY = f"Counted up to {MOST_COUNTED:,}, which means more."
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        name="engagement_executed_total",
+        kind=Kind.COUNTER,
+        meaning="Engagements that happened, by how it is known. What a person resolves is not counted.",
+        labels={"type": _TYPES, "provenance": _PROVENANCES},
+    ),
+    Metric(
+        name="engagement_errors_total",
+        kind=Kind.COUNTER,
+        meaning="Errors classified: of attempts, of activities that could not even be tried, of outcomes given up on.",
+        labels={"error_type": _ERROR_TYPES},
+    ),
+    Metric(
+        name="engagement_attempts_total",
+        kind=Kind.COUNTER,
+        meaning="Attempts to call the provider, by what came of the call: released by the open breaker, and lost with a"
+        " dead worker, are two more.",
+        labels={"outcome": _OUTCOMES},
+    ),
+    Metric(
+        name="engagement_lateness_seconds",
+        kind=Kind.HISTOGRAM,
+        meaning="From when an attempt was due to when the provider was called.",
+        buckets=_LATENESS,
+    ),
+    Metric(
+        name="engagement_execution_seconds",
+        kind=Kind.HISTOGRAM,
+        meaning="From the wake-up to the committed verdict of an attempt, voice and call included.",
+        labels={"type": _TYPES},
+        buckets=_DURATION,
+    ),
+    Metric(
+        name="engagement_api_call_seconds",
+        kind=Kind.HISTOGRAM,
+        meaning="How long the provider took to answer a call.",
+        buckets=_DURATION,
+    ),
+    Metric(
+        name="engagement_retries_total",
+        kind=Kind.COUNTER,
+        meaning="Attempts after the first of an activity, by number and by what came of the call.",
+        labels={"attempt": _RETRIES, "outcome": _OUTCOMES},
+    ),
+    Metric(
+        name="engagement_queue_depth",
+        kind=Kind.GAUGE,
+        meaning="Jobs that are ready in Redis and that no worker has received; NaN while Redis is away.",
+    ),
+    Metric(
+        name="engagement_due",
+        kind=Kind.GAUGE,
+        meaning=f"Activities that wait although their time has come, whatever keeps them waiting. {_MANY}",
+    ),
+    Metric(
+        name="engagement_oldest_due_seconds",
+        kind=Kind.GAUGE,
+        meaning="How long the oldest of them has waited; 0 when there is none.",
+    ),
+    Metric(
+        name="engagement_unknown",
+        kind=Kind.GAUGE,
+        meaning=f"Attempts whose outcome is unknown. {_MANY}",
+    ),
+    Metric(
+        name="engagement_oldest_unknown_seconds",
+        kind=Kind.GAUGE,
+        meaning="How long ago the oldest of them was sent; 0 when there is none.",
+    ),
+    Metric(
+        name="engagement_dead_letters",
+        kind=Kind.GAUGE,
+        meaning=f"Dead letters that are open. {_MANY}",
+    ),
+    Metric(
+        name="engagement_breaker_state",
+        kind=Kind.GAUGE,
+        meaning="This worker's breaker: 0 closed, 1 half-open, 2 open.",
+    ),
+    Metric(
+        name="engagement_workers_alive",
+        kind=Kind.GAUGE,
+        meaning="Workers that beat, on all machines; NaN, like all that is counted in PostgreSQL, while that is away.",
+    ),
+)

@@ -1,0 +1,121 @@
+"""What must not be printed, and how it is found: by the name of its field, by its value, by its shape.
+
+The one rule: when in doubt, three asterisks. A line that tells too little can be looked up in the database; a key that
+was printed must be changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, MutableMapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, unquote
+
+__all__ = ["Redactor", "secrets_in_url"]
+
+_MASK = "***"
+_SECRET_KEYS = (
+    "token",
+    "api_key",
+    "apikey",
+    "authorization",
+    "password",
+    "secret",
+    "webhook_url",
+    "database_url",
+    "dsn",
+)
+_TEXT_KEYS = ("text", "comment_text", "comment_generated")
+_SHORTEST = 4
+"""A shorter value is not looked for: it would be found in every other word. (In a URL it is masked by its shape.)"""
+
+# Without any of these a text has none of the shapes below: most texts are looked at once, and quickly.
+_TELLTALE = re.compile(r"[=@]|[\"']:|bearer|basic", re.IGNORECASE)
+_WORD = re.compile(r"[^\s\"'<>]+")
+_SHAPES = (
+    (re.compile(r"\b(bearer|basic) +[\w.~+/=-]+", re.IGNORECASE), r"\1 ***"),
+    (
+        re.compile(
+            r"((?:password|passwd|api[_-]?key|token|secret|authorization)[\"']?(?:=|[\"']:) *)"
+            r"(\"[^\"]*\"|'[^']*'|[^\s,;&\"'}]+)",
+            re.IGNORECASE,
+        ),
+        r"\1***",
+    ),
+)
+_PASSWORD_OPTION = re.compile(r"password\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE)
+_USER_INFO = re.compile(r"^[^:/]+://(.*)@", re.DOTALL)
+_PIECES = re.compile(r"[/@:#?]")
+
+
+class Redactor:
+    """Masks what is secret in a structlog event. It is the last processor before the renderer."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        """`secrets` are looked for in every text, in all the ways that they may be quoted."""
+        forms = {
+            form for secret in secrets for form in (secret, unquote(secret), quote(secret, safe=""), repr(secret)[1:-1])
+        }
+        # The longest first: of one that contains another, no piece may stay.
+        known = sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def __call__(self, _: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """As structlog calls a processor; `method` is the level's name."""
+        for key, value in event.items():
+            is_hidden = _names_a_secret(key) or (key in _TEXT_KEYS and method != "debug")
+            event[key] = _MASK if is_hidden else self._clean(value)
+        return event
+
+    def text(self, text: str) -> str:
+        """`text` without secrets."""
+        if self._known is not None:
+            text = self._known.sub(_MASK, text)
+        if not _TELLTALE.search(text):
+            return text
+        if "://" in text:
+            text = _WORD.sub(_without_user, text)
+        for shape, masked in _SHAPES:
+            text = shape.sub(masked, text)
+        return text
+
+    def _clean(self, value: Any) -> Any:
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        if isinstance(value, Mapping):
+            return {str(key): _MASK if _names_a_secret(str(key)) else self._clean(each) for key, each in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self._clean(each) for each in value]
+        return self.text(str(value))
+
+
+def secrets_in_url(url: str, *, whole: bool = False) -> tuple[str, ...]:
+    """What of an address must not be printed: its password, however badly it is written.
+
+    Args:
+        url: an address, a libpq connection string, or what somebody took for one.
+        whole: the address itself is as good as a password.
+    """
+    found = [url] if whole else []
+    found += [option.strip("'") for option in _PASSWORD_OPTION.findall(url)]
+    user_info = _USER_INFO.match(url)
+    if user_info is not None:
+        password = user_info[1].partition(":")[2]
+        # A parser that stumbles over such a character quotes the piece before or after it.
+        found += [password, *_PIECES.split(password)]
+    if whole:
+        # An HTTP library would print it from the path on.
+        found.append(url.partition("://")[2].partition("/")[2])
+    return tuple(filter(None, found))
+
+
+def _without_user(word: re.Match[str]) -> str:
+    """An address without user and password: up to the last `@`, because a password may hold `/`, `:` and `@` itself."""
+    scheme, mark, rest = word[0].partition("://")
+    return f"{scheme}://***{rest[rest.rindex('@') :]}" if mark and "@" in rest else word[0]
+
+
+@lru_cache(maxsize=512)
+def _names_a_secret(key: str) -> bool:
+    return any(word in key.lower() for word in _SECRET_KEYS)

@@ -1,0 +1,36 @@
+"""How high the water stands: what waits, what is unknown, what failed, who is alive.
+
+The one rule: looking costs the same whatever there is. A count stops at `MOST_COUNTED`, which then means "more".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+__all__ = ["MOST_COUNTED", "Levels", "LevelsReader"]
+
+MOST_COUNTED = 5_001
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Levels:
+    """One look. `due` waits although its time has come, whatever keeps it waiting, and is not being executed;
+    `oldest_due` for so long. `oldest_unknown` was sent so long ago. `dead_letters` are the open ones.
+    """
+
+    due: int
+    oldest_due: timedelta | None
+    unknown: int
+    oldest_unknown: timedelta | None
+    dead_letters: int
+    workers_alive: int
+
+
+class LevelsReader(Protocol):
+    """Looks. Raises `StoreUnavailable` like the activity store."""
+
+    def look(self) -> Levels:
+        """What there is now."""
+        ...

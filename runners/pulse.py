@@ -1,0 +1,57 @@
+"""Whether the threads of a process move.
+
+The one rule: looking waits for nothing that could be stuck itself. A thread says when it begins and when it has ended;
+who looks reads that.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+__all__ = ["Pulse"]
+
+
+class Pulse:
+    """What each thread is at, since when, and how long that may take. Safe to use from several threads."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """`now` should stand still while the machine is suspended: a thread that slept with it is not stuck."""
+        self._now = now
+        self._threads: list[threading.Thread] = []
+        self._at: dict[str, tuple[float, float]] = {}
+
+    def expect(self, thread: threading.Thread) -> None:
+        """It is to live for as long as anybody looks."""
+        self._threads.append(thread)
+
+    def release(self) -> None:
+        """They may end now."""
+        self._threads.clear()
+
+    @contextmanager
+    def at(self, what: str, at_most: timedelta) -> Iterator[None]:
+        """The block must not take longer than `at_most`; `what` names it, and is at one thing at a time."""
+        self._at[what] = (self._now(), at_most.total_seconds())
+        try:
+            yield
+        finally:
+            self._at.pop(what, None)
+
+    def is_at(self, what: str) -> bool:
+        """Whether it is inside of its block."""
+        return what in self._at
+
+    def problems(self) -> tuple[str, ...]:
+        """Who is stuck and who is gone, one sentence each; empty when all is well."""
+        now = self._now()
+        stuck = (
+            f"{what} has been at it for {now - since:.0f} s, and may be for {at_most:.0f} s"
+            for what, (since, at_most) in list(self._at.items())
+            if now - since > at_most
+        )
+        gone = (f"the thread {thread.name} has ended" for thread in list(self._threads) if not thread.is_alive())
+        return (*stuck, *gone)

@@ -1,0 +1,155 @@
+"""A worker whose threads do not move says so, each in its way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from adapters.clock import SystemClock
+from adapters.in_memory.activities import InMemoryActivityStore
+from adapters.in_memory.queue import InMemoryQueue
+from adapters.in_memory.telemetry import InMemoryTelemetry
+from core_side import NOW
+from engagement_core.outcome import Dropped, Outcome
+from engagement_core.ports.activities import StoreUnavailable
+from runners.agenda import Agenda, Entry
+from runners.rounds import Round
+from runners.worker import Worker, WorkerPolicy
+
+AT_ONCE = timedelta(0)
+
+
+class HangingExecutor:
+    """Hangs until it may go on."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_end = threading.Event(), threading.Event()
+
+    def execute(self, activity_id: str) -> Outcome:
+        """See `Executor`."""
+        self.begun.set()
+        self.may_end.wait(20)
+        return Dropped(reason=f"{activity_id} is done")
+
+
+class DeafAgenda(Agenda):
+    """Wakes nobody: what a lost notification would look like."""
+
+    def take(self) -> Entry | None:
+        """See `Agenda`."""
+        with self._ended:
+            self._ended.wait_for(lambda: self._closed)
+        return None
+
+
+@pytest.fixture
+def executor() -> Iterator[HangingExecutor]:
+    """Set free at the end."""
+    hanging = HangingExecutor()
+    yield hanging
+    hanging.may_end.set()
+
+
+@pytest.fixture
+def start(executor: HangingExecutor) -> Iterator[Callable[..., Worker]]:
+    """Starts a worker of one thread that is drained at the end."""
+    workers: list[Worker] = []
+
+    def begin(agenda: Agenda, *rounds: Round, stuck_after: timedelta = AT_ONCE) -> Worker:
+        worker = Worker(
+            executor=executor,  # type: ignore[arg-type]
+            store=InMemoryActivityStore(now=lambda: NOW),
+            queue=InMemoryQueue(now=lambda: NOW),
+            clock=SystemClock(),
+            telemetry=InMemoryTelemetry(),
+            agenda=agenda,
+            rounds=rounds,
+            report_unreadable=lambda _: None,
+            policy=WorkerPolicy(concurrency=1, stuck_after=stuck_after, listen=timedelta(milliseconds=10)),
+        )
+        worker.start()
+        workers.append(worker)
+        return worker
+
+    yield begin
+    executor.may_end.set()
+    for worker in workers:
+        worker.drain(timedelta(seconds=10))
+
+
+def test_worker_that_has_nothing_to_do_is_well(start: Callable[..., Worker]) -> None:
+    """However long."""
+    assert start(Agenda(SystemClock())).problems() == ()
+
+
+def test_execution_that_does_not_end_is_named(start: Callable[..., Worker], executor: HangingExecutor) -> None:
+    """And only while it lasts."""
+    agenda = Agenda(SystemClock())
+    worker = start(agenda)
+    agenda.add(Entry("activity-1"), 0.0)
+    assert executor.begun.wait(10)
+    (problem,) = worker.problems()
+    assert problem.startswith("execute-0 has been at it for")
+    executor.may_end.set()
+    assert agenda.wait_until_idle(10)
+
+
+def test_activity_that_no_idle_thread_takes_is_told(start: Callable[..., Worker]) -> None:
+    """The dispatcher is stuck: nothing is being executed, and something is due."""
+    clock = SystemClock()
+    agenda = DeafAgenda(clock)
+    worker = start(agenda, stuck_after=timedelta(seconds=30))
+    assert worker.problems() == ()
+    agenda.add(Entry("activity-1"), clock.elapsed() - 31)
+    (problem,) = worker.problems()
+    assert problem.endswith("although 1 are idle")
+
+
+def test_agenda_that_is_locked_for_ever_is_told(start: Callable[..., Worker]) -> None:
+    """Whoever looks is not caught in it."""
+    agenda = Agenda(SystemClock())
+    worker = start(agenda, stuck_after=timedelta(minutes=1))
+    locked, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with agenda._changed:
+            locked.set()
+            may_end.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert locked.wait(10)
+        assert "the agenda cannot be looked at" in worker.problems()
+    finally:
+        may_end.set()
+        holder.join()
+
+
+def test_round_that_does_not_end_is_named(start: Callable[..., Worker]) -> None:
+    """The heartbeat, say, on a connection that nobody answers."""
+    begun, may_end = threading.Event(), threading.Event()
+
+    def hang() -> timedelta:
+        begun.set()
+        may_end.wait(20)
+        return timedelta(hours=1)
+
+    stuck = Round(name="beat", do=hang, needs=StoreUnavailable, at_most=AT_ONCE)
+    worker = start(Agenda(SystemClock()), stuck, stuck_after=timedelta(minutes=1))
+    try:
+        assert begun.wait(10)
+        (problem,) = worker.problems()
+        assert problem.startswith("the round beat has been at it for")
+    finally:
+        may_end.set()
+
+
+def test_worker_that_drains_has_no_problems(start: Callable[..., Worker]) -> None:
+    """Its threads end because they should."""
+    worker = start(Agenda(SystemClock()))
+    worker.drain(timedelta(seconds=10))
+    assert worker.problems() == ()
