@@ -15,7 +15,7 @@ from psycopg2.extensions import connection as Connection
 from adapters.postgres.catalog import Catalog, SchemaProblem, read_catalog
 from adapters.postgres.pool import connect, first_line
 
-__all__ = ["migrate", "schema_sql", "statements"]
+__all__ = ["migrate", "pending", "schema_sql", "statements"]
 
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _ADDS_COLUMN = re.compile(r"ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+)")
@@ -33,6 +33,12 @@ def statements() -> tuple[str, ...]:
     """The script's statements, without its comments."""
     parts = (part.strip() for part in _COMMENT.sub("", schema_sql()).split(";"))
     return tuple(part for part in parts if part)
+
+
+def pending(connection: Connection) -> tuple[str, ...]:
+    """The statements that this database still needs; empty when the schema is complete. Changes nothing."""
+    catalog = read_catalog(connection)
+    return tuple(statement for statement in statements() if not _is_there(connection, catalog, statement))
 
 
 def migrate(database_url: str) -> tuple[str, ...]:

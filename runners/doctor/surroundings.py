@@ -1,0 +1,109 @@
+"""What else a worker uses: its voice, its port for metrics, its data folder.
+
+The one rule: nothing is left behind, neither a file nor an open port.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from adapters.clock import SystemClock
+from adapters.embedded import EmbeddedServers, EmbeddedServersFailed
+from adapters.embedded.wheels import wheels_installed
+from adapters.http.session import HttpSession
+from adapters.postgres.schema import migrate
+from adapters.voices.greeting import greet_voice
+from engagement_core.ports.clock import Deadline
+from engagement_core.ports.voice import VoiceFailed
+from runners.bootstrap import needed_by_voice
+from runners.doctor.finding import Finding, failed, fine, warned
+from runners.doctor.patient import Patient
+
+__all__ = ["check_data_folder", "check_embedded_servers", "check_metrics_port", "check_voice"]
+
+_PATIENCE = timedelta(seconds=10)
+_METRICS_PORT = 9464
+_LEAST_SPACE = 256 * 1024 * 1024
+_INSTALL = "Run: pip install 'pod-engagement[embedded]'."
+
+
+def check_voice(patient: Patient) -> tuple[Finding, ...]:
+    """Where the voice lives behind HTTP: is it there?"""
+    settings = patient.settings
+    if not needed_by_voice(settings):
+        return (fine("voice", f"The voice is {settings.voice_provider}: it needs nobody."),)
+    url = str(settings.voice_base_url)
+    if settings.voice_provider == "openai":
+        url = f"{url.rstrip('/')}/models"
+    try:
+        with HttpSession() as session:
+            deadline = Deadline.after(SystemClock(), _PATIENCE)
+            status = greet_voice(url, api_key=settings.voice_api_key, session=session, deadline=deadline)
+    except VoiceFailed as error:
+        cure = "Check VOICE_BASE_URL and VOICE_API_KEY. Until then every comment is sent in its original words."
+        return (warned("voice", f"The voice: {error}.".replace("..", "."), cure),)
+    return (fine("voice", f"It answers a GET with {status}; it was asked to say nothing."),)
+
+
+def check_metrics_port(patient: Patient) -> tuple[Finding, ...]:
+    """Whether this machine would let a worker have it."""
+    settings: Any = patient.settings
+    host = getattr(settings, "metrics_host", "127.0.0.1")
+    port = getattr(settings, "metrics_port", _METRICS_PORT)
+    if not port:
+        return (fine("metrics port", "It is turned off."),)
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            # As a server asks for it: what a process that is gone has left behind is no obstacle.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        says = f"Port {port} on {host} cannot be had: {error.strerror or error}."
+        cure = (
+            "If a worker runs on this machine already, it has it, and that is well; a second one needs another"
+            " POD_ENGAGEMENT_METRICS_PORT (0 turns it off). Else find out who listens there: ss -ltnp."
+        )
+        return (warned("metrics port", says, cure),)
+    return (fine("metrics port", f"Port {port} on {host} is free."),)
+
+
+def check_data_folder(patient: Patient) -> tuple[Finding, ...]:
+    """Of the embedded servers: may we write there, and is there room?"""
+    folder = patient.data_folder
+    if folder is None:
+        return ()
+    place = _first_that_exists(folder)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        says = f"The data folder {folder} cannot be written: {place} is not ours, or is no folder."
+        return (failed("data folder", says, "Choose a folder that this user may write to, with --data."),)
+    if shutil.disk_usage(place).free < _LEAST_SPACE:
+        return (failed("data folder", f"Less than 256 MiB are free in {place}.", "Free some space."),)
+    return (fine("data folder", f"{folder} can be written."),)
+
+
+def _first_that_exists(folder: Path) -> Path:
+    absolute = folder.absolute()
+    return next(place for place in (absolute, *absolute.parents) if place.exists() or place.is_symlink())
+
+
+def check_embedded_servers(patient: Patient) -> tuple[Finding, ...]:
+    """Start or share them, as every command with --embedded does; they stop when the examination is over."""
+    if patient.data_folder is None:
+        return ()
+    if not wheels_installed():
+        return (failed("embedded servers", "Their wheels are not installed.", _INSTALL),)
+    try:
+        urls = patient.stack.enter_context(EmbeddedServers(patient.data_folder))
+        migrate(urls.database_url)
+    except EmbeddedServersFailed as error:
+        says = " ".join(str(error).split())
+        return (failed("embedded servers", says, "Mend what the message says, or choose another folder with --data."),)
+    patient.settings = replace(patient.settings, database_url=urls.database_url, redis_url=urls.redis_url)
+    return (fine("embedded servers", "PostgreSQL and Valkey start."),)
