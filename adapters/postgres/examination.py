@@ -107,9 +107,9 @@ SELECT id::text, profile_id::text, unipile_account_id::text, access_token, statu
 # libpq gives no code for what goes wrong before there is a session: its words are all there is.
 _COMPLAINTS = (
     (Obstacle.TLS, ("ssl", "tls", "certificate", "no encryption", "pg_hba.conf")),
-    (Obstacle.PASSWORD, ("password", "authentication failed", "role ")),
-    (Obstacle.NO_DATABASE, ("database ",)),
     (Obstacle.FULL, ("too many connections", "too many clients", "connection slots", "max client", "pool_size")),
+    (Obstacle.PASSWORD, ("password", "authentication failed", "role ", "user not found")),
+    (Obstacle.NO_DATABASE, ("database ",)),
 )
 
 

@@ -23,17 +23,21 @@ _UNWELL = (Level.FAILED, Level.SKIPPED)
 _VOICE = ("VOICE_BASE_URL", "VOICE_API_KEY", "VOICE_PROVIDER", "VOICE_MODEL")
 _PROVIDER = ("UNIPILE_API_KEY", "UNIPILE_BASE_URL", "UNIPILE_DSN", "UNIPILE_API_VERSION")
 _METRICS = ("POD_ENGAGEMENT_METRICS_PORT", "POD_ENGAGEMENT_METRICS_HOST")
+_SHORTEST_SECRET = 8
 _THREADS = "POD_ENGAGEMENT_WORKER_CONCURRENCY"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """A small function and the names of the findings that must be well before it makes sense."""
+    """A small function and the names of the findings that must be well before it makes sense.
+
+    `within` is None for one that keeps a bound of its own, and must not be left alone half-way.
+    """
 
     name: str
     run: Callable[[Patient], tuple[Finding, ...]]
     needs: tuple[str, ...] = ()
-    within: timedelta = timedelta(seconds=15)
+    within: timedelta | None = timedelta(seconds=15)
 
 
 def _of_database(name: str, run: Callable[[Patient], tuple[Finding, ...]], *needs: str) -> Check:
@@ -51,7 +55,7 @@ CHECKS: tuple[Check, ...] = (
         name="embedded servers",
         run=surroundings.check_embedded_servers,
         needs=("data folder",),
-        within=timedelta(seconds=90),
+        within=None,
     ),
     Check(name="PostgreSQL", run=database.check_database, needs=(CONFIGURATION, "DATABASE_URL", "embedded servers")),
     _of_database("PostgreSQL encryption", database.check_encryption),
@@ -98,16 +102,10 @@ def _because(finding: Finding) -> str:
 
 def _made(check: Check, patient: Patient) -> tuple[Finding, ...]:
     """In a thread, because some things (a name server, a system call) take no time limit."""
+    if check.within is None:
+        return _run(check, patient)
     found: list[tuple[Finding, ...]] = []
-
-    def run() -> None:
-        try:
-            found.append(check.run(patient))
-        except Exception as error:  # noqa: BLE001 - one check's defect must not hide what the others find
-            says = f"The check itself failed: {type(error).__name__}: {error}"
-            found.append((failed(check.name, says, "This is a defect of the check; please report it."),))
-
-    thread = threading.Thread(target=run, name=f"check {check.name}", daemon=True)
+    thread = threading.Thread(target=lambda: found.append(_run(check, patient)), name=check.name, daemon=True)
     thread.start()
     thread.join(check.within.total_seconds())
     if found:
@@ -116,11 +114,20 @@ def _made(check: Check, patient: Patient) -> tuple[Finding, ...]:
     return (failed(check.name, says, "Check the network, DNS and firewalls on the way."),)
 
 
+def _run(check: Check, patient: Patient) -> tuple[Finding, ...]:
+    try:
+        return check.run(patient)
+    except Exception as error:  # noqa: BLE001 - one check's defect must not hide what the others find
+        says = f"The check itself failed: {type(error).__name__}: {error}"
+        return (failed(check.name, says, "This is a defect of the check; please report it."),)
+
+
 def _without_secrets(finding: Finding, patient: Patient) -> Finding:
-    """A last net: the messages are free of them already."""
+    """A last net: the messages are free of them already. A secret as short as a word is none."""
     says = finding.says
     for secret in _secrets(patient):
-        says = says.replace(secret, "***")
+        if len(secret) >= _SHORTEST_SECRET:
+            says = says.replace(secret, "***")
     return replace(finding, says=says)
 
 
