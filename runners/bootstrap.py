@@ -50,6 +50,7 @@ from runners.worker import Worker, WorkerPolicy
 __all__ = [
     "App",
     "build_worker",
+    "claim_policy",
     "connections_of",
     "needed_by_voice",
     "new_worker_id",
@@ -121,6 +122,11 @@ def open_app(settings: Settings, *, worker_id: str, telemetry: Telemetry) -> Ite
 def needed_by_voice(settings: Settings) -> tuple[str, ...]:
     """The settings that the chosen voice cannot do without."""
     return _SLOW_VOICES.get(settings.voice_provider, ())
+
+
+def claim_policy(settings: Settings) -> ClaimPolicy:
+    """What the workers of these settings claim by."""
+    return ClaimPolicy(job_timeout=settings.job_timeout, max_lateness=settings.max_lateness)
 
 
 def connections_of(settings: Settings) -> int:
@@ -203,7 +209,7 @@ def _wire(
         telemetry=telemetry,
         clock=clock,
         backlog=backlog,
-        claim_policy=ClaimPolicy(job_timeout=settings.job_timeout, max_lateness=settings.max_lateness),
+        claim_policy=claim_policy(settings),
         retry_policy=retry,
         reconcile_policy=reconcile,
         # The other half of an attempt's time belongs to the call: a voice that takes all of it costs no comment.
