@@ -17,8 +17,9 @@ _BY_NAME_OF_AN_ERROR = {"dead_letters", "error_types"}
 
 
 def documented(command: str) -> Any:
-    """The example of a command."""
-    (example,) = re.findall(rf"```json {command}\n(.*?)```", _PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    """The example in the command's section."""
+    section = _PAGE.read_text(encoding="utf-8").partition(f"## `engagement {command}")[2].partition("\n## ")[0]
+    (example,) = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
     return json.loads(example)
 
 
@@ -92,3 +93,11 @@ def test_a_close_up_shows_the_first_ten(database_url: str, engagement: Commands)
     )
     late = [each["activity_id"] for each in engagement.json("status")["late"]]
     assert late == [f"old-{n}" for n in range(30, 20, -1)]
+
+
+def test_the_sql_for_another_service_works_as_it_is_written(database_url: str) -> None:
+    """docs/how-to/connect-e-04.md: the row is taken, and its result is read."""
+    page = _PAGE.parents[1] / "how-to" / "connect-e-04.md"
+    insert, select = re.findall(r"<!-- sql -->\n```sql\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    execute(database_url, insert)
+    assert execute(database_url, select) == [("scheduled", None, None, None, None)]
