@@ -30,13 +30,17 @@ _UNKNOWN = """
 SELECT activity_id, phase, worker_id, COALESCE(began_at, claimed_at), look_at
   FROM engagement_attempts WHERE phase = 'unknown' ORDER BY look_at LIMIT %(shown)s
 """
+# Asked row by row, in the order of the index: joined, the planner would read every attempt that ever happened.
 _LATE = """
-SELECT a.id::text, GREATEST(a.scheduled_for, a.next_retry_at) FROM pod_activities a
- WHERE a.status = 'scheduled' AND GREATEST(a.scheduled_for, a.next_retry_at) <= statement_timestamp() - %(late_by)s
-   AND isfinite(GREATEST(a.scheduled_for, a.next_retry_at))
-   AND NOT EXISTS (SELECT 1 FROM engagement_attempts t
-                    WHERE t.activity_id = a.id::text AND t.effect IN ('unknown', 'applied'))
- ORDER BY GREATEST(a.scheduled_for, a.next_retry_at) LIMIT %(shown)s
+SELECT id, due_at
+  FROM (SELECT a.id::text, GREATEST(a.scheduled_for, a.next_retry_at) AS due_at FROM pod_activities a
+         WHERE a.status = 'scheduled'
+           AND GREATEST(a.scheduled_for, a.next_retry_at) <= statement_timestamp() - %(late_by)s
+         ORDER BY GREATEST(a.scheduled_for, a.next_retry_at) LIMIT %(sorted)s) c
+ WHERE isfinite(due_at)
+   AND (SELECT t.number FROM engagement_attempts t
+         WHERE t.activity_id = c.id AND t.effect IN ('unknown', 'applied') LIMIT 1) IS NULL
+ ORDER BY due_at LIMIT %(shown)s
 """
 # In two steps, so that closed letters are not walked through by age.
 _FAILED = """
@@ -47,7 +51,7 @@ SELECT activity_id, error_type, message, next_step, buried_at
 
 
 class PostgresCloseUpReader:
-    """Fills `engagement_core.ports.close_up.CloseUpReader`. Looks at the first thousand open attempts and letters."""
+    """Fills `engagement_core.ports.close_up.CloseUpReader`. Looks at the first thousand of each at most."""
 
     def __init__(self, pool: PostgresPool, *, late_by: timedelta = timedelta(seconds=5)) -> None:
         """

@@ -49,8 +49,8 @@ class Refused:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Capacity:
-    """How many connections there can be. `limit` is the smallest that applies to this role, and `limited_by` names it;
-    `others` are those in use now by anybody but us."""
+    """How many connections there can be. Of the limits that apply, `limit` is the one that leaves least, and
+    `limited_by` names it; `others` are those that count towards it now and are not ours."""
 
     limit: int
     limited_by: str
@@ -91,14 +91,20 @@ _REPLICAS = """
 SELECT count(*) FROM pg_stat_replication r
  WHERE NOT EXISTS (SELECT 1 FROM pg_replication_slots s WHERE s.active_pid = r.pid AND s.slot_type = 'logical')
 """
-# `numbackends` is visible to every role, what others do is not. Ours are known by their name.
+# Each limit and what counts towards it. `numbackends` is visible to every role, what others do is not. Ours are known
+# by their name. A limit of -1 is none.
 _CAPACITY = """
+WITH ours AS (SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = %(application)s)
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
        - COALESCE(current_setting('reserved_connections', true)::int, 0),
-       (SELECT rolconnlimit FROM pg_roles WHERE rolname = session_user),
-       (SELECT datconnlimit FROM pg_database WHERE datname = current_database()),
-       (SELECT sum(numbackends) FROM pg_stat_database)
-       - (SELECT count(*) FROM pg_stat_activity WHERE application_name = %(application)s)
+       'max_connections', (SELECT sum(numbackends) FROM pg_stat_database) - ours.n FROM ours
+ UNION ALL
+SELECT datconnlimit, 'the database''s CONNECTION LIMIT', pg_stat_get_db_numbackends(oid) - ours.n
+  FROM pg_database, ours WHERE datname = current_database() AND datconnlimit >= 0
+ UNION ALL
+SELECT rolconnlimit, 'the role''s CONNECTION LIMIT',
+       (SELECT count(*) FROM pg_stat_activity WHERE usename = session_user) - ours.n
+  FROM pg_roles, ours WHERE rolname = session_user AND rolconnlimit >= 0
 """
 _ACCOUNTS = """
 SELECT id::text, profile_id::text, unipile_account_id::text, access_token, status::text, daily_limit
@@ -183,11 +189,10 @@ def _clock(connection: Connection, now: Callable[[], datetime]) -> tuple[timedel
 
 
 def _capacity(connection: Connection) -> Capacity:
-    of_server, of_role, of_database, others = _row(connection, _CAPACITY, application=_APPLICATION)
-    limits = [(of_server, "max_connections"), (of_role, "the role's CONNECTION LIMIT")]
-    limits.append((of_database, "the database's CONNECTION LIMIT"))
-    limit, limited_by = min((each for each in limits if each[0] is not None and each[0] >= 0), key=lambda each: each[0])
-    return Capacity(limit=int(limit), limited_by=limited_by, others=max(int(others or 0), 0))
+    with connection.cursor() as cursor:
+        cursor.execute(_CAPACITY, {"application": _APPLICATION})
+        limit, limited_by, others = min(cursor.fetchall(), key=lambda row: row[0] - max(row[2], 0))
+    return Capacity(limit=int(limit), limited_by=limited_by, others=max(int(others), 0))
 
 
 def _accounts(connection: Connection) -> tuple[Account, ...]:
@@ -214,7 +219,7 @@ def _told(statements: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _row(connection: Connection, statement: str, **parameters: Any) -> tuple[Any, ...]:
-    """Its one row, within bounds: a time-out that a pooled session keeps for nobody else."""
+    """Its one row."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         row = cursor.fetchone()

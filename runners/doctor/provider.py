@@ -31,6 +31,7 @@ _CURES = {
     Reception.TLS: f"Check that {_ADDRESS} is the provider's own, this machine's time, and any proxy between.",
     Reception.KEY_REFUSED: f"Copy UNIPILE_API_KEY anew from the provider's dashboard; it must belong to {_ADDRESS}.",
 }
+_ON_PURPOSE = "paused"
 _PASSES = frozenset({"CONNECTING"})
 
 
@@ -77,7 +78,10 @@ def _about(account: Account, provider: AccountProbe, deadline: Deadline) -> Iter
     name = f"account {account.id}"
     if account.status in HELD_STATUSES:
         says = f"Its status in linkedin_accounts is {account.status}: its work is held."
-        yield failed(name, says, "Reconnect it at the provider, then set its status to ok.")
+        if account.status == _ON_PURPOSE:
+            yield warned(name, says, "If nobody wants that any more, set its status to ok.")
+        else:
+            yield failed(name, says, "Reconnect it at the provider, then set its status to ok.")
         return
     seen = provider.health(account, deadline)
     if isinstance(seen, Failure):

@@ -23,8 +23,8 @@ def test_no_statement_scans_what_is_over(database_url: str) -> None:
         "  post_id, claimed_at, deadline_at, began_at)"
         " SELECT 'x-' || n, 1, 't', 'w', 'executed', 'confirm', 'applied', 'like', 'p', now(), now(), now()"
         "   FROM generate_series(1, %s) n;"
-        "INSERT INTO engagement_dead_letters (activity_id, error_type, message, effect, next_step, buried_at, closed_at)"
-        " SELECT 'x-' || n, 'api_error', 'm', 'none', 's', now(), now() FROM generate_series(1, %s) n",
+        "INSERT INTO engagement_dead_letters (activity_id, error_type, message, effect, next_step, buried_at,"
+        "  closed_at) SELECT 'x-' || n, 'api_error', 'm', 'none', 's', now(), now() FROM generate_series(1, %s) n",
         *[_MANY] * 3,
     )
     with closing(psycopg2.connect(database_url)) as connection:
