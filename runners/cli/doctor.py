@@ -36,6 +36,8 @@ def doctor(context: click.Context, as_json: bool, embedded: bool, data: Path | N
     if data is not None and not embedded:
         raise click.UsageError("--data is the folder of embedded servers: it needs --embedded")
     with ExitStack() as stack:
+        if (screen := console(stderr=True)).is_terminal:
+            stack.enter_context(screen.status("Looking at everything ..."))
         found = tuple(examine(Patient(stack=stack, data_folder=(data or DATA_FOLDER) if embedded else None)))
     if as_json:
         show_json(findings_as_json(found))

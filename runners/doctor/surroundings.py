@@ -16,7 +16,8 @@ from typing import Any
 from adapters.clock import SystemClock
 from adapters.embedded import EmbeddedServers, EmbeddedServersFailed
 from adapters.embedded.wheels import wheels_installed
-from adapters.http.session import HttpSession
+from adapters.http.errors import HttpError
+from adapters.http.session import HttpRequest, HttpSession
 from adapters.postgres.schema import migrate
 from adapters.voices.greeting import greet_voice
 from engagement_core.ports.clock import Deadline
@@ -28,6 +29,7 @@ from runners.doctor.patient import Patient
 __all__ = ["check_data_folder", "check_embedded_servers", "check_metrics_port", "check_voice"]
 
 _PATIENCE = timedelta(seconds=10)
+_PATIENCE_WITH_A_NEIGHBOUR = timedelta(seconds=2)
 _METRICS_PORT = 9464
 _LEAST_SPACE = 256 * 1024 * 1024
 _INSTALL = "Run: pip install 'pod-engagement[embedded]'."
@@ -52,26 +54,44 @@ def check_voice(patient: Patient) -> tuple[Finding, ...]:
 
 
 def check_metrics_port(patient: Patient) -> tuple[Finding, ...]:
-    """Whether this machine would let a worker have it."""
+    """Whether this machine would let a worker have it, or one of ours has it already."""
     settings: Any = patient.settings
     host = getattr(settings, "metrics_host", "127.0.0.1")
     port = getattr(settings, "metrics_port", _METRICS_PORT)
+    name, place = "metrics port", f"Port {port} on {host}"
     if not port:
-        return (fine("metrics port", "It is turned off."),)
+        return (fine(name, "It is turned off."),)
+    obstacle = _obstacle_to_listening(host, port)
+    if obstacle is None:
+        return (fine(name, f"{place} is free."),)
+    if _is_ours(host, port):
+        says = f"{place} is a worker's. A second one on this machine needs another POD_ENGAGEMENT_METRICS_PORT."
+        return (fine(name, says),)
+    cure = "Find out who listens there (ss -ltnp), or set POD_ENGAGEMENT_METRICS_PORT to another port (0 turns it off)."
+    return (failed(name, f"{place} cannot be had: {obstacle}.", cure),)
+
+
+def _obstacle_to_listening(host: str, port: int) -> str | None:
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
             # As a server asks for it: what a process that is gone has left behind is no obstacle.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
-        says = f"Port {port} on {host} cannot be had: {error.strerror or error}."
-        cure = (
-            "If a worker runs on this machine already, it has it, and that is well; a second one needs another"
-            " POD_ENGAGEMENT_METRICS_PORT (0 turns it off). Else find out who listens there: ss -ltnp."
-        )
-        return (warned("metrics port", says, cure),)
-    return (fine("metrics port", f"Port {port} on {host} is free."),)
+        return error.strerror or str(error)
+    return None
+
+
+def _is_ours(host: str, port: int) -> bool:
+    """Whether our metrics are shown there."""
+    place = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    request = HttpRequest(method="GET", url=f"http://{place}:{port}/metrics")
+    try:
+        with HttpSession() as session:
+            reply = session.send(request, Deadline.after(SystemClock(), _PATIENCE_WITH_A_NEIGHBOUR))
+    except HttpError:
+        return False
+    return b"engagement_" in (reply.body or b"")
 
 
 def check_data_folder(patient: Patient) -> tuple[Finding, ...]:
