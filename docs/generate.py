@@ -15,6 +15,7 @@ from adapters.telemetry.events import EVENTS
 from adapters.telemetry.metrics import METRICS
 from engagement_core.errors import TAXONOMY
 from engagement_core.lifecycle import TRANSITIONS, Phase
+from runners.variables import VARIABLES, Variable
 
 __all__ = ["PAGES", "current"]
 
@@ -67,11 +68,35 @@ def metrics_section() -> str:
     return "\n".join(lines)
 
 
+def configuration_section() -> str:
+    """A table of variables under each heading."""
+    groups: dict[str, list[Variable]] = {}
+    for variable in VARIABLES:
+        groups.setdefault(variable.group, []).append(variable)
+    lines = []
+    for group, variables in groups.items():
+        lines += [f"## {group}", "", "| variable | default | meaning |", "|---|---|---|"]
+        for each in variables:
+            default = each.instead or (f"`{each.default}`" if each.default else "")
+            lines.append(f"| `{each.name}` | {default} | {each.meaning} |")
+        lines.append("")
+    return "\n".join(["", *lines]).rstrip()
+
+
+def decisions_section() -> str:
+    """A line for each, by its own heading."""
+    pages = sorted((_ROOT / "docs" / "adr").glob("[0-9]*.md"))
+    headings = [page.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for page in pages]
+    return "\n".join(f"- [{heading}]({page.name})" for heading, page in zip(headings, pages, strict=True))
+
+
 PAGES: dict[str, tuple[str, Callable[[], str]]] = {
     "README.md": ("lifecycle", lifecycle_section),
     "docs/reference/errors.md": ("errors", errors_section),
     "docs/reference/events.md": ("events", events_section),
     "docs/reference/metrics.md": ("metrics", metrics_section),
+    "docs/reference/configuration.md": ("configuration", configuration_section),
+    "docs/adr/index.md": ("decisions", decisions_section),
 }
 
 

@@ -22,7 +22,7 @@ from engagement_core.ports.linkedin import Engagement
 from engagement_core.presence import believe, witness
 from engagement_core.validation import problems_of
 
-__all__ = ["ClaimPolicy", "ClaimResult", "Claimed", "Holder", "decide_claim", "frozen_text", "waits_for"]
+__all__ = ["ClaimPolicy", "ClaimResult", "Claimed", "Holder", "burial_of", "decide_claim", "frozen_text", "waits_for"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,9 +119,9 @@ def _not_ours(snapshot: Snapshot) -> str | None:
 
 
 def _claim_due(snapshot: Snapshot, activity: Activity, holder: Holder, policy: ClaimPolicy) -> Decision[ClaimResult]:
-    for cause, why in ((cause, rule(snapshot, activity, policy)) for cause, rule in _BURIED_BEFORE_SENDING):
-        if why is not None:
-            return _bury(snapshot, activity.id, cause, why)
+    burial = burial_of(snapshot, activity, policy)
+    if burial is not None:
+        return _bury(snapshot, activity.id, *burial)
     assert snapshot.pod is not None  # noqa: S101  # the rules have said so; this tells the type checker
     assert snapshot.account is not None  # noqa: S101
     admission = admit(snapshot, snapshot.account)
@@ -138,6 +138,12 @@ def _claim_due(snapshot: Snapshot, activity: Activity, holder: Holder, policy: C
         suspect=_is_suspect(snapshot, activity),
     )
     return Decision(claimed, (SaveAttempt(attempt),))
+
+
+def burial_of(snapshot: Snapshot, activity: Activity, policy: ClaimPolicy) -> tuple[Cause, str] | None:
+    """For which cause, and why, a due activity becomes a dead letter instead of being sent; None when it is sent."""
+    whys = ((cause, rule(snapshot, activity, policy)) for cause, rule in _BURIED_BEFORE_SENDING)
+    return next(((cause, why) for cause, why in whys if why is not None), None)
 
 
 def _too_late(snapshot: Snapshot, activity: Activity, policy: ClaimPolicy) -> str | None:

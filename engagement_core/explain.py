@@ -11,32 +11,22 @@ from datetime import datetime
 
 from engagement_core.activity import Activity, Malformed, PublicStatus
 from engagement_core.admission import Defer, admit
-from engagement_core.attempt import Attempt
+from engagement_core.claim import ClaimPolicy, burial_of
+from engagement_core.errors import TAXONOMY, Cause, Effect
+from engagement_core.explanation import Explanation, of_owner
 from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import DeadLetter, Snapshot
-from engagement_core.validation import problems_of
+from engagement_core.ports.activities import ControlKind, DeadLetter, Snapshot
 
 __all__ = ["Explanation", "explain"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Explanation:
-    """Three sentences. `phase` is None for a row that is not ours to execute; `next_at` is when something happens next,
-    None when nothing will by itself; `person` is what a person can do, None when there is nothing to be done."""
-
-    phase: Phase | None
-    why: str
-    next: str
-    next_at: datetime | None = None
-    person: str | None = None
-
-
-def explain(snapshot: Snapshot, letter: DeadLetter | None) -> Explanation:
+def explain(snapshot: Snapshot, letter: DeadLetter | None, policy: ClaimPolicy | None = None) -> Explanation:
     """Explain an activity.
 
     Args:
         snapshot: what the store shows.
         letter: its open dead letter, if there is one.
+        policy: as the workers have it; None is the default.
     """
     activity = snapshot.activity
     if activity is None:
@@ -45,11 +35,20 @@ def explain(snapshot: Snapshot, letter: DeadLetter | None) -> Explanation:
     if rule is None:
         why = f"Its status is {activity.status!r}: another service's word for what is not to be sent."
         return Explanation(phase=None, why=why, next="Nothing, unless that service schedules it.")
-    return rule(snapshot, activity, letter)
+    return rule(_Case(snapshot=snapshot, letter=letter, policy=policy or ClaimPolicy()), activity)
 
 
-def _executed(snapshot: Snapshot, _: Activity | Malformed, __: DeadLetter | None) -> Explanation:
-    last = next((each for each in reversed(snapshot.attempts) if each.phase is Phase.EXECUTED), None)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Case:
+    """One activity, while it is explained."""
+
+    snapshot: Snapshot
+    letter: DeadLetter | None
+    policy: ClaimPolicy
+
+
+def _executed(case: _Case, _: Activity | Malformed) -> Explanation:
+    last = next((each for each in reversed(case.snapshot.attempts) if each.phase is Phase.EXECUTED), None)
     how = _HOW.get(last.event, "it is on record") if last else "somebody else has set its status"
     return Explanation(phase=Phase.EXECUTED, why=f"It was executed: {how}.", next="Nothing: it is never sent again.")
 
@@ -61,28 +60,30 @@ _HOW = {
 }
 
 
-def _failed(_: Snapshot, __: Activity | Malformed, letter: DeadLetter | None) -> Explanation:
+def _failed(case: _Case, _: Activity | Malformed) -> Explanation:
+    letter = case.letter
     if letter is None:
         why = "Its status is 'failed', and it has no open dead letter: it was closed, or somebody else has set it."
         return Explanation(phase=Phase.FAILED, why=why, next="Nothing.")
+    doubt = " Nobody can tell whether it happened." if letter.effect is Effect.UNKNOWN else ""
     return Explanation(
         phase=Phase.FAILED,
-        why=f"It is a dead letter ({letter.error_type.value}): {letter.message}",
+        why=f"It is a dead letter ({letter.error_type.value}): {letter.message}{doubt}",
         next="Nothing by itself.",
         person=letter.next_step,
     )
 
 
-def _scheduled(snapshot: Snapshot, activity: Activity | Malformed, _: DeadLetter | None) -> Explanation:
-    owner = next((each for each in snapshot.attempts if each.may_have_had_effect), None)
+def _scheduled(case: _Case, activity: Activity | Malformed) -> Explanation:
+    owner = next((each for each in case.snapshot.attempts if each.may_have_had_effect), None)
     if owner is not None:
-        return _IN_FLIGHT.get(owner.phase, _left_over)(owner)
+        return of_owner(owner)
     if isinstance(activity, Malformed):
-        return _invalid("; ".join(activity.problems))
-    problems = problems_of(snapshot, activity)
-    if problems:
-        return _invalid("; ".join(problems))
-    return _waiting(snapshot, activity)
+        return _doomed(Cause.INVALID_ACTIVITY, f"{'; '.join(activity.problems)}.", None)
+    burial = burial_of(case.snapshot, activity, case.policy)
+    if burial is not None:
+        return _doomed(*burial, max(activity.due_at, case.snapshot.now))
+    return _waiting(case.snapshot, activity)
 
 
 def _waiting(snapshot: Snapshot, activity: Activity) -> Explanation:
@@ -91,11 +92,11 @@ def _waiting(snapshot: Snapshot, activity: Activity) -> Explanation:
         return Explanation(
             phase=Phase.SCHEDULED,
             why=f"It waits, without a charge: {admission.reason}.",
-            next="It is sent when that is over." if admission.until else "Nothing until that is lifted.",
+            next="It is sent when that is over.",
             next_at=admission.until and max(admission.until, activity.due_at),
-            person=None if admission.until else "`engagement resume` what is paused or held, or mend the account.",
+            person=None if admission.until else _how_to_lift(snapshot),
         )
-    retried = f" after {activity.failure_count} failed attempts" if activity.failure_count else ""
+    retried = f" after {_times(activity.failure_count)}" if activity.failure_count else ""
     if activity.due_at > snapshot.now:
         why = f"It waits for its time{retried}."
         return Explanation(phase=Phase.SCHEDULED, why=why, next="It is sent.", next_at=activity.due_at)
@@ -108,52 +109,33 @@ def _waiting(snapshot: Snapshot, activity: Activity) -> Explanation:
     )
 
 
-def _invalid(problems: str) -> Explanation:
+def _how_to_lift(snapshot: Snapshot) -> str:
+    endless = next((control for control in snapshot.controls if control.until is None), None)
+    if endless is None:
+        return "Reconnect the account at the provider, then set its status in linkedin_accounts to ok."
+    resume = f"`engagement resume --{endless.scope.value} {endless.scope_id}".rstrip() + "`"
+    if endless.kind is ControlKind.HOLD:
+        return f"Reconnect the account at the provider; {resume} if it does not come back by itself (v1 is asked)."
+    return f"Once the reason is gone: {resume}."
+
+
+def _times(failures: int) -> str:
+    return "1 failed attempt" if failures == 1 else f"{failures} failed attempts"
+
+
+def _doomed(cause: Cause, why: str, at: datetime | None) -> Explanation:
+    """The claim will not send it."""
+    is_invalid = cause is Cause.INVALID_ACTIVITY
     return Explanation(
         phase=Phase.SCHEDULED,
-        why=f"It cannot be executed: {problems}.",
-        next="It becomes a dead letter when it is due.",
-        person="Correct its row.",
+        why=f"It cannot be executed: {why}",
+        next=f"It becomes a dead letter ({TAXONOMY[cause].error_type.value}) when it is due.",
+        next_at=at,
+        person="Correct its row." if is_invalid else f"Once it is one: {TAXONOMY[cause].next_step}",
     )
 
 
-def _claimed(owner: Attempt) -> Explanation:
-    why = f"Worker {owner.worker_id} prepares attempt {owner.number}; nothing has been sent yet."
-    return Explanation(phase=Phase.CLAIMED, why=why, next="It is sent, or given back.", next_at=owner.deadline_at)
-
-
-def _sending(owner: Attempt) -> Explanation:
-    why = f"Worker {owner.worker_id} is sending attempt {owner.number}; the request may be on its way."
-    after = "Its answer is recorded; if none comes, the outcome is unknown and is looked for."
-    return Explanation(phase=Phase.SENDING, why=why, next=after, next_at=owner.deadline_at)
-
-
-def _unknown(owner: Attempt) -> Explanation:
-    seen = str((owner.error or {}).get("message") or "no answer came.")
-    return Explanation(
-        phase=Phase.UNKNOWN,
-        why=f"Attempt {owner.number} may or may not have been applied: {seen}",
-        next="The post is read back, before anything else is sent.",
-        next_at=owner.look_at,
-    )
-
-
-def _left_over(owner: Attempt) -> Explanation:
-    return Explanation(
-        phase=Phase.SCHEDULED,
-        why=f"It is scheduled, but attempt {owner.number} ({owner.effect.value}) may have had an effect:"
-        " somebody has set its status back.",
-        next="Nothing: it is never sent again without proof.",
-        person="Set its status to what is true, or to 'failed' and resolve it.",
-    )
-
-
-_IN_FLIGHT: dict[Phase, Callable[[Attempt], Explanation]] = {
-    Phase.CLAIMED: _claimed,
-    Phase.SENDING: _sending,
-    Phase.UNKNOWN: _unknown,
-}
-_BY_STATUS: dict[str, Callable[[Snapshot, Activity | Malformed, DeadLetter | None], Explanation]] = {
+_BY_STATUS: dict[str, Callable[[_Case, Activity | Malformed], Explanation]] = {
     PublicStatus.SCHEDULED.value: _scheduled,
     PublicStatus.EXECUTED.value: _executed,
     PublicStatus.FAILED.value: _failed,

@@ -53,13 +53,26 @@ from runners.monitor import Monitor
 from runners.settings import Settings, SettingsProblem
 from runners.worker import Worker, WorkerPolicy
 
-__all__ = ["App", "build_monitor", "build_worker", "new_worker_id", "open_app"]
+__all__ = [
+    "App",
+    "build_monitor",
+    "build_worker",
+    "claim_policy",
+    "connections_of",
+    "needed_by_voice",
+    "new_worker_id",
+    "open_app",
+    "open_provider",
+]
 
 _MOST_CONNECTIONS = 10
 _ABANDONED_AFTER = timedelta(minutes=5)
 _VOICES: dict[str, type[TemplateVoice] | type[NoVoice]] = {"template": TemplateVoice, "none": NoVoice}
 # The voices that take time, and what must be set for them.
-_SLOW_VOICES = {"openai": ("voice_base_url", "voice_api_key", "voice_model"), "http": ("voice_base_url",)}
+_SLOW_VOICES: dict[str, tuple[str, ...]] = {
+    "openai": ("voice_base_url", "voice_api_key", "voice_model"),
+    "http": ("voice_base_url",),
+}
 _PREPARING = 2
 
 
@@ -89,10 +102,9 @@ def open_app(settings: Settings, *, worker_id: str, telemetry: Telemetry) -> Ite
         SchemaProblem: the database lacks something.
         StoreUnavailable: it cannot be reached.
     """
-    settings.need("database_url", "redis_url", "unipile_api_key", *_SLOW_VOICES.get(settings.voice_provider, ()))
+    settings.need("database_url", "redis_url", "unipile_api_key", *needed_by_voice(settings))
     clock = SystemClock()
-    # The rounds borrow a connection now and then; two is the least that never makes them wait for a call to end.
-    pool = PostgresPool(str(settings.database_url), size=min(max(settings.concurrency, 2), _MOST_CONNECTIONS))
+    pool = PostgresPool(str(settings.database_url), size=connections_of(settings))
     queue = build_queue(settings)
     session = HttpSession()
     voice_session = HttpSession() if settings.voice_provider in _SLOW_VOICES else session
@@ -114,6 +126,33 @@ def open_app(settings: Settings, *, worker_id: str, telemetry: Telemetry) -> Ite
         voice_session.close()
         session.close()
         pool.close()
+
+
+def needed_by_voice(settings: Settings) -> tuple[str, ...]:
+    """The settings that the chosen voice cannot do without."""
+    return _SLOW_VOICES.get(settings.voice_provider, ())
+
+
+def claim_policy(settings: Settings) -> ClaimPolicy:
+    """What the workers of these settings claim by."""
+    return ClaimPolicy(job_timeout=settings.job_timeout, max_lateness=settings.max_lateness)
+
+
+def connections_of(settings: Settings) -> int:
+    """How many database connections a worker opens at most."""
+    # The rounds borrow a connection now and then; two is the least that never makes them wait for a call to end.
+    return min(max(settings.concurrency, 2), _MOST_CONNECTIONS)
+
+
+@contextmanager
+def open_provider(settings: Settings) -> Iterator[UnipileGateway]:
+    """The provider alone, for whoever only asks it something.
+
+    Raises:
+        SettingsProblem: the API key cannot be used.
+    """
+    with HttpSession() as session:
+        yield _gateway(settings, SystemClock(), session)
 
 
 def build_queue(settings: Settings) -> RqQueue:
@@ -195,7 +234,7 @@ def _wire(
         telemetry=telemetry,
         clock=clock,
         backlog=backlog,
-        claim_policy=ClaimPolicy(job_timeout=settings.job_timeout, max_lateness=settings.max_lateness),
+        claim_policy=claim_policy(settings),
         retry_policy=retry,
         reconcile_policy=reconcile,
         # The other half of an attempt's time belongs to the call: a voice that takes all of it costs no comment.

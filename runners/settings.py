@@ -31,7 +31,7 @@ class SettingsProblem(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """See the table in the README; `None` means "not set"."""
+    """See `runners/variables.py`; `None` means "not set"."""
 
     database_url: str | None = field(default=None, repr=False)
     redis_url: str | None = field(default=None, repr=False)

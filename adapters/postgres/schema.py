@@ -16,7 +16,7 @@ from adapters.postgres.catalog import AS_CREATED, Catalog, SchemaProblem, read_c
 from adapters.postgres.pool import connect, first_line
 from adapters.postgres.statements import render
 
-__all__ = ["migrate", "schema_sql", "statements"]
+__all__ = ["migrate", "pending", "schema_sql", "statements"]
 
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _ADDS_COLUMN = re.compile(r"ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+)")
@@ -40,6 +40,12 @@ def statements() -> tuple[str, ...]:
     """The script's statements that make tables and indexes, without its comments."""
     parts = (part.strip() for part in _COMMENT.sub("", _tables_sql()).split(";"))
     return tuple(part for part in parts if part)
+
+
+def pending(connection: Connection) -> tuple[str, ...]:
+    """The statements that this database still needs; empty when the schema is complete. Changes nothing."""
+    catalog = read_catalog(connection)
+    return tuple(statement for statement in statements() if not _is_there(connection, catalog, statement))
 
 
 def migrate(database_url: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ _COMMANDS = {
     "run": "runners.cli.run:run",
     "status": "runners.cli.status:status",
     "explain": "runners.cli.explain:explain",
+    "doctor": "runners.cli.doctor:doctor",
     "dead-letters": "runners.cli.dead_letters:dead_letters",
     "pause": "runners.cli.pause:pause",
     "resume": "runners.cli.resume:resume",

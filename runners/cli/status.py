@@ -12,6 +12,7 @@ from rich.console import RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from adapters.postgres.close_up import PostgresCloseUpReader
 from adapters.postgres.overview import PostgresOverviewReader
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.queue import Queue, QueueUnavailable
@@ -31,7 +32,7 @@ _EVERY_SECONDS = 2.0
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON object (with --watch, one on each line).")
 @server_options
 def status(watch: bool, wants_json: bool, embedded: bool, data: Path | None) -> None:
-    """Show what waits, what is being done, what went wrong and who works.
+    """Show what waits, what is being done, what is late, what went wrong and why, what is held, and who works.
 
     \b
     Example:
@@ -44,9 +45,10 @@ def status(watch: bool, wants_json: bool, embedded: bool, data: Path | None) -> 
         queue_of(settings) as queue,
     ):
         reader = PostgresOverviewReader(pool, silent_for=settings.orphan_after)
+        closer = PostgresCloseUpReader(pool)
 
         def look() -> Look:
-            return Look(overview=reader.look(), depth=_depth(queue))
+            return Look(overview=reader.look(), close_up=closer.look(), depth=_depth(queue))
 
         if not watch:
             show_json(as_json(look())) if wants_json else console().print(as_screen(look()))

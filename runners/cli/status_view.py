@@ -1,4 +1,4 @@
-"""The overview as a screen for people and as JSON for programs (the shape is in docs/reference/commands.md)."""
+"""The overview as a screen for people and as JSON for programs (the shape is in docs/reference/json.md)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from engagement_core.ports.activities import BlockScope, Control
+from engagement_core.ports.close_up import CloseUp, Failed, InFlight
 from engagement_core.ports.overview import Count, Overview
 from runners.cli.screen import at, duration, table
 
@@ -29,9 +30,10 @@ _STATES = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """An overview, and how many jobs are ready in the queue; None when the queue cannot be asked."""
+    """An overview, its activities close up, and how many jobs are ready; None when the queue cannot be asked."""
 
     overview: Overview
+    close_up: CloseUp
     depth: int | None
 
 
@@ -59,6 +61,36 @@ def as_json(look: Look) -> dict[str, Any]:
         "controls": [control_as_json(control) for control in seen.controls],
         "held_accounts": [{"account_id": held.account_id, "status": held.status} for held in seen.held_accounts],
         "workers_alive": seen.workers_alive,
+        **_close_up_as_json(look.close_up),
+    }
+
+
+def _close_up_as_json(close_up: CloseUp) -> dict[str, Any]:
+    return {
+        "under_way": [_in_flight_as_json(each) for each in close_up.under_way],
+        "unknown": [_in_flight_as_json(each) for each in close_up.unknown],
+        "late": [{"activity_id": each.activity_id, "due_at": each.due_at.isoformat()} for each in close_up.late],
+        "failed": [_failed_as_json(each) for each in close_up.failed],
+    }
+
+
+def _in_flight_as_json(attempt: InFlight) -> dict[str, Any]:
+    return {
+        "activity_id": attempt.activity_id,
+        "phase": attempt.phase.value,
+        "worker_id": attempt.worker_id,
+        "since": attempt.since.isoformat(),
+        "next_at": attempt.next_at.isoformat() if attempt.next_at else None,
+    }
+
+
+def _failed_as_json(letter: Failed) -> dict[str, Any]:
+    return {
+        "activity_id": letter.activity_id,
+        "error_type": letter.error_type.value,
+        "message": letter.message,
+        "next_step": letter.next_step,
+        "buried_at": letter.buried_at.isoformat(),
     }
 
 
@@ -99,6 +131,22 @@ def _parts(look: Look) -> Iterator[RenderableType]:
         yield table("Dead letters", ("type", "open"), letters)
     if blocked := list(_blocked(seen)):
         yield table("Held back", ("what", "by", "until", "reason"), blocked)
+    yield from _close_up(look.close_up)
+
+
+def _close_up(seen: CloseUp) -> Iterator[RenderableType]:
+    """What each table would be without rows, nobody needs to see."""
+    flying = [(each.activity_id, each.phase.value, each.worker_id, at(each.since)) for each in seen.under_way]
+    if flying:
+        yield table("Under way", ("activity", "phase", "worker", "since"), flying)
+    if seen.unknown:
+        lost = ((each.activity_id, at(each.since), at(each.next_at)) for each in seen.unknown)
+        yield table("Unknown", ("activity", "sent", "read back at"), lost)
+    if seen.late:
+        yield table("Late", ("activity", "due"), ((each.activity_id, at(each.due_at)) for each in seen.late))
+    if seen.failed:
+        letters = ((each.activity_id, each.error_type.value, each.message, each.next_step) for each in seen.failed)
+        yield table("Failed last", ("activity", "type", "why", "what to do"), letters)
 
 
 def _facts(look: Look) -> Iterator[tuple[str, str]]:

@@ -36,10 +36,10 @@ def test_every_command_explains_itself_with_an_example() -> None:
     """`--help` of the group names each, and each shows how it is used."""
     commands = {
         name
-        for name in ("migrate", "schedule", "status", "dead-letters", "pause", "resume", "sandbox")
+        for name in ("migrate", "schedule", "status", "doctor", "dead-letters", "pause", "resume", "sandbox")
         if f"  {name} " in ENGAGEMENT("--help").stdout
     }
-    assert len(commands) == 7
+    assert len(commands) == 8
     for name in commands:
         told = ENGAGEMENT(name, "--help")
         assert told.exit_code == 0

@@ -22,9 +22,7 @@ def _generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "docs/reference/errors.md", "docs/reference/events.md", "docs/reference/metrics.md"]
-)
+@pytest.mark.parametrize("page", _generator().PAGES)
 def test_generated_sections_are_current(page: str) -> None:
     """Else: `python docs/generate.py`."""
     as_it_is, as_it_should_be = _generator().current(page)

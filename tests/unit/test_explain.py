@@ -35,8 +35,8 @@ _LOST = an_attempt(Phase.UNKNOWN, error={"message": "No answer came."}, look_at=
         ({"controls": (_PAUSE,)}, Phase.SCHEDULED, "pause on pod pod-1: on holiday", None),
         ({"controls": (_COOL,)}, Phase.SCHEDULED, "cool-down on account account-1", NOW + 60 * SECOND),
         ({"account": an_account(status="expired")}, Phase.SCHEDULED, "account account-1 is expired", None),
-        ({"activity": replace(a_comment(), comment_text=" ")}, Phase.SCHEDULED, "cannot be executed", None),
-        ({"account": None}, Phase.SCHEDULED, "has no row in linkedin_accounts", None),
+        ({"activity": replace(a_comment(), comment_text=" ")}, Phase.SCHEDULED, "cannot be executed", NOW),
+        ({"account": None}, Phase.SCHEDULED, "has no row in linkedin_accounts", NOW),
         (
             {"activity": Malformed(id="a", status="scheduled", problems=("post_id is missing",))},
             Phase.SCHEDULED,

@@ -49,7 +49,7 @@ class Write:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Read:
-    """A well-formed question (v1): `about` is `comments`, `reactions`, `me` or `health`."""
+    """A well-formed question (v1): `about` is `comments`, `reactions`, `me`, `accounts` or `health`."""
 
     about: str
     account: str

@@ -47,6 +47,9 @@ def answer_read(read: Read, ledger: Ledger, habits: ReadHabits) -> Outgoing:
     """The answer to a question of v1."""
     if read.about == "me":
         return json_answer(200, {"object": "AccountOwnerProfile", "provider_id": member_id(read.account)})
+    if read.about == "accounts":
+        # It takes every key and knows every account; a list of them would have no end.
+        return json_answer(200, {"object": "AccountList", "items": [], "cursor": None})
     if read.about == "health":
         source = {"id": f"{read.account}_MESSAGING", "status": "OK"}
         return json_answer(200, {"object": "Account", "id": read.account, "type": "LINKEDIN", "sources": [source]})

@@ -74,6 +74,8 @@ def _v1_write(segments: list[str], body: Mapping[str, Any]) -> Understood:
 
 def _v1_read(segments: list[str], query: Mapping[str, str]) -> Understood:
     match segments:
+        case ["accounts"]:
+            return Read(about="accounts", account="")
         case ["accounts", account]:
             return Read(about="health", account=unquote(account))
     account_id = query.get("account_id")

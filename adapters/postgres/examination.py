@@ -1,0 +1,227 @@
+"""One look at a PostgreSQL that is to be worked with: what can be wrong with it, as plain facts.
+
+The one rule: it reads. It takes no lock, writes nothing, and is over within seconds whatever the server does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from enum import Enum
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from adapters.postgres.catalog import read_catalog
+from adapters.postgres.grants import missing_grants, tables_under_row_security
+from adapters.postgres.pool import first_line
+from adapters.postgres.schema import pending
+from engagement_core.activity import Account
+
+__all__ = ["MOST_ACCOUNTS", "Capacity", "DatabaseFacts", "Obstacle", "Refused", "examine_database"]
+
+MOST_ACCOUNTS = 100
+_CONNECT_SECONDS = 5
+_APPLICATION = "pod-engagement"
+
+
+class Obstacle(Enum):
+    """Why nobody let us in."""
+
+    UNREACHABLE = "unreachable"
+    PASSWORD = "password"  # noqa: S105 - a word, not a password
+    TLS = "tls"
+    NO_DATABASE = "no database"
+    FULL = "full"
+    BROKE_OFF = "broke off"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """The server could not be looked at; `message` is its own complaint, without credentials."""
+
+    obstacle: Obstacle
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Capacity:
+    """How many connections there can be. Of the limits that apply, `limit` is the one that leaves least, and
+    `limited_by` names it; `others` are those that count towards it now and are not ours."""
+
+    limit: int
+    limited_by: str
+    others: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatabaseFacts:
+    """What the server says. `schema_lacks` and `missing_grants` are empty when all is well; grants are looked at only
+    when no table is missing. `is_pooled`: a pooler answers in the server's place. `replicas` are the physical ones.
+    `clock_ahead` is the server's clock minus ours, known to `clock_known_to`.
+    """
+
+    version: str
+    is_local: bool
+    is_encrypted: bool
+    is_read_only: bool
+    is_pooled: bool
+    schema_lacks: tuple[str, ...]
+    missing_grants: tuple[str, ...]
+    row_security: tuple[str, ...]
+    capacity: Capacity
+    replicas: int
+    synchronous_standby_names: str
+    clock_ahead: timedelta
+    clock_known_to: timedelta
+    accounts: tuple[Account, ...]
+
+
+_SERVER = """
+SELECT current_setting('server_version'),
+       pg_backend_pid(),
+       pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
+       current_setting('synchronous_standby_names')
+"""
+# Logical subscribers (Supabase's Realtime is one) are no standbys.
+_REPLICAS = """
+SELECT count(*) FROM pg_stat_replication r
+ WHERE NOT EXISTS (SELECT 1 FROM pg_replication_slots s WHERE s.active_pid = r.pid AND s.slot_type = 'logical')
+"""
+# Each limit and what counts towards it. `numbackends` is visible to every role, what others do is not. Ours are known
+# by their name. A limit of -1 is none.
+_CAPACITY = """
+WITH ours AS (SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = %(application)s)
+SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+       - COALESCE(current_setting('reserved_connections', true)::int, 0),
+       'max_connections', (SELECT sum(numbackends) FROM pg_stat_database) - ours.n FROM ours
+ UNION ALL
+SELECT datconnlimit, 'the database''s CONNECTION LIMIT', pg_stat_get_db_numbackends(oid) - ours.n
+  FROM pg_database, ours WHERE datname = current_database() AND datconnlimit >= 0
+ UNION ALL
+SELECT rolconnlimit, 'the role''s CONNECTION LIMIT',
+       (SELECT count(*) FROM pg_stat_activity WHERE usename = session_user) - ours.n
+  FROM pg_roles, ours WHERE rolname = session_user AND rolconnlimit >= 0
+"""
+_ACCOUNTS = """
+SELECT id::text, profile_id::text, unipile_account_id::text, access_token, status::text, daily_limit
+  FROM linkedin_accounts ORDER BY 1 LIMIT %(limit)s
+"""
+# libpq gives no code for what goes wrong before there is a session: its words are all there is.
+_COMPLAINTS = (
+    (Obstacle.TLS, ("ssl", "tls", "certificate", "no encryption", "pg_hba.conf")),
+    (Obstacle.FULL, ("too many connections", "too many clients", "connection slots", "max client", "pool_size")),
+    (Obstacle.PASSWORD, ("password", "authentication failed", "role ", "user not found")),
+    (Obstacle.NO_DATABASE, ("database ",)),
+)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def examine_database(url: str, *, now: Callable[[], datetime] = _utc_now) -> DatabaseFacts | Refused:
+    """Connect once and look.
+
+    Args:
+        url: a checked database URL.
+        now: this machine's time, aware UTC.
+    """
+    try:
+        opened: Connection = psycopg2.connect(url, connect_timeout=_CONNECT_SECONDS, application_name=_APPLICATION)
+    except psycopg2.Error as error:
+        message = first_line(error)
+        return Refused(obstacle=_obstacle(message), message=message)
+    with closing(opened) as connection:
+        try:
+            connection.autocommit = True
+            return _facts(connection, now)
+        except psycopg2.Error as error:
+            return Refused(obstacle=Obstacle.BROKE_OFF, message=first_line(error))
+
+
+def _obstacle(message: str) -> Obstacle:
+    complaint = message.lower()
+    if "could not translate host" in complaint or "connection refused" in complaint or "timeout" in complaint:
+        return Obstacle.UNREACHABLE
+    for obstacle, words in _COMPLAINTS:
+        if any(word in complaint for word in words):
+            return obstacle
+    return Obstacle.UNREACHABLE
+
+
+def _facts(connection: Connection, now: Callable[[], datetime]) -> DatabaseFacts:
+    clock_ahead, known_to = _clock(connection, now)
+    (version, backend, is_read_only, standbys) = _row(connection, _SERVER)
+    catalog = read_catalog(connection)
+    lacks = catalog.problems() or _told(pending(connection))
+    tables_are_there = not catalog.problems()
+    info = connection.info
+    return DatabaseFacts(
+        version=version,
+        is_local=(info.host or "/").startswith(("/", "@")) or info.host in ("localhost", "127.0.0.1", "::1"),
+        is_encrypted=bool(info.ssl_in_use),
+        is_read_only=is_read_only,
+        # A pooler invents the process id that it gives its client.
+        is_pooled=backend != info.backend_pid,
+        schema_lacks=lacks,
+        missing_grants=missing_grants(connection) if tables_are_there else (),
+        row_security=tables_under_row_security(connection),
+        capacity=_capacity(connection),
+        replicas=int(_row(connection, _REPLICAS)[0]),
+        synchronous_standby_names=standbys,
+        clock_ahead=clock_ahead,
+        clock_known_to=known_to,
+        accounts=_accounts(connection) if tables_are_there else (),
+    )
+
+
+def _clock(connection: Connection, now: Callable[[], datetime]) -> tuple[timedelta, timedelta]:
+    """The difference, and half of the time that the question took; the first one only warms the way."""
+    _row(connection, "SELECT clock_timestamp()")
+    asked_at = now()
+    (theirs,) = _row(connection, "SELECT clock_timestamp()")
+    half = (now() - asked_at) / 2
+    return theirs - (asked_at + half), half
+
+
+def _capacity(connection: Connection) -> Capacity:
+    with connection.cursor() as cursor:
+        cursor.execute(_CAPACITY, {"application": _APPLICATION})
+        limit, limited_by, others = min(cursor.fetchall(), key=lambda row: row[0] - max(row[2], 0))
+    return Capacity(limit=int(limit), limited_by=limited_by, others=max(int(others), 0))
+
+
+def _accounts(connection: Connection) -> tuple[Account, ...]:
+    """None where this role may not read them: that is a missing grant, and told as one."""
+    if not _row(connection, "SELECT has_table_privilege('linkedin_accounts', 'SELECT')")[0]:
+        return ()
+    with connection.cursor() as cursor:
+        cursor.execute(_ACCOUNTS, {"limit": MOST_ACCOUNTS})
+        return tuple(
+            Account(
+                id=row[0],
+                profile_id=row[1],
+                provider_account_id=row[2],
+                access_token=row[3],
+                status=row[4],
+                daily_limit=row[5],
+            )
+            for row in cursor.fetchall()
+        )
+
+
+def _told(statements: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(statement.partition("\n")[0].rstrip(" (") for statement in statements)
+
+
+def _row(connection: Connection, statement: str, **parameters: Any) -> tuple[Any, ...]:
+    """Its one row."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        row = cursor.fetchone()
+    assert row is not None  # noqa: S101 - each of them has exactly one
+    return row

@@ -1,0 +1,78 @@
+"""Whether the provider is there and takes our key, asked without doing anything.
+
+The one rule: it is one GET that engages nothing. Where the dialect has no question, none is asked, and no key is shown.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from enum import Enum
+
+from adapters.http.base_url import checked_base_url
+from adapters.http.errors import HttpError
+from adapters.http.session import HttpRequest, HttpSession
+from engagement_core.ports.clock import Deadline
+
+__all__ = ["Greeting", "Reception", "greet"]
+
+_AGENT = {"User-Agent": "pod-engagement", "Accept": "application/json"}
+_REFUSES_THE_KEY = frozenset({401, 403})
+
+
+class Reception(Enum):
+    """How we were received."""
+
+    KEY_TAKEN = "key taken"
+    KEY_REFUSED = "key refused"
+    KEY_NOT_ASKED = "key not asked"
+    """It answers; this dialect cannot be asked about the key."""
+    TROUBLED = "troubled"
+    """It answers with something else than yes or no."""
+    TLS = "tls"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Greeting:
+    """`message` is one sentence without the key."""
+
+    reception: Reception
+    message: str
+
+
+def greet(*, base_url: str, version: str, api_key: str, session: HttpSession, deadline: Deadline) -> Greeting:
+    """Ask v1 for its first account, and v0 for nothing.
+
+    Raises:
+        ValueError: the key cannot stand in a header.
+    """
+    asks = version == "v1"
+    headers = {**_AGENT, "X-API-KEY": api_key} if asks else _AGENT
+    path = "/api/v1/accounts?limit=1" if asks else "/v0"
+    try:
+        reply = session.send(
+            HttpRequest(method="GET", url=checked_base_url(base_url) + path, headers=headers), deadline
+        )
+    except HttpError as error:
+        reception = Reception.TLS if _is_about_tls(error) else Reception.UNREACHABLE
+        return Greeting(reception=reception, message=str(error))
+    return Greeting(reception=_reception(reply.status, asks=asks), message=f"The provider answered {reply.status}.")
+
+
+def _reception(status: int, *, asks: bool) -> Reception:
+    if status >= 500:  # noqa: PLR2004 - HTTP's own boundary
+        return Reception.TROUBLED
+    if not asks:
+        return Reception.KEY_NOT_ASKED
+    if status in _REFUSES_THE_KEY:
+        return Reception.KEY_REFUSED
+    return Reception.KEY_TAKEN if 200 <= status < 300 else Reception.TROUBLED  # noqa: PLR2004 - as above
+
+
+def _is_about_tls(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,0 +1,9 @@
+"""`engagement doctor`: everything that a worker depends on, looked at without acting. Start with `examine.py`."""
+
+from __future__ import annotations
+
+from runners.doctor.examine import CHECKS, Check, examine
+from runners.doctor.finding import Finding, Level
+from runners.doctor.patient import Patient
+
+__all__ = ["CHECKS", "Check", "Finding", "Level", "Patient", "examine"]

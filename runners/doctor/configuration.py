@@ -1,0 +1,126 @@
+"""Every variable that is missing or wrong, not only the first one.
+
+The one rule: it asks the same reader that every command asks, and says what that says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from adapters.http.session import is_header_value
+from adapters.postgres.url import checked_database_url
+from adapters.rq.connection import RedisServer
+from engagement_core.ports.queue import QueueUnavailable
+from runners.bootstrap import needed_by_voice
+from runners.doctor.finding import Finding, failed, fine, warned
+from runners.doctor.patient import Patient
+from runners.settings import Settings, SettingsProblem, read_settings
+
+__all__ = ["CONFIGURATION", "check_configuration"]
+
+CONFIGURATION = "configuration"
+_PAGE = "docs/reference/configuration.md says what it may be."
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+\b")
+_HARMLESS = ("", "1000")
+"""Of every kind of variable, one of these is accepted. What is then read for it is not used: its finding has failed."""
+_LONGEST_LAG = timedelta(seconds=60)
+_SERVERS = ("database_url", "redis_url")
+
+
+def check_configuration(patient: Patient) -> tuple[Finding, ...]:
+    """A finding for each variable that is wrong, under its own name, so that what needs it is not checked."""
+    malformed, is_complete = _read_all(patient)
+    if not is_complete:
+        return malformed
+    known = {finding.name for finding in malformed}
+    skip = _SERVERS if patient.data_folder else ()
+    others = [*_missing(patient.settings, skip), *_unusable(patient.settings, skip), *_unwise(patient.settings)]
+    found = (*malformed, *(finding for finding in others if finding.name not in known))
+    return found or (fine(CONFIGURATION, "What is needed is set, and nothing is malformed."),)
+
+
+def _read_all(patient: Patient) -> tuple[tuple[Finding, ...], bool]:
+    """Read; put something harmless in the place of what is wrong; read again. What is set wins over a `.env` file.
+
+    False with it: there is something in the way that no variable can mend, so that nothing is known.
+    """
+    found: dict[str, Finding] = {}
+    left: dict[str, list[str]] = {}
+    with _environment_kept():
+        while (problem := _problem(patient)) is not None:
+            name = _name_in(problem)
+            found.setdefault(name, failed(name, f"{problem.rstrip('.')}.", f"Correct it: {_PAGE}"))
+            values = left.setdefault(name, list(_HARMLESS))
+            if name == CONFIGURATION or not values:
+                return tuple(found.values()), False
+            os.environ[name] = values.pop(0)
+    return tuple(found.values()), True
+
+
+def _problem(patient: Patient) -> str | None:
+    """The first one; None when the patient has its settings."""
+    try:
+        patient.settings = read_settings()
+    except SettingsProblem as problem:
+        return str(problem)
+    return None
+
+
+def _name_in(problem: str) -> str:
+    match = _VARIABLE.match(problem)
+    return match[0] if match else CONFIGURATION
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _missing(settings: Settings, skip: tuple[str, ...]) -> Iterator[Finding]:
+    for name in (*_SERVERS, "unipile_api_key", *needed_by_voice(settings)):
+        if name not in skip and (problem := _lack(settings, name)):
+            yield failed(name.upper(), f"{problem}.", f"Set it, in the environment or in a .env file: {_PAGE}")
+
+
+def _lack(settings: Settings, name: str) -> str | None:
+    try:
+        settings.need(name)
+    except SettingsProblem as problem:
+        return str(problem)
+    return None
+
+
+def _unusable(settings: Settings, skip: tuple[str, ...]) -> Iterator[Finding]:
+    """What only its user finds out otherwise."""
+    try:
+        if settings.database_url and "database_url" not in skip:
+            checked_database_url(settings.database_url)
+    except ValueError as error:
+        yield failed("DATABASE_URL", f"DATABASE_URL: {error}.", "Copy it anew; percent-encode the password in it.")
+    try:
+        if settings.redis_url and "redis_url" not in skip:
+            RedisServer(settings.redis_url)
+    except QueueUnavailable as error:
+        yield failed("REDIS_URL", f"{error}.", "Copy it anew; percent-encode the password in it.")
+    for name, key in (("UNIPILE_API_KEY", settings.unipile_api_key), ("VOICE_API_KEY", settings.voice_api_key)):
+        if not is_header_value(key or ""):
+            yield failed(name, f"{name} has characters that no key has.", "Copy it anew, as printable ASCII.")
+
+
+def _unwise(settings: Settings) -> Iterator[Finding]:
+    """What is understood, and may be regretted."""
+    is_real = settings.unipile_base_url.startswith("https://")
+    if is_real and settings.unipile_api_version == "v1" and settings.visibility_lag < _LONGEST_LAG:
+        lag = f"{settings.visibility_lag.total_seconds():g} s"
+        says = f"The provider's reads are trusted {lag} after a deadline; they have been seen to lag by 60 s."
+        cure = "Set it to 90000. With less, what is there and not shown yet is sent again."
+        yield warned("POD_ENGAGEMENT_VISIBILITY_LAG_MS", says, cure)

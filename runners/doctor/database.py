@@ -1,0 +1,136 @@
+"""PostgreSQL: reach it, then judge what it says of itself.
+
+The one rule: only `check_database` asks; the others are functions of the facts.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from adapters.postgres.examination import Obstacle, Refused, examine_database
+from runners.bootstrap import connections_of
+from runners.doctor.finding import Finding, failed, fine, warned
+from runners.doctor.patient import Patient
+
+__all__ = [
+    "check_clock",
+    "check_connections",
+    "check_database",
+    "check_encryption",
+    "check_grants",
+    "check_pooler",
+    "check_read_only",
+    "check_row_security",
+    "check_schema",
+    "check_standbys",
+]
+
+_CURES = {
+    Obstacle.UNREACHABLE: "Check host and port in DATABASE_URL, that the server runs, and the firewall between.",
+    Obstacle.PASSWORD: "Correct user and password in DATABASE_URL; special characters in it are percent-encoded.",
+    Obstacle.TLS: "Correct sslmode in DATABASE_URL (?sslmode=require), sslrootcert, or the server's pg_hba.conf.",
+    Obstacle.NO_DATABASE: "Correct the database's name, at the end of DATABASE_URL, or create it.",
+    Obstacle.FULL: "Close other clients, raise max_connections, or use the provider's connection pooler.",
+    Obstacle.BROKE_OFF: "Look at the server's log: it let us in, and then did not answer.",
+}
+_SKEW_SEEN = timedelta(seconds=1)
+_SKEW_HARMS = timedelta(seconds=30)
+
+
+def check_database(patient: Patient) -> tuple[Finding, ...]:
+    """Reach it, and keep what it says."""
+    seen = examine_database(str(patient.settings.database_url))
+    if isinstance(seen, Refused):
+        return (failed("PostgreSQL", f"{seen.message}.".replace("..", "."), _CURES[seen.obstacle]),)
+    patient.seen_database = seen
+    return (fine("PostgreSQL", f"PostgreSQL {seen.version} answers."),)
+
+
+def check_encryption(patient: Patient) -> tuple[Finding, ...]:
+    """Passwords and comments must not travel in the clear."""
+    seen, name = patient.database, "PostgreSQL encryption"
+    if seen.is_encrypted or seen.is_local:
+        return (fine(name, "The connection is encrypted." if seen.is_encrypted else "It stays on this machine."),)
+    says = "The connection to another machine is not encrypted."
+    return (warned(name, says, "Add ?sslmode=require to DATABASE_URL; verify-full checks who answers, too."),)
+
+
+def check_read_only(patient: Patient) -> tuple[Finding, ...]:
+    """A standby cannot take an intent."""
+    if not patient.database.is_read_only:
+        return (fine("PostgreSQL writes", "It takes writes."),)
+    cure = "Name the primary in DATABASE_URL (or lift default_transaction_read_only)."
+    return (failed("PostgreSQL writes", "It is read-only: a standby, or set so.", cure),)
+
+
+def check_schema(patient: Patient) -> tuple[Finding, ...]:
+    """Everything that `engagement migrate` makes must be there."""
+    lacks = patient.database.schema_lacks
+    if not lacks:
+        return (fine("schema", "The schema is complete."),)
+    says = f"The schema is missing or too old: {'; '.join(lacks)}."
+    return (failed("schema", says, "Run `engagement migrate`, as the tables' owner. It only adds."),)
+
+
+def check_grants(patient: Patient) -> tuple[Finding, ...]:
+    """The role must be allowed to do a worker's work."""
+    missing = patient.database.missing_grants
+    if not missing:
+        return (fine("grants", "The role may do all that a worker does."),)
+    cure = " ".join(f"GRANT {each} TO the role;" for each in missing)
+    return (failed("grants", f"The role lacks: {'; '.join(missing)}.", f"As the tables' owner: {cure}"),)
+
+
+def check_row_security(patient: Patient) -> tuple[Finding, ...]:
+    """Rows that a policy hides are never executed, and nobody is told."""
+    tables = patient.database.row_security
+    if not tables:
+        return (fine("row security", "No policy hides rows from the role."),)
+    says = f"Row level security may hide rows from the role: {', '.join(tables)}."
+    cure = "Use the tables' owner or a role with BYPASSRLS, or make policies that show the role every row."
+    return (warned("row security", says, cure),)
+
+
+def check_connections(patient: Patient) -> tuple[Finding, ...]:
+    """One worker's pool must fit beside what others use."""
+    needed, room = connections_of(patient.settings), patient.database.capacity
+    left = max(room.limit - room.others, 0)
+    says = f"{left} of {room.limit} connections ({room.limited_by}) are not used by others; a worker opens {needed}."
+    if patient.database.is_pooled or left >= needed:
+        return (fine("connections", says),)
+    cure = (
+        "Lower POD_ENGAGEMENT_WORKER_CONCURRENCY, raise that limit, or name the provider's connection pooler in"
+        " DATABASE_URL."
+    )
+    return (failed("connections", f"Too few for the threads: {says}", cure),)
+
+
+def check_pooler(patient: Patient) -> tuple[Finding, ...]:
+    """Either way is right; it is said because people ask."""
+    if patient.database.is_pooled:
+        says = "A connection pooler answers; session and transaction mode both work."
+        return (fine("pooler", f"{says} Its own pool must have {connections_of(patient.settings)} connections free."),)
+    return (fine("pooler", "The connection is direct."),)
+
+
+def check_standbys(patient: Patient) -> tuple[Finding, ...]:
+    """A fail-over to a standby that lags loses the memory of what was sent."""
+    seen = patient.database
+    if not seen.replicas or seen.synchronous_standby_names.strip():
+        how = f"{seen.replicas} attached, one of them synchronous." if seen.replicas else "No standby is attached."
+        return (fine("standbys", how),)
+    says = f"{seen.replicas} asynchronous standby attached: after a fail-over to it, what was sent may be sent again."
+    cure = "Set synchronous_standby_names on the primary, or before a fail-over `engagement pause --all`."
+    return (warned("standbys", says, cure),)
+
+
+def check_clock(patient: Patient) -> tuple[Finding, ...]:
+    """The database's clock decides what is due; this machine's says when to look."""
+    seen = patient.database
+    apart = max(abs(seen.clock_ahead) - seen.clock_known_to, timedelta(0))
+    if apart <= _SKEW_SEEN:
+        return (fine("clock", "This machine's clock agrees with the database's."),)
+    late = "behind" if seen.clock_ahead > timedelta(0) else "ahead of"
+    says = f"This machine's clock is {apart.total_seconds():.1f} s {late} the database's."
+    cure = "Let both keep time by NTP (timedatectl set-ntp true). Until then jobs ring early or late."
+    return ((failed if apart > _SKEW_HARMS else warned)("clock", says, cure),)

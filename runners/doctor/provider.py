@@ -1,0 +1,108 @@
+"""The provider: is it there, does it take our key, and can each account act?
+
+The one rule: it asks only what engages nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from adapters.clock import SystemClock
+from adapters.http.session import HttpSession
+from adapters.postgres.examination import MOST_ACCOUNTS
+from adapters.unipile.greeting import Reception, greet
+from engagement_core.activity import Account
+from engagement_core.admission import HELD_STATUSES
+from engagement_core.errors import Failure
+from engagement_core.ports.clock import Deadline
+from engagement_core.ports.linkedin import AccountHealth, AccountProbe, NoReadBack
+from runners.bootstrap import open_provider
+from runners.doctor.finding import Finding, failed, fine, warned
+from runners.doctor.patient import Patient
+
+__all__ = ["check_accounts", "check_provider"]
+
+_PATIENCE = timedelta(seconds=10)
+_PATIENCE_WITH_ACCOUNTS = timedelta(seconds=30)
+_ADDRESS = "UNIPILE_DSN or UNIPILE_BASE_URL"
+_CURES = {
+    Reception.UNREACHABLE: f"Check {_ADDRESS}, the name's DNS entry, the firewall, and the provider's status page.",
+    Reception.TLS: f"Check that {_ADDRESS} is the provider's own, this machine's time, and any proxy between.",
+    Reception.KEY_REFUSED: f"Copy UNIPILE_API_KEY anew from the provider's dashboard; it must belong to {_ADDRESS}.",
+}
+_ON_PURPOSE = "paused"
+_PASSES = frozenset({"CONNECTING"})
+
+
+def check_provider(patient: Patient) -> tuple[Finding, ...]:
+    """One GET."""
+    settings = patient.settings
+    with HttpSession() as session:
+        seen = greet(
+            base_url=settings.unipile_base_url,
+            version=settings.unipile_api_version,
+            api_key=str(settings.unipile_api_key),
+            session=session,
+            deadline=Deadline.after(SystemClock(), _PATIENCE),
+        )
+    if cure := _CURES.get(seen.reception):
+        return (failed("provider", seen.message, cure),)
+    if seen.reception is Reception.TROUBLED:
+        cure = f"Try again; if it stays so, see the provider's status page, and whether {_ADDRESS} is right."
+        return (warned("provider", seen.message, cure),)
+    took = "takes the key" if seen.reception is Reception.KEY_TAKEN else "cannot be asked about the key (v0)"
+    return (fine("provider", f"It answers, and {took}."),)
+
+
+def check_accounts(patient: Patient) -> tuple[Finding, ...]:
+    """A finding for each account that cannot act; one for all where all can."""
+    accounts = patient.database.accounts
+    if not accounts:
+        cure = "Fill linkedin_accounts: every profile that acts needs its row."
+        return (warned("accounts", "linkedin_accounts is empty: nobody can act.", cure),)
+    deadline = Deadline.after(SystemClock(), _PATIENCE_WITH_ACCOUNTS)
+    with open_provider(patient.settings) as provider:
+        found = [finding for account in accounts for finding in _about(account, provider, deadline)]
+    return tuple(found) or (_all_well(patient, len(accounts)),)
+
+
+def _all_well(patient: Patient, count: int) -> Finding:
+    how_many = f"The first {count}" if count == MOST_ACCOUNTS else f"All {count}"
+    if patient.settings.unipile_api_version == "v0":
+        return fine("accounts", f"{how_many} are usable by their status; v0 cannot be asked for more.")
+    return fine("accounts", f"{how_many} are connected.")
+
+
+def _about(account: Account, provider: AccountProbe, deadline: Deadline) -> Iterator[Finding]:
+    name = f"account {account.id}"
+    if account.status in HELD_STATUSES:
+        says = f"Its status in linkedin_accounts is {account.status}: its work is held."
+        if account.status == _ON_PURPOSE:
+            yield warned(name, says, "If nobody wants that any more, set its status to ok.")
+        else:
+            yield failed(name, says, "Reconnect it at the provider, then set its status to ok.")
+        return
+    seen = provider.health(account, deadline)
+    if isinstance(seen, Failure):
+        yield _not_answered(name, seen)
+    elif not isinstance(seen, NoReadBack) and not seen.is_good:
+        yield _unwell(name, account, seen)
+
+
+def _not_answered(name: str, failure: Failure) -> Finding:
+    if failure.provider_status == 404:  # noqa: PLR2004 - HTTP's own word for it
+        cure = "Correct its unipile_account_id in linkedin_accounts."
+        return failed(name, "The provider does not know it.", cure)
+    if failure.provider_status is None and failure.meaning.error_type.value == "invalid_activity":
+        return failed(name, failure.message, "Set its unipile_account_id in linkedin_accounts.")
+    return warned(name, f"Its health could not be learnt: {failure.message}", "Try again.")
+
+
+def _unwell(name: str, account: Account, health: AccountHealth) -> Finding:
+    words = ", ".join(health.words) or "nothing"
+    says = f"The provider says of its connection: {words}."
+    cure = f"Reconnect it at the provider, then `engagement resume --account {account.id}`."
+    if health.words and all(word == "OK" or word in _PASSES for word in health.words):
+        return warned(name, says, f"Wait a minute and look again. If it stays so: {cure}")
+    return failed(name, says, cure)

@@ -1,0 +1,129 @@
+"""What else a worker uses: its voice, its port for metrics, its data folder.
+
+The one rule: nothing is left behind, neither a file nor an open port.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from adapters.clock import SystemClock
+from adapters.embedded import EmbeddedServers, EmbeddedServersFailed
+from adapters.embedded.wheels import wheels_installed
+from adapters.http.errors import HttpError
+from adapters.http.session import HttpRequest, HttpSession
+from adapters.postgres.schema import migrate
+from adapters.voices.greeting import greet_voice
+from engagement_core.ports.clock import Deadline
+from engagement_core.ports.voice import VoiceFailed
+from runners.bootstrap import needed_by_voice
+from runners.doctor.finding import Finding, failed, fine, warned
+from runners.doctor.patient import Patient
+
+__all__ = ["check_data_folder", "check_embedded_servers", "check_metrics_port", "check_voice"]
+
+_PATIENCE = timedelta(seconds=10)
+_PATIENCE_WITH_A_NEIGHBOUR = timedelta(seconds=2)
+_METRICS_PORT = 9464
+_LEAST_SPACE = 256 * 1024 * 1024
+_INSTALL = "Run: pip install 'pod-engagement[embedded]'."
+
+
+def check_voice(patient: Patient) -> tuple[Finding, ...]:
+    """Where the voice lives behind HTTP: is it there?"""
+    settings = patient.settings
+    if not needed_by_voice(settings):
+        return (fine("voice", f"The voice is {settings.voice_provider}: it needs nobody."),)
+    url = str(settings.voice_base_url)
+    if settings.voice_provider == "openai":
+        url = f"{url.rstrip('/')}/models"
+    try:
+        with HttpSession() as session:
+            deadline = Deadline.after(SystemClock(), _PATIENCE)
+            status = greet_voice(url, api_key=settings.voice_api_key, session=session, deadline=deadline)
+    except VoiceFailed as error:
+        cure = "Check VOICE_BASE_URL and VOICE_API_KEY. Until then every comment is sent in its original words."
+        return (warned("voice", f"The voice: {error}.".replace("..", "."), cure),)
+    return (fine("voice", f"It answers a GET with {status}; it was asked to say nothing."),)
+
+
+def check_metrics_port(patient: Patient) -> tuple[Finding, ...]:
+    """Whether this machine would let a worker have it, or one of ours has it already."""
+    settings: Any = patient.settings
+    host = getattr(settings, "metrics_host", "127.0.0.1")
+    port = getattr(settings, "metrics_port", _METRICS_PORT)
+    name, place = "metrics port", f"Port {port} on {host}"
+    if not port:
+        return (fine(name, "It is turned off."),)
+    obstacle = _obstacle_to_listening(host, port)
+    if obstacle is None:
+        return (fine(name, f"{place} is free."),)
+    if _is_ours(host, port):
+        says = f"{place} is a worker's. A second one on this machine needs another POD_ENGAGEMENT_METRICS_PORT."
+        return (fine(name, says),)
+    cure = "Find out who listens there (ss -ltnp), or set POD_ENGAGEMENT_METRICS_PORT to another port (0 turns it off)."
+    return (failed(name, f"{place} cannot be had: {obstacle}.", cure),)
+
+
+def _obstacle_to_listening(host: str, port: int) -> str | None:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+            # As a server asks for it: what a process that is gone has left behind is no obstacle.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _is_ours(host: str, port: int) -> bool:
+    """Whether our metrics are shown there."""
+    place = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    request = HttpRequest(method="GET", url=f"http://{place}:{port}/metrics")
+    try:
+        with HttpSession() as session:
+            reply = session.send(request, Deadline.after(SystemClock(), _PATIENCE_WITH_A_NEIGHBOUR))
+    except HttpError:
+        return False
+    return b"engagement_" in (reply.body or b"")
+
+
+def check_data_folder(patient: Patient) -> tuple[Finding, ...]:
+    """Of the embedded servers: may we write there, and is there room?"""
+    folder = patient.data_folder
+    if folder is None:
+        return ()
+    place = _first_that_exists(folder)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        says = f"The data folder {folder} cannot be written: {place} is not ours, or is no folder."
+        return (failed("data folder", says, "Choose a folder that this user may write to, with --data."),)
+    if shutil.disk_usage(place).free < _LEAST_SPACE:
+        return (failed("data folder", f"Less than 256 MiB are free in {place}.", "Free some space."),)
+    return (fine("data folder", f"{folder} can be written."),)
+
+
+def _first_that_exists(folder: Path) -> Path:
+    absolute = folder.absolute()
+    return next(place for place in (absolute, *absolute.parents) if place.exists() or place.is_symlink())
+
+
+def check_embedded_servers(patient: Patient) -> tuple[Finding, ...]:
+    """Start or share them, as every command with --embedded does; they stop when the examination is over."""
+    if patient.data_folder is None:
+        return ()
+    if not wheels_installed():
+        return (failed("embedded servers", "Their wheels are not installed.", _INSTALL),)
+    try:
+        urls = patient.stack.enter_context(EmbeddedServers(patient.data_folder))
+        migrate(urls.database_url)
+    except EmbeddedServersFailed as error:
+        says = " ".join(str(error).split())
+        return (failed("embedded servers", says, "Mend what the message says, or choose another folder with --data."),)
+    patient.settings = replace(patient.settings, database_url=urls.database_url, redis_url=urls.redis_url)
+    return (fine("embedded servers", "PostgreSQL and Valkey start."),)
