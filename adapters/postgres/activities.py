@@ -12,8 +12,9 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres import statements as sql
-from adapters.postgres.catalog import Catalog, checked, read_catalog
+from adapters.postgres.catalog import Catalog
 from adapters.postgres.pool import PostgresPool
+from adapters.postgres.readiness import ready_catalog
 from adapters.postgres.rows import as_controls, as_deleted, as_snapshot, released_at
 from adapters.postgres.storable import storable
 from adapters.postgres.writes import as_sql
@@ -41,7 +42,7 @@ class PostgresActivityStore:
         self._pool = pool
         self._spacing = spacing
         with pool.connection() as connection:
-            self._catalog: Catalog = checked(read_catalog(connection))
+            self._catalog: Catalog = ready_catalog(connection)
         self._sql = sql.render(self._catalog)
 
     def change(

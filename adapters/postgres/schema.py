@@ -14,13 +14,19 @@ from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.catalog import Catalog, SchemaProblem, read_catalog
 from adapters.postgres.pool import connect, first_line
+from adapters.postgres.rules import broken_rules
 
-__all__ = ["migrate", "schema_sql", "statements"]
+__all__ = ["indexes_left_out", "migrate", "schema_sql", "statements"]
 
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _ADDS_COLUMN = re.compile(r"ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+)")
 _CREATES = re.compile(r"CREATE (?:TABLE|(?:UNIQUE )?INDEX) IF NOT EXISTS (\w+)")
 # Two migrations at the same time would race between "is it there?" and "create it".
+_BUILDS_ON = re.compile(r"(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX IF NOT EXISTS \w+ ON) (\w+)")
+_VIEWS = """
+SELECT relname FROM pg_class
+ WHERE oid = to_regclass(relname::text) AND relname = ANY(%s) AND relkind NOT IN ('r', 'p')
+"""
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('pod-engagement:migrate'))"
 
 
@@ -52,19 +58,50 @@ def migrate(database_url: str) -> tuple[str, ...]:
         connection.close()
 
 
+def indexes_left_out(database_url: str) -> tuple[str, ...]:
+    """The indexes that a view cannot have: its tables need their like.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached.
+    """
+    connection = connect(database_url, connect_timeout=5, application_name="pod-engagement")
+    try:
+        views = _views(connection)
+    finally:
+        connection.close()
+    return tuple(statement for statement in statements() if _CREATES.match(statement) and _is_on(views, statement))
+
+
 def _apply(connection: Connection) -> tuple[str, ...]:
     needed = []
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL lock_timeout = '10s'")
+        # Not the role's time limit: an index of a large table takes its time.
+        cursor.execute("SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = 0")
         cursor.execute(_LOCK)
-        catalog = read_catalog(connection)
+        catalog, views = read_catalog(connection), _views(connection)
         _refuse(catalog.misfits())
         for statement in statements():
-            if not _is_there(connection, catalog, statement):
+            if not (_is_on(views, statement) or _is_there(connection, catalog, statement)):
                 cursor.execute(statement)
                 needed.append(statement)
-        _refuse(read_catalog(connection).problems())
+        _refuse((*read_catalog(connection).problems(), *broken_rules(connection)))
     return tuple(needed)
+
+
+def _views(connection: Connection) -> frozenset[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(_VIEWS, (sorted({name for name in map(_built_on, statements()) if name}),))
+        return frozenset(row[0] for row in cursor.fetchall())
+
+
+def _built_on(statement: str) -> str | None:
+    found = _BUILDS_ON.match(statement)
+    return found[1] if found else None
+
+
+def _is_on(views: frozenset[str], statement: str) -> bool:
+    """Whether it concerns a view, which is its owner's to change."""
+    return _built_on(statement) in views
 
 
 def _refuse(problems: tuple[str, ...]) -> None:
