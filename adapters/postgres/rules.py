@@ -44,7 +44,8 @@ _LABELS = ("scheduled", "executed", "failed")
 _LENGTH_WORD = 4
 
 _COLUMNS = """
-SELECT a.attname, t.oid::regtype::text, a.attnotnull, pg_column_is_updatable(c.oid, a.attnum, true),
+SELECT a.attname, t.oid::regtype::text, a.attnotnull,
+       a.attgenerated = '' AND pg_column_is_updatable(c.oid, a.attnum, true),
        CASE WHEN t.typname = 'varchar' AND a.atttypmod > 0 THEN a.atttypmod - %(length_word)s END,
        (SELECT array_agg(e.enumlabel::text) FROM pg_enum e WHERE e.enumtypid = t.oid)
   FROM pg_class c

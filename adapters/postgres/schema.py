@@ -79,12 +79,12 @@ def _apply(connection: Connection) -> tuple[str, ...]:
         cursor.execute("SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = 0")
         cursor.execute(_LOCK)
         catalog, views = read_catalog(connection), _views(connection)
-        _refuse(catalog.misfits())
+        _refuse((*catalog.misfits(), *broken_rules(connection)))
         for statement in statements():
             if not (_is_on(views, statement) or _is_there(connection, catalog, statement)):
                 cursor.execute(statement)
                 needed.append(statement)
-        _refuse((*read_catalog(connection).problems(), *broken_rules(connection)))
+        _refuse(read_catalog(connection).problems())
     return tuple(needed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from concurrent.futures import TimeoutError as StillWaiting
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -136,6 +138,23 @@ def test_row_level_security_with_the_printed_policies_hides_nothing_from_the_wor
     house.grant()
     _burst(house.url)
     assert execute(house.url, "SELECT status FROM pod_activities") == [("executed",)]
+
+
+def test_the_page_s_script_closes_our_tables_to_everybody_else(house: House) -> None:
+    """The owner goes on as before; so does a role with policies; a role with rights alone sees nothing."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "supabase.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"<!-- close -->\n```sql\n(.*?)```", page, re.DOTALL)
+    house.as_owner(script)
+    house.grant()
+    _burst(house.url)
+    counted = "SELECT count(*) FROM engagement_attempts"
+    assert execute(house.url, counted) == [(1,)]
+    stranger = f"stranger_{uuid.uuid4().hex}"
+    house.as_owner(f"CREATE ROLE {stranger}; GRANT SELECT ON engagement_attempts TO {stranger}")
+    try:
+        assert house.as_owner(f"SET ROLE {stranger}; {counted}") == [(0,)]
+    finally:
+        house.as_owner(f"DROP OWNED BY {stranger}; DROP ROLE {stranger}")
 
 
 def test_row_level_security_without_a_policy_is_said_and_not_taken_for_nothing_due(house: House) -> None:
