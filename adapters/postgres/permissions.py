@@ -57,8 +57,8 @@ SELECT current_user::text, n.relation, n.privilege
                        WHERE CASE WHEN r = 0 THEN true ELSE pg_has_role(r, 'USAGE') END))
 """
 _GRANTS = """\
--- What the role {role} needs to execute engagements, and nothing more. (To create activities with
--- `engagement schedule` it also needs: GRANT INSERT ON pod_activities TO {role};)
+-- What a role needs to execute engagements, and nothing more. (To create activities with `engagement schedule`, it also
+-- needs INSERT on pod_activities.)
 DO $engagement$
 DECLARE
     relation name;

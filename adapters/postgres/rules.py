@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
+from engagement_core.voice import MAX_LENGTH
+
 __all__ = ["WRITTEN", "broken_rules"]
 
 _ERROR = '{"error_type": "api_error", "message": "", "timestamp": "2030-01-01T00:00:00+00:00", "will_retry": false}'
@@ -29,17 +31,19 @@ WRITTEN = (
 )
 """The columns of `pod_activities` that the executor updates, and no others."""
 
+# As long as a comment may be, and as the provider's ids may well become.
+_LENGTHS = {"comment_generated": MAX_LENGTH, "execution_id": 255}
 # What each write leaves in them, in this order.
 _WRITES: dict[str, tuple[str | None, ...]] = {
     "a release": ("scheduled", None, None, None, "0", None, None, None),
     "a retry": ("scheduled", None, None, None, "1", _ERROR, _AT, None),
     "an executed like": ("executed", _AT, _RESULT, None, "0", None, None, None),
-    "an executed comment": ("executed", _AT, _RESULT, "Hello!", "0", None, None, "id"),
+    "an executed comment": ("executed", _AT, _RESULT, "." * _LENGTHS["comment_generated"], "0", None, None, "id"),
+    "a long id": ("executed", _AT, _RESULT, None, "0", None, None, "." * _LENGTHS["execution_id"]),
     "a failure": ("failed", _AT, None, None, "1", _ERROR, None, None),
+    "a failure after many requeues": ("failed", _AT, None, None, "100", _ERROR, None, None),
 }
 _EMPTIED = ("executed_at", "last_error", "next_retry_at", "execution_id")
-# As long as a comment may be, and as the provider's ids may well become.
-_LENGTHS = {"comment_generated": 1250, "execution_id": 255}
 _LABELS = ("scheduled", "executed", "failed")
 _LENGTH_WORD = 4
 

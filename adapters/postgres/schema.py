@@ -7,13 +7,14 @@ The one rule: additive and idempotent. A statement whose object exists already i
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from importlib.resources import files
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.catalog import Catalog, SchemaProblem, read_catalog
-from adapters.postgres.pool import connect, first_line
+from adapters.postgres.pool import PostgresPool, connect, first_line
 from adapters.postgres.rules import broken_rules
 
 __all__ = ["indexes_left_out", "migrate", "schema_sql", "statements"]
@@ -21,12 +22,12 @@ __all__ = ["indexes_left_out", "migrate", "schema_sql", "statements"]
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _ADDS_COLUMN = re.compile(r"ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+)")
 _CREATES = re.compile(r"CREATE (?:TABLE|(?:UNIQUE )?INDEX) IF NOT EXISTS (\w+)")
-# Two migrations at the same time would race between "is it there?" and "create it".
 _BUILDS_ON = re.compile(r"(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX IF NOT EXISTS \w+ ON) (\w+)")
 _VIEWS = """
 SELECT relname FROM pg_class
  WHERE oid = to_regclass(relname::text) AND relname = ANY(%s) AND relkind NOT IN ('r', 'p')
 """
+# Two migrations at the same time would race between "is it there?" and "create it".
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('pod-engagement:migrate'))"
 
 
@@ -64,11 +65,8 @@ def indexes_left_out(database_url: str) -> tuple[str, ...]:
     Raises:
         StoreUnavailable: the database cannot be reached.
     """
-    connection = connect(database_url, connect_timeout=5, application_name="pod-engagement")
-    try:
+    with closing(PostgresPool(database_url, size=1)) as pool, pool.connection() as connection:
         views = _views(connection)
-    finally:
-        connection.close()
     return tuple(statement for statement in statements() if _CREATES.match(statement) and _is_on(views, statement))
 
 

@@ -138,6 +138,8 @@ def test_rows_in_other_statuses_are_left_as_they_are(empty_database_url: str) ->
             "executed_at timestamptz, execution_id text, CHECK (executed_at IS NULL OR execution_id IS NOT NULL),",
             "CHECK pod_activities_check .* refuses an executed like",
         ),
+        ("failure_count int CHECK (failure_count <= 3),", "refuses a failure after many requeues"),
+        ("comment_generated text CHECK (length(comment_generated) <= 280),", "refuses an executed comment"),
         (
             "failure_count int GENERATED ALWAYS AS (priority) STORED,",
             "failure_count cannot be updated: it is generated",

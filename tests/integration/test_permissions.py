@@ -25,6 +25,7 @@ from adapters.unipile.sandbox import Sandbox
 from commands import Commands, add_rows, execute
 from engagement_core.ports.activities import Decision
 from runners.service import run_burst
+from servers import ServerUrls
 from stage import stage_settings
 
 _OUR_TABLES = (
@@ -46,7 +47,7 @@ class House:
 
     def as_owner(self, script: str) -> list[tuple[object, ...]]:
         """Execute something as the one who owns the tables."""
-        return execute(self.url, f"SET ROLE NONE; {script}")
+        return execute(self.url, f"SET LOCAL ROLE NONE; {script}")
 
     def grant(self) -> None:
         """What `engagement migrate --sql --role` prints, executed by the owner."""
@@ -62,7 +63,7 @@ class House:
 
 
 @pytest.fixture
-def house(direct_servers: object, database_url: str) -> Iterator[House]:
+def house(direct_servers: ServerUrls, database_url: str) -> Iterator[House]:
     """With a role of an awkward name that may do nothing yet, and a like that is due."""
     role = f'the "worker\'s" $$ 100% {uuid.uuid4().hex[:8]}'
     name = role.replace('"', '""')
@@ -70,12 +71,13 @@ def house(direct_servers: object, database_url: str) -> Iterator[House]:
     execute(database_url, f'CREATE ROLE "{name}"'.replace("%", "%%"))
     database = urlsplit(database_url).path.lstrip("/")
     execute(database_url, f"ALTER DATABASE {database} SET role = {_literal(role)}".replace("%", "%%"))
-    execute(database_url, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()")  # fmt: skip
+    # A pooler's sessions from before would still be somebody else's.
+    sessions = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{database}'"
+    execute(direct_servers.database_url, sessions)
     try:
         yield House(url=database_url, role=role)
     finally:
-        drop = f'SET ROLE NONE; ALTER DATABASE {database} RESET role; DROP OWNED BY "{name}"; DROP ROLE "{name}"'
+        drop = f'SET LOCAL ROLE NONE; ALTER DATABASE {database} RESET role; DROP OWNED BY "{name}"; DROP ROLE "{name}"'
         execute(database_url, drop.replace("%", "%%"))
 
 
@@ -152,7 +154,7 @@ def test_the_page_s_script_closes_our_tables_to_everybody_else(house: House) -> 
     stranger = f"stranger_{uuid.uuid4().hex}"
     house.as_owner(f"CREATE ROLE {stranger}; GRANT SELECT ON engagement_attempts TO {stranger}")
     try:
-        assert house.as_owner(f"SET ROLE {stranger}; {counted}") == [(0,)]
+        assert house.as_owner(f"SET LOCAL ROLE {stranger}; {counted}") == [(0,)]
     finally:
         house.as_owner(f"DROP OWNED BY {stranger}; DROP ROLE {stranger}")
 
