@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.rules import WRITTEN
 
-__all__ = ["grants_sql", "lacking", "rows_hidden"]
+__all__ = ["grants_sql", "lacking", "open_to_browsers", "rows_hidden"]
 
 _THEIRS = ("pod_activities", "pods", "voice_cartridges", "linkedin_accounts")
 _OURS = (
@@ -56,6 +56,14 @@ SELECT current_user::text, n.relation, n.privilege
           AND EXISTS (SELECT 1 FROM unnest(p.polroles) r
                        WHERE CASE WHEN r = 0 THEN true ELSE pg_has_role(r, 'USAGE') END))
 """
+# Supabase gives its role of anonymous requests every right to a new table, and counts on row-level security.
+_OPEN_TO_BROWSERS = """
+SELECT c.relname FROM pg_class c JOIN pg_roles r ON r.rolname = 'anon'
+ WHERE c.oid = to_regclass(c.relname::text) AND c.relname = ANY (%(ours)s) AND NOT c.relrowsecurity
+   AND has_table_privilege(r.oid, c.oid, 'SELECT')
+ ORDER BY 1
+"""
+
 _GRANTS = """\
 -- What a role needs to execute engagements, and nothing more. (To create activities with `engagement schedule`, it also
 -- needs INSERT on pod_activities.)
@@ -114,6 +122,13 @@ def lacking(connection: Connection) -> tuple[str, ...]:
 def rows_hidden(connection: Connection) -> tuple[str, ...]:
     """Tables whose every row is invisible to the present role: "nothing due" would be a lie. One sentence each."""
     return _hidden(connection, [(relation, "SELECT") for relation in _NEEDS])
+
+
+def open_to_browsers(connection: Connection) -> tuple[str, ...]:
+    """Those of our tables that Supabase's API shows to everybody."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OPEN_TO_BROWSERS, {"ours": list(_OURS)})
+        return tuple(row[0] for row in cursor.fetchall())
 
 
 def _hidden(connection: Connection, wanted: Sequence[tuple[str, str]]) -> tuple[str, ...]:

@@ -14,10 +14,11 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.catalog import Catalog, SchemaProblem, read_catalog
+from adapters.postgres.permissions import open_to_browsers
 from adapters.postgres.pool import PostgresPool, connect, first_line
 from adapters.postgres.rules import broken_rules
 
-__all__ = ["indexes_left_out", "migrate", "schema_sql", "statements"]
+__all__ = ["cautions", "migrate", "schema_sql", "statements"]
 
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _ADDS_COLUMN = re.compile(r"ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+)")
@@ -59,15 +60,22 @@ def migrate(database_url: str) -> tuple[str, ...]:
         connection.close()
 
 
-def indexes_left_out(database_url: str) -> tuple[str, ...]:
-    """The indexes that a view cannot have: its tables need their like.
+def cautions(database_url: str) -> tuple[str, ...]:
+    """What works and should not be left so, one sentence each.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
     """
     with closing(PostgresPool(database_url, size=1)) as pool, pool.connection() as connection:
-        views = _views(connection)
-    return tuple(statement for statement in statements() if _CREATES.match(statement) and _is_on(views, statement))
+        views, open_tables = _views(connection), open_to_browsers(connection)
+    unindexed = [statement for statement in statements() if _CREATES.match(statement) and _is_on(views, statement)]
+    return (
+        *(f"a view has no index of its own; the table under it needs: {statement}" for statement in unindexed),
+        *(
+            f"whoever has the public key of the API can read {table}: ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
+            for table in open_tables
+        ),
+    )
 
 
 def _apply(connection: Connection) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from adapters.postgres.permissions import grants_sql
-from adapters.postgres.schema import indexes_left_out, schema_sql
+from adapters.postgres.schema import cautions, schema_sql
 from adapters.postgres.schema import migrate as bring_to_schema
 from runners.cli.screen import warn
 from runners.cli.servers import server_options, servers
@@ -39,9 +39,9 @@ def migrate(sql: bool, role: str | None, embedded: bool, data: Path | None) -> N
     with servers(read_settings(), embedded, data, migrated=False) as settings:
         settings.need("database_url")
         needed = bring_to_schema(str(settings.database_url))
-        left_out = indexes_left_out(str(settings.database_url))
-    for statement in left_out:
-        warn(f"a view has no index of its own; the table under it needs: {statement}")
+        told = cautions(str(settings.database_url))
+    for caution in told:
+        warn(caution)
     for statement in needed:
         click.echo(statement.partition("\n")[0].rstrip(" ("))
     click.echo(f"{len(needed)} statements were needed." if needed else "Nothing to do: the schema is complete.")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillWaiting
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
@@ -109,6 +112,20 @@ def test_nothing_that_is_theirs_is_altered(empty_database_url: str) -> None:
         r"pod_activities_failure_count_not_null "
     )
     assert [line for line in after - before if not ours.match(line)] == []
+
+
+def test_time_limit_of_the_role_does_not_end_a_migration_that_waits(empty_database_url: str) -> None:
+    """Nor one that builds an index of a large table."""
+    _theirs(empty_database_url)
+    database = urlsplit(empty_database_url).path.lstrip("/")
+    execute(empty_database_url, f"ALTER DATABASE {database} SET statement_timeout = '400ms'")
+    with ThreadPoolExecutor(1) as threads, closing(psycopg2.connect(empty_database_url)) as other:
+        with other, other.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = 0; LOCK TABLE pod_activities IN SHARE MODE")
+            migrating = threads.submit(migrate, empty_database_url)
+            with pytest.raises(StillWaiting):
+                migrating.result(timeout=1)
+        assert migrating.result(timeout=20) != ()
 
 
 def test_rows_in_other_statuses_are_left_as_they_are(empty_database_url: str) -> None:

@@ -20,6 +20,7 @@ from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.catalog import SchemaProblem
 from adapters.postgres.overview import PostgresOverviewReader
+from adapters.postgres.permissions import grants_sql
 from adapters.postgres.pool import PostgresPool
 from adapters.unipile.sandbox import Sandbox
 from commands import Commands, add_rows, execute
@@ -212,6 +213,34 @@ def test_time_limit_of_the_role_does_not_end_a_change_that_waits_for_its_row(hou
                 waiting.result(timeout=1)
         activity = waiting.result(timeout=20)
     assert activity is not None
+
+
+def test_migrate_warns_of_our_tables_that_are_open_to_browsers(house: House) -> None:
+    """As they are on Supabase, where the role `anon` gets every right to a new table; not once they are closed."""
+    engagement = Commands(environ={"DATABASE_URL": house.url})
+    house.grant()
+    has_role = execute(house.url, "SELECT 1 FROM pg_roles WHERE rolname = 'anon'")
+    if not has_role:
+        house.as_owner("CREATE ROLE anon")
+    try:
+        assert engagement("migrate").stderr == ""
+        house.as_owner("GRANT SELECT ON engagement_attempts, engagement_alerts TO anon")
+        told = engagement("migrate").stderr
+        assert re.findall(r"Warning: .* can read (\w+)", told) == ["engagement_alerts", "engagement_attempts"]
+        house.as_owner("ALTER TABLE engagement_attempts ENABLE ROW LEVEL SECURITY")
+        house.grant()
+        assert "engagement_attempts" not in engagement("migrate").stderr
+    finally:
+        house.as_owner("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM anon")
+        if not has_role:
+            house.as_owner("DROP ROLE anon")
+
+
+def test_functions_of_the_schema_are_granted_too() -> None:
+    """Where rights to new functions were taken from everybody."""
+    schema = "CREATE OR REPLACE FUNCTION engagement_look(id text) RETURNS text AS $$ ... $$;"
+    assert 'GRANT EXECUTE ON FUNCTION engagement_look TO "worker";' in grants_sql("worker", schema)
+    assert "EXECUTE ON FUNCTION" not in grants_sql("worker", "")
 
 
 @pytest.mark.parametrize("role", ["", "x" * 64])
