@@ -96,8 +96,8 @@ VARIABLES: tuple[Variable, ...] = (
         _RETRIES,
         "POD_ENGAGEMENT_MAX_LATENESS_MS",
         None,
-        "An activity later than this is not sent any more (`too_late`). Counted from `scheduled_for`, so that retries and"
-        " cool-downs count too, or from a person's requeue.",
+        "An activity later than this is not sent any more (`too_late`). Counted from `scheduled_for`, so that retries"
+        " and cool-downs count too, or from a person's requeue.",
         "no limit",
     ),
     _variable(_QUEUE, "POD_ENGAGEMENT_QUEUE", "rq", "The doorbell."),

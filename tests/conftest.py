@@ -8,15 +8,26 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
 import redis
 
 from adapters.embedded.wheels import wheels_installed
+from pooler import pgbouncer_program, pooled, refuse_without_pooler
 from servers import Plan, ServerUrls, Source, docker_answers, fresh_database, kept_servers, plan_servers, refuse
 
 _PLAN = pytest.StashKey[Plan]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The same tests in another surrounding."""
+    parser.addoption(
+        "--pooled",
+        action="store_true",
+        help="reach PostgreSQL through PgBouncer in transaction mode, as with Supabase's pooler",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)  # before Hypothesis reads its seed
@@ -34,10 +45,12 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that uses the servers."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark every test that uses the servers; leave out those that a pooler refuses."""
+    if config.option.pooled:
+        items[:] = [item for item in items if item.get_closest_marker("direct") is None]
     for item in items:
-        if "servers" in getattr(item, "fixturenames", ()):
+        if {"servers", "direct_servers"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("servers")
 
 
@@ -48,7 +61,7 @@ def seed(pytestconfig: pytest.Config) -> int:
 
 
 @pytest.fixture(scope="session")
-def servers(pytestconfig: pytest.Config) -> Iterator[ServerUrls]:
+def direct_servers(pytestconfig: pytest.Config) -> Iterator[ServerUrls]:
     """A running PostgreSQL (as a user who may create databases) and Redis or Valkey, shared by the whole session."""
     plan = pytestconfig.stash[_PLAN]
     if plan.database_url and plan.redis_url:
@@ -58,6 +71,23 @@ def servers(pytestconfig: pytest.Config) -> Iterator[ServerUrls]:
     else:
         with kept_servers(plan.rest) as urls:
             yield plan.completed_by(urls)
+
+
+@pytest.fixture(scope="session")
+def pooled_server_url(direct_servers: ServerUrls) -> Iterator[str]:
+    """The same PostgreSQL through a transaction pooler."""
+    if pgbouncer_program() is None:
+        refuse_without_pooler(os.environ)
+    with pooled(direct_servers.database_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def servers(direct_servers: ServerUrls, request: pytest.FixtureRequest) -> ServerUrls:
+    """The servers as this run reaches them: see `--pooled`."""
+    if not request.config.option.pooled:
+        return direct_servers
+    return replace(direct_servers, database_url=request.getfixturevalue("pooled_server_url"))
 
 
 @pytest.fixture(scope="session")

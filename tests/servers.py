@@ -26,9 +26,10 @@ import psycopg2
 import pytest
 import redis
 
-from adapters.embedded import EmbeddedServers, EmbeddedServersFailed
+from adapters.embedded import EmbeddedServers
 
 __all__ = [
+    "IMAGES",
     "Plan",
     "ServerUrls",
     "Source",
@@ -39,8 +40,9 @@ __all__ = [
     "refuse",
 ]
 
-_POSTGRES_IMAGE = "postgres:16.4-alpine"
-_REDIS_IMAGE = "redis:7.2.5-alpine"
+IMAGES = {"postgres": "postgres:16.4-alpine", "redis": "redis:7.2.5-alpine"}
+"""What Docker runs: pinned, so that a run can be repeated."""
+
 _CONTAINER_READY_WITHIN = 60.0
 
 
@@ -145,6 +147,8 @@ def kept_servers(source: Source) -> Iterator[ServerUrls]:
 def fresh_database(server_url: str, template: str = "template0") -> Iterator[str]:
     """The URL of a new database, cloned from the database named `template`; dropped at the end, whoever uses it."""
     name = f"test_{uuid.uuid4().hex}"
+    # A pooler keeps the session in which the template was made.
+    _execute(server_url, f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{template}'")
     _execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
         yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
@@ -172,12 +176,12 @@ def _from_docker() -> Iterator[ServerUrls]:
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - only where there is Docker
 
     postgres = (
-        DockerContainer(_POSTGRES_IMAGE)
+        DockerContainer(IMAGES["postgres"])
         .with_env("POSTGRES_PASSWORD", "engagement")
         .with_command("postgres -c fsync=off -c full_page_writes=off")
         .with_exposed_ports(5432)
     )
-    queue = DockerContainer(_REDIS_IMAGE).with_exposed_ports(6379)
+    queue = DockerContainer(IMAGES["redis"]).with_exposed_ports(6379)
     with postgres, queue:
         database_place = f"{postgres.get_container_host_ip()}:{postgres.get_exposed_port(5432)}"
         redis_place = f"{queue.get_container_host_ip()}:{queue.get_exposed_port(6379)}"
@@ -213,7 +217,7 @@ def _keep(source: Source) -> None:
         with supply() as urls:
             _tell(asdict(urls))
             sys.stdin.read()
-    except EmbeddedServersFailed as error:
+    except Exception as error:  # noqa: BLE001 - the session waits for a word, whatever it is
         _tell({"failure": str(error)})
 
 

@@ -14,8 +14,9 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres import statements as sql
-from adapters.postgres.catalog import Catalog, SchemaProblem, checked, read_catalog
+from adapters.postgres.catalog import Catalog, SchemaProblem
 from adapters.postgres.pool import PostgresPool
+from adapters.postgres.readiness import ready_catalog
 from adapters.postgres.rows import as_controls, as_deleted, as_snapshot, released_at
 from adapters.postgres.storable import storable
 from adapters.postgres.writes import as_sql
@@ -100,7 +101,7 @@ class PostgresActivityStore:
     def _learn(self) -> None:
         """What the database is like at present."""
         with self._pool.connection() as connection:
-            self._catalog: Catalog = checked(read_catalog(connection))
+            self._catalog: Catalog = ready_catalog(connection)
             self._sql = sql.render(self._catalog)
             is_kept = self._sql.kept_read.is_usable(connection)
         self._open = self._sql.open_and_call if is_kept else self._sql.open_and_show

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 
+from adapters.postgres.permissions import rows_hidden
 from adapters.postgres.storable import storable
 
-__all__ = ["AS_CREATED", "Catalog", "SchemaProblem", "checked", "read_catalog"]
+__all__ = ["AS_CREATED", "HOW_TO_PERMIT", "Catalog", "SchemaProblem", "checked", "read_catalog"]
+
+HOW_TO_PERMIT = ". `engagement migrate --sql --role NAME` prints what a role needs, for the tables' owner to execute."
 
 # What PostgreSQL takes for a uuid: Python's own parser takes more.
 _DIGITS = r"(?:[0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}"
@@ -63,11 +66,15 @@ _REQUIRED = {
 # What each column of `pod_activities` must be, and what works besides: with one that cannot hold what the provider
 # answers, an engagement would be sent and could not be recorded.
 _TYPES = {
+    "id": ("text", "uuid", "varchar"),
     "scheduled_for": ("timestamptz",),
     "executed_at": ("timestamptz",),
+    "execution_result": ("jsonb", "json"),
+    "comment_generated": ("text", "varchar"),
+    "failure_count": ("int4", "int2", "int8"),
+    "last_error": ("jsonb", "json", "text"),
     "next_retry_at": ("timestamptz",),
     "execution_id": ("text", "varchar"),
-    "failure_count": ("int4", "int2", "int8"),
 }
 
 _COLUMNS = """
@@ -88,6 +95,8 @@ class Catalog:
     """Column types by (table, column), for the tables that the store touches."""
 
     types: Mapping[tuple[str, str], str]
+    hidden: tuple[str, ...] = ()
+    """What row-level security keeps from the present role, one sentence each."""
 
     def problems(self) -> tuple[str, ...]:
         """What is missing or of a type that cannot work, one sentence each; empty when all is well."""
@@ -134,7 +143,8 @@ def read_catalog(connection: Connection) -> Catalog:
     """The catalog as it is now."""
     with connection.cursor() as cursor:
         cursor.execute(_COLUMNS, (list(_REQUIRED),))
-        return Catalog(types={(table, column): type_name for table, column, type_name in cursor.fetchall()})
+        types = {(table, column): type_name for table, column, type_name in cursor.fetchall()}
+    return Catalog(types=types, hidden=rows_hidden(connection))
 
 
 def checked(catalog: Catalog) -> Catalog:
@@ -146,4 +156,6 @@ def checked(catalog: Catalog) -> Catalog:
     problems = catalog.problems()
     if problems:
         raise SchemaProblem("; ".join(problems) + ". Run `engagement migrate`.")
+    if catalog.hidden:
+        raise SchemaProblem("; ".join(catalog.hidden) + HOW_TO_PERMIT)
     return catalog

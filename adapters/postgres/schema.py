@@ -7,22 +7,30 @@ The one rule: additive and idempotent. A statement whose object exists already i
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from importlib.resources import files
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.catalog import AS_CREATED, Catalog, SchemaProblem, read_catalog
-from adapters.postgres.pool import connect, first_line
+from adapters.postgres.permissions import open_to_browsers
+from adapters.postgres.pool import PostgresPool, connect, first_line
+from adapters.postgres.rules import broken_rules
 from adapters.postgres.statements import render
 
-__all__ = ["migrate", "pending", "schema_sql", "statements"]
+__all__ = ["cautions", "migrate", "pending", "schema_sql", "statements"]
 
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _ADDS_COLUMN = re.compile(r"ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+)")
 _CREATES = re.compile(r"CREATE (?:TABLE|(?:UNIQUE )?INDEX) IF NOT EXISTS (\w+)")
 _FOR_TEXT = """-- The read before every decision, planned once per connection. Where ids are not text it goes unused:
 -- `engagement migrate` creates the one that fits. One that no release uses any more may be dropped."""
+_BUILDS_ON = re.compile(r"(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX IF NOT EXISTS \w+ ON) (\w+)")
+_VIEWS = """
+SELECT relname FROM pg_class
+ WHERE oid = to_regclass(relname::text) AND relname = ANY(%s) AND relkind NOT IN ('r', 'p')
+"""
 # Two migrations at the same time would race between "is it there?" and "create it".
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('pod-engagement:migrate'))"
 
@@ -65,15 +73,34 @@ def migrate(database_url: str) -> tuple[str, ...]:
         connection.close()
 
 
+def cautions(database_url: str) -> tuple[str, ...]:
+    """What works and should not be left so, one sentence each.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached.
+    """
+    with closing(PostgresPool(database_url, size=1)) as pool, pool.connection() as connection:
+        views, open_tables = _views(connection), open_to_browsers(connection)
+    unindexed = [statement for statement in statements() if _CREATES.match(statement) and _is_on(views, statement)]
+    return (
+        *(f"a view has no index of its own; the table under it needs: {statement}" for statement in unindexed),
+        *(
+            f"whoever has the public key of the API can read {table}: ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
+            for table in open_tables
+        ),
+    )
+
+
 def _apply(connection: Connection) -> tuple[str, ...]:
     needed = []
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL lock_timeout = '10s'")
+        # Not the role's time limit: an index of a large table takes its time.
+        cursor.execute("SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = 0")
         cursor.execute(_LOCK)
-        catalog = read_catalog(connection)
-        _refuse(catalog.misfits())
+        catalog, views = read_catalog(connection), _views(connection)
+        _refuse((*catalog.misfits(), *broken_rules(connection)))
         for statement in statements():
-            if not _is_there(connection, catalog, statement):
+            if not (_is_on(views, statement) or _is_there(connection, catalog, statement)):
                 cursor.execute(statement)
                 needed.append(statement)
         catalog = read_catalog(connection)
@@ -83,6 +110,22 @@ def _apply(connection: Connection) -> tuple[str, ...]:
             cursor.execute(kept.create)
             needed.append(kept.create)
     return tuple(needed)
+
+
+def _views(connection: Connection) -> frozenset[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(_VIEWS, (sorted({name for name in map(_built_on, statements()) if name}),))
+        return frozenset(row[0] for row in cursor.fetchall())
+
+
+def _built_on(statement: str) -> str | None:
+    found = _BUILDS_ON.match(statement)
+    return found[1] if found else None
+
+
+def _is_on(views: frozenset[str], statement: str) -> bool:
+    """Whether it concerns a view, which is its owner's to change."""
+    return _built_on(statement) in views
 
 
 def _refuse(problems: tuple[str, ...]) -> None:

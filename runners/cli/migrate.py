@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from adapters.postgres.permissions import grants_sql
+from adapters.postgres.schema import cautions, schema_sql
 from adapters.postgres.schema import migrate as bring_to_schema
-from adapters.postgres.schema import schema_sql
+from runners.cli.screen import warn
 from runners.cli.servers import server_options, servers
 from runners.settings import read_settings
 
@@ -16,8 +18,9 @@ __all__ = ["migrate"]
 
 @click.command(short_help="Create or extend the schema.")
 @click.option("--sql", is_flag=True, help="Print the whole schema as a script for psql, and connect to nothing.")
+@click.option("--role", metavar="NAME", help="With --sql: also print what this role needs to run the worker.")
 @server_options
-def migrate(sql: bool, embedded: bool, data: Path | None) -> None:
+def migrate(sql: bool, role: str | None, embedded: bool, data: Path | None) -> None:
     """Create or extend the database's schema.
 
     Additive and safe to repeat, also on tables that E-03 and E-04 use already: what is there is not touched.
@@ -26,13 +29,29 @@ def migrate(sql: bool, embedded: bool, data: Path | None) -> None:
     Example:
       engagement migrate
       engagement migrate --sql | psql "$DATABASE_URL"
+      engagement migrate --sql --role executor | psql "$DATABASE_URL"
     """
+    if role is not None and not sql:
+        raise click.UsageError("--role goes with --sql: the rights are yours to give")
     if sql:
-        click.echo(schema_sql(), nl=False)
+        click.echo(_script(role), nl=False)
         return
     with servers(read_settings(), embedded, data, migrated=False) as settings:
         settings.need("database_url")
         needed = bring_to_schema(str(settings.database_url))
+        told = cautions(str(settings.database_url))
+    for caution in told:
+        warn(caution)
     for statement in needed:
         click.echo(statement.partition("\n")[0].rstrip(" ("))
     click.echo(f"{len(needed)} statements were needed." if needed else "Nothing to do: the schema is complete.")
+
+
+def _script(role: str | None) -> str:
+    schema = schema_sql()
+    if role is None:
+        return schema
+    try:
+        return f"{schema}\n{grants_sql(role, schema)}"
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--role") from None

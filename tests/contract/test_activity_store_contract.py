@@ -800,6 +800,7 @@ def test_dead_letter_keeps_its_history(public: PostgresTables) -> None:
     assert (rows[0]["pod_id"], rows[0]["account_id"], rows[0]["closed_at"]) == ("pod-1", "account-1", NOW)
 
 
+@pytest.mark.direct
 @pytest.mark.parametrize("setting", ["off", "local"])
 def test_commits_are_durable_whatever_the_database_is_set_to(public: PostgresTables, setting: str) -> None:
     """The intent to send must survive a crash of the server."""
@@ -855,6 +856,7 @@ def test_endless_past_does_not_end_the_sweep(public: PostgresTables) -> None:
     assert "fine" in due_ids(public)
 
 
+@pytest.mark.direct
 def test_times_are_utc_whatever_the_database_is_set_to(public: PostgresTables) -> None:
     """Aware UTC only."""
     pool = PostgresPool(make_dsn(public.url, options="-c timezone=Asia/Kolkata"), size=1)

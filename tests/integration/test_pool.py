@@ -45,6 +45,7 @@ def test_an_exhausted_pool_says_so(pool: PostgresPool) -> None:
     assert _pid(pool)
 
 
+@pytest.mark.direct
 def test_a_connection_that_the_server_ended_is_not_handed_out(pool: PostgresPool, empty_database_url: str) -> None:
     """Nobody has to fail first."""
     before = _pid(pool)
@@ -109,6 +110,7 @@ def test_a_server_that_cannot_be_reached_is_told_without_the_password(url: str) 
         assert "\n" not in message
 
 
+@pytest.mark.direct
 def test_a_server_that_refuses_the_login_is_told_without_the_password(empty_database_url: str) -> None:
     """Whatever it objects to."""
     refused = make_dsn(empty_database_url, user="nobody_knows", password="geheim")

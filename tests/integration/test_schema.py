@@ -157,6 +157,7 @@ def test_a_store_without_its_tables_says_which_and_what_to_do(empty_database_url
     pool.close()
 
 
+@pytest.mark.direct
 def test_a_role_that_owns_nothing_migrates_what_is_there_already(database_url: str) -> None:
     """A worker's own role needs no rights to change tables."""
     role = f"worker_{uuid.uuid4().hex}"
@@ -167,6 +168,7 @@ def test_a_role_that_owns_nothing_migrates_what_is_there_already(database_url: s
         _execute(database_url, f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
+@pytest.mark.direct
 def test_a_role_that_may_not_create_is_told_so(empty_database_url: str) -> None:
     """And nothing is changed."""
     role = f"worker_{uuid.uuid4().hex}"

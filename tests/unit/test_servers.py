@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from servers import Plan, ServerUrls, Source, plan_servers, refuse
+from pooler import refuse_without_pooler
+from provider_side import ScriptedServer, free_port, raw_reply
+from servers import IMAGES, Plan, ServerUrls, Source, docker_answers, kept_servers, plan_servers, refuse
 
 DATABASE, REDIS = "postgresql://db/test", "redis://queue/1"
 
@@ -68,7 +72,71 @@ def test_missing_servers_fail_in_ci() -> None:
         refuse({"CI": "true"})
 
 
+def test_missing_pooler_is_treated_like_the_other_servers() -> None:
+    """It fails where `CI` is set and is skipped elsewhere; the reason is the package's name."""
+    with pytest.raises(pytest.fail.Exception, match="pgbouncer"):
+        refuse_without_pooler({"CI": "true"})
+    with pytest.raises(pytest.skip.Exception, match="pgbouncer"):
+        refuse_without_pooler({})
+
+
 def test_missing_servers_skip_elsewhere_with_a_cure() -> None:
     """On a bare machine the reason says how to get servers."""
     with pytest.raises(pytest.skip.Exception, match="pip install"):
         refuse({})
+
+
+# -- Docker, without Docker
+
+
+@pytest.fixture
+def no_docker(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No variable says where a daemon is."""
+    for name in ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def _daemon(connection: socket.socket, request: bytes) -> None:
+    """As much of Docker's API as says that it is there."""
+    is_ping = b"/_ping" in request.partition(b"\r\n")[0]
+    body = b"OK" if is_ping else b'{"ApiVersion": "1.43", "MinAPIVersion": "1.24", "Version": "24.0.0"}'
+    connection.sendall(raw_reply(200, body, "Content-Type: application/json\r\n"))
+
+
+def test_a_daemon_that_answers_is_used(no_docker: pytest.MonkeyPatch) -> None:
+    """Wherever DOCKER_HOST says that it is."""
+    with ScriptedServer(_daemon) as daemon:
+        no_docker.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{daemon.port}")
+        assert docker_answers()
+        assert any(b"/_ping" in request for request in daemon.requests)
+        plan = plan_servers({}, docker=docker_answers, wheels=never_asked)
+    assert plan.rest is Source.DOCKER
+
+
+def test_a_daemon_that_does_not_answer_is_not_waited_for(no_docker: pytest.MonkeyPatch) -> None:
+    """A machine that has the client and no daemon uses the wheels."""
+    no_docker.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{free_port()}")
+    assert not docker_answers()
+
+
+def test_a_daemon_that_is_broken_is_not_used(no_docker: pytest.MonkeyPatch) -> None:
+    """It answers, but not as Docker does."""
+    with ScriptedServer(lambda connection, _: connection.sendall(raw_reply(500))) as daemon:
+        no_docker.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{daemon.port}")
+        assert not docker_answers()
+
+
+def test_docker_that_starts_no_container_is_told_in_its_own_words(no_docker: pytest.MonkeyPatch) -> None:
+    """It answered a moment ago and is gone, or it has no such image: no hang, and no silent skip."""
+    no_docker.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{free_port()}")
+    told = "the servers could not be started: .*(refused|Docker)"
+    with pytest.raises(pytest.fail.Exception, match=told), kept_servers(Source.DOCKER):
+        pass
+
+
+@pytest.mark.parametrize("image", IMAGES.values())
+def test_the_images_are_pinned_to_a_patch(image: str) -> None:
+    """And the page that people read names the same."""
+    assert image.rpartition(":")[2].split("-")[0].count(".") >= 1
+    assert image in (Path(__file__).resolve().parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")

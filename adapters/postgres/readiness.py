@@ -1,0 +1,30 @@
+"""Whether the executor can work on a database: what it needs is there, is permitted, and nothing refuses its writes.
+
+The one rule: it is asked before the first claim, because afterwards the engagement has been sent.
+"""
+
+from __future__ import annotations
+
+from psycopg2.extensions import connection as Connection
+
+from adapters.postgres.catalog import HOW_TO_PERMIT, Catalog, SchemaProblem, checked, read_catalog
+from adapters.postgres.permissions import lacking
+from adapters.postgres.rules import broken_rules
+
+__all__ = ["ready_catalog"]
+
+
+def ready_catalog(connection: Connection) -> Catalog:
+    """The catalog, if the executor can work with it.
+
+    Raises:
+        SchemaProblem: otherwise.
+    """
+    catalog = checked(read_catalog(connection))
+    forbidden = lacking(connection)
+    if forbidden:
+        raise SchemaProblem("; ".join(forbidden) + HOW_TO_PERMIT)
+    broken = broken_rules(connection)
+    if broken:
+        raise SchemaProblem("; ".join(broken) + ". What is sent could not be recorded, so nothing is.")
+    return catalog
