@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -22,6 +20,7 @@ from adapters.unipile.sandbox import Sandbox
 from engagement_core.ports.intake import NewActivity
 from engagement_core.ports.queue import QueueUnavailable
 from runners.bootstrap import App
+from runners.cli.interruptible import interruptible
 from runners.cli.servers import servers
 from runners.outcome_board import OutcomeBoard
 from runners.rehearsal import FAULTS, GONE, Report, report, scenario
@@ -43,7 +42,7 @@ def demo() -> None:
     Example: engagement demo
     """
     console = Console()
-    with _interruptible(), tempfile.TemporaryDirectory(prefix="engagement-demo-", ignore_cleanup_errors=True) as folder:
+    with interruptible(), tempfile.TemporaryDirectory(prefix="engagement-demo-", ignore_cleanup_errors=True) as folder:
         console.print("Starting PostgreSQL, Valkey and the simulated provider ...")
         with servers(Settings(), embedded=True, data=Path(folder)) as chosen, Sandbox(faults=FAULTS) as sandbox:
             settings = _for_the_sandbox(chosen, sandbox.url)
@@ -129,20 +128,3 @@ def _show(console: Console, result: Report) -> None:
         table.add_row(name, str(value))
     console.print(table)
     console.print(f"The dead letter is meant to be there: its post ({GONE}) was deleted by its author.")
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C or SIGTERM ends the demo: what was started is stopped, and further signals do not disturb that."""
-
-    def interrupt(*_: object) -> NoReturn:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

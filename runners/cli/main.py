@@ -26,6 +26,7 @@ _COMMANDS = {
     "pause": "runners.cli.pause:pause",
     "resume": "runners.cli.resume:resume",
     "sandbox": "runners.cli.sandbox:sandbox",
+    "bench": "runners.cli.bench:bench",
 }
 
 

@@ -1,0 +1,113 @@
+"""What the bench asks of a database: to be emptied, to have pods, and to tell what is left.
+
+The one rule: for a database that was made to be measured. Every activity and every trace of it is deleted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from adapters.postgres.pool import PostgresPool
+
+__all__ = ["PostgresTrial", "RowOutcome"]
+
+_OUR_TABLES = r"""
+SELECT tablename FROM pg_tables WHERE schemaname = current_schema()
+    AND (tablename LIKE 'engagement\_%' OR tablename = 'pod_activities')
+"""
+_ADD_PODS = """
+INSERT INTO linkedin_accounts (id, profile_id, unipile_account_id, status)
+SELECT 'account-' || n, 'profile-' || n, 'unipile-' || n, 'ok' FROM generate_series(0, %(count)s - 1) n
+ON CONFLICT (id) DO NOTHING;
+INSERT INTO pods (id, linkedin_account_id)
+SELECT 'pod-' || n, 'account-' || n FROM generate_series(0, %(count)s - 1) n
+ON CONFLICT (id) DO NOTHING
+"""
+_SCHEDULED = "SELECT id FROM pod_activities WHERE status = 'scheduled'"
+_ANY_SCHEDULED = "SELECT EXISTS (SELECT 1 FROM pod_activities WHERE status = 'scheduled')"
+_SENDING = "SELECT activity_id FROM engagement_attempts WHERE phase = 'sending'"
+_OUTCOMES = "SELECT id, status, execution_result->>'provenance' FROM pod_activities"
+_CONNECTIONS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowOutcome:
+    """What a row says of itself: its public status, and how it is known to be executed."""
+
+    status: str
+    provenance: str | None
+
+
+class PostgresTrial:
+    """One connection of `pool` at a time; `StoreUnavailable` when the database does not do its part."""
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    def empty(self) -> None:
+        """Delete all activities, attempts, dead letters, controls, workers and alerts; pods stay."""
+        with self._pool.connection() as connection:
+            tables = [sql.Identifier(name) for (name,) in _rows(connection, _OUR_TABLES)]
+            with connection.cursor() as cursor:
+                cursor.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(tables)))
+
+    def add_pods(self, count: int) -> None:
+        """`pod-0` and so on, each with an account of its own, `account-0`."""
+        with self._pool.connection() as connection, connection.cursor() as cursor:
+            cursor.execute(_ADD_PODS, {"count": count})
+
+    def analyze(self) -> None:
+        """Give the planner the statistics that a database in use has."""
+        with self._pool.connection() as connection, connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+
+    def is_settled(self) -> bool:
+        """Whether no activity is scheduled any more; asked often, so it must cost next to nothing."""
+        with self._pool.connection() as connection:
+            return not _rows(connection, _ANY_SCHEDULED)[0][0]
+
+    def scheduled(self) -> frozenset[str]:
+        """The activities that are still scheduled."""
+        return self._ids(_SCHEDULED)
+
+    def sending(self) -> frozenset[str]:
+        """The activities whose request may be on the wire."""
+        return self._ids(_SENDING)
+
+    def outcomes(self) -> dict[str, RowOutcome]:
+        """What each activity's row says, by its id."""
+        with self._pool.connection() as connection:
+            rows = _rows(connection, _OUTCOMES)
+        return {row[0]: RowOutcome(status=row[1], provenance=row[2]) for row in rows}
+
+    def connections(self) -> int:
+        """How many others are connected to this database."""
+        with self._pool.connection() as connection:
+            return int(_rows(connection, _CONNECTIONS)[0][0])
+
+    def backend(self) -> int:
+        """The process id of the server's side of our connection; its parent is the server."""
+        with self._pool.connection() as connection:
+            return connection.info.backend_pid
+
+    def version(self) -> str:
+        """The server's."""
+        with self._pool.connection() as connection:
+            return str(_rows(connection, "SHOW server_version")[0][0])
+
+    def _ids(self, statement: str) -> frozenset[str]:
+        with self._pool.connection() as connection:
+            return frozenset(row[0] for row in _rows(connection, statement))
+
+
+def _rows(connection: Connection, statement: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()

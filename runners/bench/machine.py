@@ -1,0 +1,28 @@
+"""What it is measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+from runners.bench.stage import Stage
+
+__all__ = ["machine"]
+
+
+def machine(stage: Stage) -> dict[str, Any]:
+    """The kind of machine, its load before the measuring (over one minute), and the servers' versions."""
+    return {
+        "cores": _cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "postgresql": stage.database.version(),
+        "redis": stage.redis.version(),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def _cores() -> int | None:
+    """Those that we may use, where the system can tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
