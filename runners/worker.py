@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from engagement_core.execute import Executor
-from engagement_core.outcome import Buried, Outcome, Waits
+from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
 from engagement_core.ports import queue as ring
 from engagement_core.ports.activities import ActivityStore, StoreUnavailable
 from engagement_core.ports.clock import Clock
@@ -161,7 +161,7 @@ class Worker:
             self._settle(entry, ring.Buried(reason=reason))
         else:
             # It has ended, or the sweep finds it when whatever blocks it is lifted.
-            self._settle(entry, ring.Done())
+            self._settle(entry, _done(outcome))
 
     def _settle(self, entry: Entry, settlement: ring.Settlement) -> None:
         wake_up = entry.wake_up
@@ -189,7 +189,8 @@ class Worker:
             self._telemetry.emit(Signal.JOB_RECEIVED, activity_id=received.activity_id, job=received.receipt)
             entry = Entry(received.activity_id, received)
             if not self._agenda.add(entry, self._clock.elapsed()):
-                self._settle(entry, ring.Done())  # it is being executed, or the sweep brings it
+                # It is being executed, or the sweep brings it.
+                self._settle(entry, ring.Done(status="scheduled", note="it is in hand"))
 
     def _report(self, received: Unreadable) -> None:
         try:
@@ -234,6 +235,18 @@ class Worker:
         except QueueUnavailable as error:
             self._outages.met(error)
         return found
+
+
+def _done(outcome: Outcome) -> ring.Done:
+    match outcome:
+        case Executed():
+            return ring.Done(note=outcome.provenance.value)
+        case Dropped():
+            return ring.Done(status=outcome.status, note=outcome.reason)
+        case Waits():
+            return ring.Done(status="scheduled", note=outcome.reason)
+        case Unknown() | Buried():
+            return ring.Done(status="scheduled", note=outcome.failure.message)
 
 
 def _utc_now() -> datetime:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import redis
 
 from adapters.embedded.wheels import wheels_installed
+from node_side import install_packages
 from servers import Plan, ServerUrls, Source, docker_answers, fresh_database, kept_servers, plan_servers, refuse
 
 _PLAN = pytest.StashKey[Plan]()
@@ -91,3 +93,9 @@ def redis_url(servers: ServerUrls) -> Iterator[str]:
         client.flushdb()
         yield servers.redis_url
         client.flushdb()
+
+
+@pytest.fixture(scope="session")
+def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pinned npm packages and the tests' own script for Node lie."""
+    return install_packages(tmp_path_factory.mktemp("node"), os.environ)
