@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 import redis.asyncio.connection as asyncio_connections
@@ -21,6 +22,7 @@ __all__ = ["EventLoop"]
 
 T = TypeVar("T")
 _SECONDS = 2.0
+_CLOSED = "the connection was closed"
 _CONNECTIONS = 2
 """One that waits for jobs, and one for everything else."""
 
@@ -33,18 +35,41 @@ class EventLoop:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bullmq", daemon=True)
         self.client = Redis(connection_pool=_pool(place, longest_block))
+        self._lock = threading.Lock()
+        self._ended = False
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run it there, and wait for it here."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        """Run it there, and wait for it here.
+
+        Raises:
+            ConnectionError: `stop` was called meanwhile, or before.
+        """
+        with self._lock:
+            if self._ended:
+                coroutine.close()
+                raise ConnectionError(_CLOSED)
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except CancelledError as error:
+            raise ConnectionError(_CLOSED) from error
 
     def stop(self) -> None:
-        """Close the connections and end the thread."""
-        self.run(self.client.connection_pool.disconnect())
+        """Close the connections and end the thread; whoever waits for an answer is told so."""
+        with self._lock:
+            self._ended = True
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _end(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self.client.connection_pool.disconnect()
 
 
 def _pool(place: RedisPlace, longest_block: float) -> asyncio_connections.BlockingConnectionPool:

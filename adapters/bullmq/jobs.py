@@ -49,12 +49,19 @@ class Taken:
         """Its hash had been lost: what is there was written by taking it."""
         return not self.fields.keys() & {"name", "data", "opts"}
 
+    @property
+    def times(self) -> int:
+        """How often it was made active."""
+        return int(self.fields.get("ats", 1))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Misfit:
-    """The id of a job whose key was no hash; it is gone."""
+    """A job that BullMQ's own script cannot make active; it is gone. `raw` is its payload, if it had one."""
 
     job_id: str
+    reason: str
+    raw: str
 
 
 class BullJobs:
@@ -146,23 +153,25 @@ class BullJobs:
         token = uuid4().hex
         try:
             fields, job_id, _, next_at = await self._backend.moveToActive(token, {"lockDuration": _LOCK_MS})
-        except ResponseError:
-            misfit = await self._evict_a_misfit()
+        except ResponseError as error:
+            misfit = await self._evict(token, str(error))
             if misfit is None:
                 raise
             return misfit, 0
         return (Taken(job_id=job_id, token=token, fields=fields) if fields else None), next_at or 0
 
-    async def _evict_a_misfit(self) -> Misfit | None:
-        """Take an active entry whose key is no hash out of BullMQ, whose scripts fail on it for ever."""
+    async def _evict(self, token: str, reason: str) -> Misfit | None:
+        """Take the job that got this lock and then stopped the script out of BullMQ: it would do so for ever."""
         active = self._queue.toKey("active")
         job_ids: Any = await self._client.lrange(active, 0, _PER_CALL - 1)
         for job_id in job_ids:
             key = self._queue.toKey(job_id)
-            if await self._client.type(key) not in ("hash", "none"):
+            if await self._client.get(key + ":lock") == token:
+                is_hash = await self._client.type(key) == "hash"
+                raw: Any = await self._client.hget(key, "data") if is_hash else None
                 await self._client.lrem(active, 0, job_id)
                 await self._client.delete(key, key + ":lock")
-                return Misfit(job_id=job_id)
+                return Misfit(job_id=job_id, reason=f"BullMQ cannot take it: {reason}", raw=raw or job_id)
         return None
 
     async def _promote(self, job_id: str) -> bool:

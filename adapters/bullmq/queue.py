@@ -64,7 +64,6 @@ class BullmqQueue(Queue):
         name: str = "pod-engagement",
         dead_letter_name: str = "pod-engagement-dead-letter",
         abandoned_after: timedelta = timedelta(minutes=5),
-        look_again: timedelta = timedelta(seconds=30),
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         """Does not connect.
@@ -74,7 +73,6 @@ class BullmqQueue(Queue):
             name: of the queue that is listened to.
             dead_letter_name: of the queue that mirrors the dead letters.
             abandoned_after: how long a received job may go unsettled; must exceed the job timeout.
-            look_again: when a job rings again whose activity is held, or in other hands.
             now: the time, aware UTC.
 
         Raises:
@@ -83,7 +81,6 @@ class BullmqQueue(Queue):
         self._place = RedisPlace(url)
         self._names = (name, dead_letter_name)
         self._abandoned_after = abandoned_after
-        self._look_again = look_again
         self._now = now
         self._lock = threading.Lock()
         self._session: _Session | None = None
@@ -153,8 +150,7 @@ class BullmqQueue(Queue):
 
     def _read(self, taken: Taken | Misfit) -> WakeUp | Unreadable | None:
         if isinstance(taken, Misfit):
-            why = Illegible(reason="the job is not a hash", raw=printable(encoded(taken.job_id)))
-            return self._set_aside(taken.job_id, why)
+            return self._set_aside(taken.job_id, Illegible(reason=taken.reason, raw=printable(encoded(taken.raw))))
         if taken.is_a_ghost:
             self._call(lambda bull: _unless_lost(bull.ready.complete(taken, {}, keep=False)))
             return None
@@ -188,7 +184,7 @@ class BullmqQueue(Queue):
             case Later(at=at):
                 move = ready.delay(taken, at_ms=_milliseconds(at), now_ms=_milliseconds(now))
             case Done(status="scheduled"):
-                again = _milliseconds(now + self._look_again)
+                again = _milliseconds(now + _pause(taken.times))
                 move = ready.delay(taken, at_ms=again, now_ms=_milliseconds(now))
             case Done(status=status, note=note):
                 move = ready.complete(taken, {"status": status, "note": note[:_MAX_REASON]})
@@ -224,6 +220,11 @@ async def _unless_lost(move: Awaitable[None]) -> None:
     """Somebody who has the job by now knows better than we."""
     with suppress(Lost):
         await move
+
+
+def _pause(times: int) -> timedelta:
+    """Until a job rings again whose activity is held or in other hands: 2 s, twice that each time, 64 s at most."""
+    return timedelta(seconds=2 ** min(max(times, 1), 6))
 
 
 def _milliseconds(at: datetime) -> int:

@@ -14,24 +14,37 @@ from redis import Redis
 from adapters.bullmq.queue import BullmqQueue
 from engagement_core.ports.queue import Buried, Done, Later, Settlement, Unreadable, WakeUp
 from node_side import Node, started_node
+from servers import ServerUrls
 
 NOTHING = timedelta(0)
 MINUTE = timedelta(minutes=1)
 KEY = "bull:pod-engagement:"
 
 
-@pytest.fixture(params=["bullmq", "bullmq-6"])
-def node(request: pytest.FixtureRequest, redis_url: str, node_folder: Path) -> Iterator[Node]:
+@pytest.fixture(scope="module", params=["bullmq", "bullmq-6"])
+def running(request: pytest.FixtureRequest, servers: ServerUrls, node_folder: Path) -> Iterator[Node]:
     """BullMQ 5, then BullMQ 6."""
-    with started_node(node_folder, redis_url, request.param) as running:
-        yield running
+    with started_node(node_folder, servers.redis_url, request.param) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def running_5(servers: ServerUrls, node_folder: Path) -> Iterator[Node]:
+    """BullMQ 5, where nothing depends on the version."""
+    with started_node(node_folder, servers.redis_url) as node:
+        yield node
 
 
 @pytest.fixture
-def node_5(redis_url: str, node_folder: Path) -> Iterator[Node]:
-    """BullMQ 5, where nothing depends on the version."""
-    with started_node(node_folder, redis_url) as running:
-        yield running
+def node(running: Node, redis_url: str) -> Node:
+    """One of the two, on an empty Redis."""
+    return running
+
+
+@pytest.fixture
+def node_5(running_5: Node, redis_url: str) -> Node:
+    """BullMQ 5, on an empty Redis."""
+    return running_5
 
 
 @pytest.fixture
@@ -259,6 +272,17 @@ def test_a_second_job_for_an_activity_in_hand_does_not_stay_active(node: Node, q
     assert [node.state(each) for each in (first, second)] == ["completed", "completed"]
 
 
+def test_a_held_job_rings_again_and_less_and_less_often(node_5: Node, queue: BullmqQueue) -> None:
+    """Soon at first, because it may only be in other hands; once a minute in the end."""
+    node_5.add("a-1")
+    pauses = []
+    for _ in range(8):
+        queue.settle(received(queue), Done(status="scheduled", note="the account is held"))
+        pauses.append(node_5.ask("job", id="a-1")["delay"])
+        queue.advance(2 * MINUTE)
+    assert pauses == [2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 64_000, 64_000]
+
+
 # Locks
 
 
@@ -386,7 +410,11 @@ def _no_key(redis: Any) -> None:
     redis.delete(f"{KEY}bad")
 
 
-@pytest.mark.parametrize("spoil", [_no_hash, _no_key])
+def _no_number(redis: Any) -> None:
+    redis.hset(f"{KEY}bad", "ats", "x")
+
+
+@pytest.mark.parametrize("spoil", [_no_hash, _no_key, _no_number])
 def test_an_entry_whose_job_is_none_goes_away(
     node_5: Node, queue: BullmqQueue, redis: Any, spoil: Callable[[Any], None]
 ) -> None:
