@@ -88,7 +88,8 @@ def decide_claim(snapshot: Snapshot, *, activity_id: str, holder: Holder, policy
     activity = snapshot.activity
     not_ours = _not_ours(snapshot)
     if activity is None or not_ours is not None:
-        return Decision(Dropped(reason=not_ours or "there is no such activity"))
+        status = "missing" if activity is None else activity.status
+        return Decision(Dropped(reason=not_ours or "there is no such activity", status=status))
     seen = witness(snapshot)
     if seen is not None:
         believed = believe(snapshot, seen)

@@ -44,9 +44,10 @@ class Unknown:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dropped:
-    """There is nothing (more) to do for this wake-up."""
+    """There is nothing (more) to do for this wake-up. `status`: the activity's, where it is known to have changed."""
 
     reason: str
+    status: str = "scheduled"
 
 
 Outcome = Executed | Waits | Buried | Unknown | Dropped

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from adapters.alerts.log import LogAlerts
@@ -53,6 +54,9 @@ from runners.monitor import Monitor
 from runners.settings import Settings, SettingsProblem
 from runners.worker import Worker, WorkerPolicy
 
+if TYPE_CHECKING:
+    from adapters.bullmq.queue import BullmqQueue
+
 __all__ = [
     "App",
     "build_monitor",
@@ -82,7 +86,7 @@ class App:
 
     executor: Executor
     duties: Duties
-    queue: RqQueue
+    queue: RqQueue | BullmqQueue
     clock: SystemClock
     levels: PostgresLevels
     breaker_state: Callable[[], str]
@@ -155,15 +159,16 @@ def open_provider(settings: Settings) -> Iterator[UnipileGateway]:
         yield _gateway(settings, SystemClock(), session)
 
 
-def build_queue(settings: Settings) -> RqQueue:
+def build_queue(settings: Settings) -> RqQueue | BullmqQueue:
     """The queue that the settings name.
 
     Raises:
-        SettingsProblem: its URL is not set, or is not one.
+        SettingsProblem: its URL is not set or is not one, or its library is not installed.
     """
     settings.need("redis_url")
+    make = _bullmq() if settings.queue == "bullmq" else RqQueue
     try:
-        return RqQueue(
+        return make(
             str(settings.redis_url),
             name=settings.queue_name,
             dead_letter_name=settings.dead_letter_queue_name,
@@ -172,6 +177,16 @@ def build_queue(settings: Settings) -> RqQueue:
     except QueueUnavailable as error:
         # Making one connects to nothing: all that it can object to is the URL.
         raise SettingsProblem(str(error)) from None
+
+
+def _bullmq() -> type[BullmqQueue]:
+    try:
+        from adapters.bullmq.queue import BullmqQueue  # noqa: PLC0415 - an extra, which only those have who chose it
+    except ModuleNotFoundError as error:
+        raise SettingsProblem(
+            f"POD_ENGAGEMENT_QUEUE is 'bullmq', which needs {error.name}: pip install 'pod-engagement[bullmq]'"
+        ) from error
+    return BullmqQueue
 
 
 def build_worker(app: App, settings: Settings) -> Worker:
@@ -216,7 +231,7 @@ def _wire(
     telemetry: Telemetry,
     clock: SystemClock,
     pool: PostgresPool,
-    queue: RqQueue,
+    queue: RqQueue | BullmqQueue,
     store: PostgresActivityStore,
     session: HttpSession,
     voice: Voice,

@@ -110,7 +110,7 @@ def read_settings(dotenv: Path | None = Path(".env")) -> Settings:
         visibility_lag=_milliseconds(env, "VISIBILITY_LAG_MS", 90_000, at_least=0),
         max_lateness=_optional_milliseconds(env, "MAX_LATENESS_MS"),
         shutdown_grace=_optional_milliseconds(env, "SHUTDOWN_GRACE_MS") or job_timeout,
-        queue=_choice(env, _PREFIX + "QUEUE", "rq", ("rq",)),
+        queue=_choice(env, _PREFIX + "QUEUE", "rq", ("rq", "bullmq")),
         queue_name=_optional(env, _PREFIX + "QUEUE_NAME") or "pod-engagement",
         dead_letter_queue_name=_optional(env, _PREFIX + "DEADLETTER_QUEUE_NAME") or "pod-engagement-dead-letter",
         metrics_port=_read(env.int, _PREFIX + "METRICS_PORT", 9464, _bounded(0, 65_535)),

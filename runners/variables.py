@@ -100,7 +100,12 @@ VARIABLES: tuple[Variable, ...] = (
         " and cool-downs count too, or from a person's requeue.",
         "no limit",
     ),
-    _variable(_QUEUE, "POD_ENGAGEMENT_QUEUE", "rq", "The doorbell."),
+    _variable(
+        _QUEUE,
+        "POD_ENGAGEMENT_QUEUE",
+        "rq",
+        "The doorbell: `rq`, or [`bullmq`](queue.md#bullmq) for a Node E-04 (the extra `bullmq`).",
+    ),
     _variable(_QUEUE, "POD_ENGAGEMENT_QUEUE_NAME", "pod-engagement", "The queue that is listened to."),
     _variable(
         _QUEUE,

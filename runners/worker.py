@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from engagement_core.execute import Executor
-from engagement_core.outcome import Buried, Outcome, Waits
+from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
 from engagement_core.ports import queue as ring
 from engagement_core.ports.activities import ActivityStore, StoreUnavailable
 from engagement_core.ports.clock import Clock
@@ -194,7 +194,7 @@ class Worker:
             self._settle(entry, ring.Buried(reason=reason))
         else:
             # It has ended, or the sweep finds it when whatever blocks it is lifted.
-            self._settle(entry, ring.Done())
+            self._settle(entry, _done(outcome))
 
     def _settle(self, entry: Entry, settlement: ring.Settlement) -> None:
         wake_up = entry.wake_up
@@ -234,7 +234,8 @@ class Worker:
     def _bring(self, entry: Entry, at: float) -> None:
         left = self._agenda.add(entry, at)
         if left is not None:
-            self._settle(left, ring.Done())  # it is being executed, or the sweep brings it
+            # It is being executed, or the sweep brings it.
+            self._settle(left, ring.Done(status="scheduled", note="it is in hand"))
 
     def _report(self, received: Unreadable) -> None:
         try:
@@ -279,6 +280,18 @@ class Worker:
         except QueueUnavailable as error:
             self._outages.met(error)
         return found
+
+
+def _done(outcome: Outcome) -> ring.Done:
+    match outcome:
+        case Executed():
+            return ring.Done(note=outcome.provenance.value)
+        case Dropped():
+            return ring.Done(status=outcome.status, note=outcome.reason)
+        case Waits():
+            return ring.Done(status="scheduled", note=outcome.reason)
+        case Unknown() | Buried():
+            return ring.Done(status="scheduled", note=outcome.failure.message)
 
 
 def _utc_now() -> datetime:

@@ -9,12 +9,14 @@ import os
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import redis
 
 from adapters.embedded.wheels import wheels_installed
+from node_side import install_packages
 from pooler import pgbouncer_program, pooled, refuse_without_pooler
 from servers import Plan, ServerUrls, Source, docker_answers, fresh_database, kept_servers, plan_servers, refuse
 
@@ -121,3 +123,9 @@ def redis_url(servers: ServerUrls) -> Iterator[str]:
         client.flushdb()
         yield servers.redis_url
         client.flushdb()
+
+
+@pytest.fixture(scope="session")
+def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pinned npm packages and the tests' own script for Node lie."""
+    return install_packages(tmp_path_factory.mktemp("node"), os.environ)

@@ -1,55 +1,29 @@
 """How Redis is reached: bounded in connections and in time.
 
-The one rule: no call hangs and no vendor error leaves. Of a URL only place, credentials and TLS are taken.
+The one rule: no call hangs and no vendor error leaves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-from urllib.parse import urlsplit
-
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.connection import BlockingConnectionPool, parse_url
-from redis.exceptions import RedisError
+from redis.connection import BlockingConnectionPool
 from redis.retry import Retry
 
-from engagement_core.ports.queue import QueueUnavailable
+from adapters.redis.place import RedisPlace
 
 __all__ = ["RedisServer"]
 
-_PLACE = ("connection_class", "host", "port", "path", "db")
-_CREDENTIALS = ("username", "password", "client_name")
-_TLS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname")
 _SECONDS = 2.0
-_NO_URL = (
-    "REDIS_URL is not a Redis URL: redis://[user:password@]host:port/db, rediss://... or unix:///path; "
-    "special characters in the password must be percent-encoded"
-)
 
 
-class RedisServer:
+class RedisServer(RedisPlace):
     """One Redis: where it is, clients for it, and its errors in our words."""
-
-    def __init__(self, url: str) -> None:
-        """Takes `redis://`, `rediss://` and `unix://`; does not connect.
-
-        Raises:
-            QueueUnavailable: the URL is not usable. The message does not repeat it: it may hold a password.
-        """
-        options = _parsed(url)
-        if options is None:
-            # Not chained to the parser's error: that quotes what it took for a port, maybe a piece of the password.
-            raise QueueUnavailable(_NO_URL)
-        self.address = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
-        self._options = {name: options[name] for name in (*_PLACE, *_CREDENTIALS, *_TLS) if name in options}
 
     def client(self, *, longest_block: float = 0.0) -> Redis:
         """A client with one connection. `longest_block`: seconds for which a command may wait at the server."""
         pool = BlockingConnectionPool(  # type: ignore[no-untyped-call]
-            **self._options,
+            **self.options,
             max_connections=1,
             timeout=_SECONDS,
             socket_connect_timeout=_SECONDS,
@@ -58,23 +32,3 @@ class RedisServer:
             retry=Retry(NoBackoff(), 0),
         )
         return Redis(connection_pool=pool)
-
-    @contextmanager
-    def errors(self) -> Iterator[None]:
-        """Everything that Redis or the way to it can raise becomes `QueueUnavailable`."""
-        try:
-            yield
-        except (RedisError, OSError, UnicodeError) as error:
-            raise QueueUnavailable(f"Redis at {self.address}: {type(error).__name__}: {error}") from error
-
-
-def _parsed(url: str) -> dict[str, Any] | None:
-    """None if it is no Redis URL. A raw `/` or `#` in a password ends the host too early, and leaves an `@` behind."""
-    try:
-        after_host = urlsplit(url)._replace(scheme="", netloc="").geturl()
-        if "@" in after_host and not url.startswith("unix://"):
-            return None
-        options: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
-    except ValueError:
-        return None
-    return options

@@ -30,9 +30,16 @@ class Unreadable:
     raw: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
-    """The wake-up has served its purpose."""
+    """The wake-up has served its purpose. `status` and `note` are for queues that show what became of their jobs.
+
+    `status` is the activity's public one (`scheduled`: it is held or in other hands, and nobody knows until when), or
+    `missing`; `note` says more, for people.
+    """
+
+    status: str = "executed"
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,16 +1,19 @@
-"""What every doorbell promises, asked of RQ on a real Redis and of the fake alike."""
+"""What every doorbell promises, asked of RQ and BullMQ on a real Redis and of the fake alike."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from redis import Redis
 from rq import Queue as PlainRqQueue
 from rq.serializers import JSONSerializer
 
+from adapters.bullmq.queue import BullmqQueue
 from adapters.in_memory.clock import InMemoryClock
 from adapters.in_memory.queue import InMemoryQueue
 from adapters.rq.queue import RqQueue
@@ -22,11 +25,15 @@ SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Doorbell:
-    """A queue, the clock that it goes by, and what lies in its dead-letter queue."""
+    """A queue, the clock that it goes by, and what lies in its dead-letter queue.
+
+    `keeps_far_jobs`: what rings in more than an hour stays in it, because its producer put it there.
+    """
 
     queue: Queue
     clock: InMemoryClock
     dead_letters: Callable[[], dict[str, str]]
+    keeps_far_jobs: bool = False
 
     def ring(self, activity_id: str, after: timedelta = NOTHING) -> None:
         """Ring so long after now."""
@@ -59,6 +66,22 @@ def rq_doorbell(redis_url: str) -> Iterator[Doorbell]:
 
 
 @pytest.fixture
+def bullmq_doorbell(redis_url: str) -> Iterator[Doorbell]:
+    """BullMQ on a real server."""
+    clock = InMemoryClock(seconds=0.25)
+    queue = BullmqQueue(redis_url, now=clock.now)
+    with Redis.from_url(redis_url, decode_responses=True) as client:
+
+        def dead_letters() -> dict[str, str]:
+            names: Any = client.lrange("bull:pod-engagement-dead-letter:wait", 0, -1)
+            jobs = [json.loads(str(client.hget(f"bull:pod-engagement-dead-letter:{name}", "data"))) for name in names]
+            return {job["activityId"]: job["reason"] for job in jobs}
+
+        yield Doorbell(queue=queue, clock=clock, dead_letters=dead_letters, keeps_far_jobs=True)
+    queue.close()
+
+
+@pytest.fixture
 def in_memory_doorbell() -> Doorbell:
     """The fake."""
     clock = InMemoryClock(seconds=0.25)
@@ -66,7 +89,7 @@ def in_memory_doorbell() -> Doorbell:
     return Doorbell(queue=queue, clock=clock, dead_letters=lambda: dict(queue.dead_letters))
 
 
-@pytest.fixture(params=["rq", "in_memory"])
+@pytest.fixture(params=["rq", "bullmq", "in_memory"])
 def doorbell(request: pytest.FixtureRequest) -> Doorbell:
     """Each of them in turn."""
     found: Doorbell = request.getfixturevalue(f"{request.param}_doorbell")
@@ -233,13 +256,16 @@ def test_later_that_is_due_already_rings_at_once(doorbell: Doorbell) -> None:
     assert doorbell.receive().activity_id == "a-1"
 
 
-def test_later_than_an_hour_is_left_to_the_sweep(doorbell: Doorbell) -> None:
-    """Redis holds the next hour at most."""
+def test_later_than_an_hour_rings_at_its_time_or_is_left_to_the_sweep(doorbell: Doorbell) -> None:
+    """Our own jobs hold the next hour at most; what others put into a queue that keeps it is moved to its time."""
     doorbell.ring("a-1")
     doorbell.queue.settle(doorbell.receive(), Later(at=doorbell.clock.now() + timedelta(minutes=61)))
-    doorbell.clock.advance(timedelta(hours=2))
+    doorbell.clock.advance(timedelta(minutes=60))
     assert doorbell.queue.advance(NOTHING) == 0
     assert doorbell.is_silent()
+    doorbell.clock.advance(timedelta(hours=1))
+    assert doorbell.queue.advance(NOTHING) == doorbell.keeps_far_jobs
+    assert doorbell.is_silent() != doorbell.keeps_far_jobs
 
 
 def test_settling_done_twice_is_settling_once(doorbell: Doorbell) -> None:

@@ -117,14 +117,16 @@ def test_an_activity_moved_into_the_future_waits_for_its_new_time() -> None:
 
 def test_activity_that_does_not_exist_is_dropped() -> None:
     """A job may ring for anything."""
-    assert claim(Snapshot(now=NOW, activity=None)) == Decision(Dropped(reason="there is no such activity"))
+    assert claim(Snapshot(now=NOW, activity=None)) == Decision(
+        Dropped(reason="there is no such activity", status="missing")
+    )
 
 
 @pytest.mark.parametrize("status", ["executed", "failed", "cancelled", "SCHEDULED", "", "draft"])
 def test_any_other_status_is_not_ours(status: str) -> None:
     """Nothing is claimed, and nothing is written over another service's word."""
     assert claim(a_snapshot(a_like(status=status))) == Decision(
-        Dropped(reason=f"its status is {status!r}, not 'scheduled'")
+        Dropped(reason=f"its status is {status!r}, not 'scheduled'", status=status)
     )
 
 

@@ -1,0 +1,89 @@
+"""How BullMQ's asyncio is reached from threads: one event loop in one thread, one client with two connections.
+
+The one rule: no call hangs. The library's own connection retries for minutes; so it is given ours, which does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import CancelledError
+from typing import Any, TypeVar
+
+import redis.asyncio.connection as asyncio_connections
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from adapters.redis.place import RedisPlace
+
+__all__ = ["EventLoop"]
+
+T = TypeVar("T")
+_SECONDS = 2.0
+_CLOSED = "the connection was closed"
+_CONNECTIONS = 2
+"""One that waits for jobs, and one for everything else."""
+
+
+class EventLoop:
+    """An event loop that runs until `stop`, and a client that belongs to it."""
+
+    def __init__(self, place: RedisPlace, *, longest_block: float) -> None:
+        """`longest_block`: seconds for which a command may wait at the server."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="bullmq", daemon=True)
+        self.client = Redis(connection_pool=_pool(place, longest_block))
+        self._lock = threading.Lock()
+        self._ended = False
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run it there, and wait for it here.
+
+        Raises:
+            ConnectionError: `stop` was called meanwhile, or before.
+        """
+        with self._lock:
+            if self._ended:
+                coroutine.close()
+                raise ConnectionError(_CLOSED)
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except CancelledError as error:
+            raise ConnectionError(_CLOSED) from error
+
+    def stop(self) -> None:
+        """Close the connections and end the thread; whoever waits for an answer is told so."""
+        with self._lock:
+            self._ended = True
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self.client.connection_pool.disconnect()
+
+
+def _pool(place: RedisPlace, longest_block: float) -> asyncio_connections.BlockingConnectionPool:
+    options = dict(place.options)
+    if "connection_class" in options:
+        options["connection_class"] = getattr(asyncio_connections, options["connection_class"].__name__)
+    return asyncio_connections.BlockingConnectionPool(
+        **options,
+        max_connections=_CONNECTIONS,
+        timeout=_SECONDS,
+        socket_connect_timeout=_SECONDS,
+        socket_timeout=longest_block + _SECONDS,
+        # The caller repeats, not the client: its own retries would multiply the time limits.
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+        encoding_errors="surrogateescape",  # a job that is not UTF-8 must be readable, to be set aside
+    )

@@ -1,0 +1,202 @@
+"""The moves of a job in BullMQ, made by the library's own scripts.
+
+The one rule: whoever moves a job holds its lock. A job that somebody else has by now is left alone, which is no error:
+`Lost` says it, and nothing of the library's leaves this file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from bullmq import Job, Queue
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from adapters.bullmq.payload import read_options
+
+__all__ = ["BullJobs", "Lost", "Misfit", "Taken"]
+
+_DAY = 24 * 60 * 60
+_KEEP_COMPLETED = {"age": _DAY, "count": 10_000}
+_KEEP_FAILED = {"age": 7 * _DAY, "count": 10_000}
+_LOCK_MS = 10_000
+_STALLED_EVERY_MS = 5_000
+_NEVER_TOO_OFTEN = 1_000_000
+_SHORTEST_BLOCK_SECONDS = 0.01  # Redis before 7 rounds less than a millisecond down to zero, which means for ever
+_PER_CALL = 500
+_SLOTS = 0x1000
+"""BullMQ puts the time of a delayed job into its score, times this, to keep jobs of one millisecond in order."""
+
+
+class Lost(Exception):
+    """The job is not in our hands any more, or does not exist."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """A job that was made active, and the token of its lock."""
+
+    job_id: str
+    token: str
+    fields: Mapping[str, str]
+
+    @property
+    def is_a_ghost(self) -> bool:
+        """Its hash had been lost: what is there was written by taking it."""
+        return not self.fields.keys() & {"name", "data", "opts"}
+
+    @property
+    def times(self) -> int:
+        """How often it was made active."""
+        return int(self.fields.get("ats", 1))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Misfit:
+    """A job that BullMQ's own script cannot make active; it is gone. `raw` is its payload, if it had one."""
+
+    job_id: str
+    reason: str
+    raw: str
+
+
+class BullJobs:
+    """One queue of BullMQ. Every method raises what redis-py raises."""
+
+    def __init__(self, name: str, client: Redis) -> None:
+        self._client = client
+        self._queue = Queue(name, {"connection": client})
+        self._backend = self._queue.backend
+
+    async def add(self, name: str, data: Mapping[str, str], *, job_id: str, at_ms: int, now_ms: int) -> None:
+        """Add a job that rings at `at_ms`, in place of the one that has this id. BullMQ itself would keep that one."""
+        await self.remove(job_id)
+        await self._queue.add(
+            name,
+            dict(data),
+            {
+                "jobId": job_id,
+                "timestamp": now_ms,
+                "delay": max(at_ms - now_ms, 0),
+                "removeOnComplete": _KEEP_COMPLETED,
+                "removeOnFail": _KEEP_FAILED,
+            },
+        )
+
+    async def remove(self, job_id: str) -> None:
+        """Remove it in whatever state it is; who holds it will find it lost."""
+        await self._client.delete(self._queue.toKey(job_id) + ":lock")
+        await self._backend.remove(job_id, False)
+
+    async def is_failed(self, job_id: str) -> bool:
+        """Whether it lies among the failed ones."""
+        return await self._client.zscore(self._queue.toKey("failed"), job_id) is not None
+
+    async def take(self, *, until: float, longest_block: float) -> Taken | Misfit | None:
+        """The next job, or None when it is `until` (monotonic seconds). BullMQ rings with a marker, which one pops."""
+        while True:
+            taken, next_at = await self._take_now()
+            left = until - time.monotonic()
+            if taken is not None or left <= 0:
+                return taken
+            next_in = next_at / 1000 - time.time() if next_at else left
+            block = max(min(left, next_in, longest_block), _SHORTEST_BLOCK_SECONDS)
+            await self._client.bzpopmin(self._queue.toKey("marker"), block)
+
+    async def complete(self, taken: Taken, result: Mapping[str, str], *, keep: bool = True) -> None:
+        """Move it to the completed ones, or let it go."""
+        job = self._job(taken)
+        kept = job.opts.get("removeOnComplete", _KEEP_COMPLETED) if keep else True
+        await self._finish(taken, self._backend.moveToCompleted(job, dict(result), kept, taken.token, False))
+
+    async def fail(self, taken: Taken, reason: str, *, keep: bool = True) -> None:
+        """Move it to the failed ones, or let it go; it is not tried again, whatever its `attempts` say."""
+        job = self._job(taken)
+        kept = job.opts.get("removeOnFail", _KEEP_FAILED) if keep else True
+        await self._finish(taken, self._backend.moveToFailed(job, reason, kept, taken.token, False))
+
+    async def delay(self, taken: Taken, *, at_ms: int, now_ms: int) -> None:
+        """Move it to its time; to the waiting ones if that has come."""
+        job_id, delay = taken.job_id, max(at_ms - now_ms, 0)
+        await self._held(self._backend.moveToDelayed(job_id, now_ms, delay, taken.token, {"skipAttempt": True}))
+        if not delay:
+            await self._promote(job_id)
+
+    async def renew(self, taken: Sequence[Taken]) -> set[str]:
+        """Keep the locks of these jobs; the ids of those whose lock is lost."""
+        if not taken:
+            return set()
+        ids, tokens = [each.job_id for each in taken], [each.token for each in taken]
+        return set(await self._backend.extendLocks(ids, tokens, _LOCK_MS))
+
+    async def put_back_stalled(self) -> None:
+        """Let jobs whose worker has died ring again: however often, because PostgreSQL counts crashes."""
+        await self._backend.moveStalledJobsToWait(_NEVER_TOO_OFTEN, _STALLED_EVERY_MS)
+
+    async def promote(self, until_ms: int) -> int:
+        """Move delayed jobs whose time comes until then to the waiting ones, at most 500; how many."""
+        highest = (until_ms + 1) * _SLOTS - 1
+        delayed = self._queue.toKey("delayed")
+        due: Any = await self._client.zrangebyscore(delayed, "-inf", highest, start=0, num=_PER_CALL)
+        return sum([await self._promote(job_id) for job_id in due])
+
+    async def depth(self) -> int:
+        """How many jobs wait and are due."""
+        return sum(await self._backend.getCounts(["wait", "paused", "prioritized"]))
+
+    async def _take_now(self) -> tuple[Taken | Misfit | None, int]:
+        """What rings now; else when the next delayed job does (milliseconds, 0: never)."""
+        token = uuid4().hex
+        try:
+            fields, job_id, _, next_at = await self._backend.moveToActive(token, {"lockDuration": _LOCK_MS})
+        except ResponseError as error:
+            misfit = await self._evict(token, str(error))
+            if misfit is None:
+                raise
+            return misfit, 0
+        return (Taken(job_id=job_id, token=token, fields=fields) if fields else None), next_at or 0
+
+    async def _evict(self, token: str, reason: str) -> Misfit | None:
+        """Take the job that got this lock and then stopped the script out of BullMQ: it would do so for ever."""
+        active = self._queue.toKey("active")
+        job_ids: Any = await self._client.lrange(active, 0, _PER_CALL - 1)
+        for job_id in job_ids:
+            key = self._queue.toKey(job_id)
+            if await self._client.get(key + ":lock") == token:
+                is_hash = await self._client.type(key) == "hash"
+                raw: Any = await self._client.hget(key, "data") if is_hash else None
+                await self._client.lrem(active, 0, job_id)
+                await self._client.delete(key, key + ":lock")
+                return Misfit(job_id=job_id, reason=f"BullMQ cannot take it: {reason}", raw=raw or job_id)
+        return None
+
+    async def _promote(self, job_id: str) -> bool:
+        try:
+            await self._backend.promote(job_id)
+        except TypeError:  # another worker was faster
+            return False
+        return True
+
+    def _job(self, taken: Taken) -> Job:
+        job = Job(self._queue, "", None, read_options(taken.fields))
+        job.id = taken.job_id
+        return job
+
+    async def _finish(self, taken: Taken, move: Any) -> None:
+        try:
+            await self._held(move)
+        except ResponseError:
+            # Something else in the hash stops the script, for ever and after it has dropped the lock.
+            await self.remove(taken.job_id)
+
+    @staticmethod
+    async def _held(move: Any) -> None:
+        """A TypeError is how the library says that the lock, the job or its state is another by now."""
+        try:
+            await move
+        except TypeError as error:
+            raise Lost(str(error)) from error

@@ -1,0 +1,232 @@
+"""The doorbell on BullMQ: what Bull Board and QueueEvents show is what there is.
+
+The one rule: a job is a hint. BullMQ keeps its states, its locks and its clock; it never decides that something is
+sent, because only a claim in PostgreSQL does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any, TypeVar
+
+from adapters.bullmq.connection import EventLoop
+from adapters.bullmq.job_id import job_id_for
+from adapters.bullmq.jobs import BullJobs, Lost, Misfit, Taken
+from adapters.bullmq.payload import encoded, read_job
+from adapters.redis.payload import Illegible, printable
+from adapters.redis.place import RedisPlace
+from engagement_core.ports.queue import Buried, Done, Later, Queue, Settlement, Unreadable, WakeUp
+
+__all__ = ["BullmqQueue"]
+
+T = TypeVar("T")
+_NAME = "execute-engagement"
+_BLOCK_SECONDS = 0.5
+_MAX_REASON = 1000
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Held:
+    """A job that was handed out, whose lock is renewed until it is settled or `until` (monotonic seconds)."""
+
+    activity_id: str
+    taken: Taken
+    until: float
+
+
+class _Session:
+    """What lives in the event loop."""
+
+    def __init__(self, place: RedisPlace, name: str, dead_letter_name: str) -> None:
+        self.loop = EventLoop(place, longest_block=_BLOCK_SECONDS)
+        self.ready = BullJobs(name, self.loop.client)
+        self.dead = BullJobs(dead_letter_name, self.loop.client)
+
+
+class BullmqQueue(Queue):
+    """`Queue` on BullMQ, for the jobs of Node's producers and our own. Two connections."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str = "pod-engagement",
+        dead_letter_name: str = "pod-engagement-dead-letter",
+        abandoned_after: timedelta = timedelta(minutes=5),
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        """Does not connect.
+
+        Args:
+            url: `redis://`, `rediss://` or `unix://`.
+            name: of the queue that is listened to.
+            dead_letter_name: of the queue that mirrors the dead letters.
+            abandoned_after: how long a received job may go unsettled; must exceed the job timeout.
+            now: the time, aware UTC.
+
+        Raises:
+            QueueUnavailable: the URL is not usable.
+        """
+        self._place = RedisPlace(url)
+        self._names = (name, dead_letter_name)
+        self._abandoned_after = abandoned_after
+        self._now = now
+        self._lock = threading.Lock()
+        self._session: _Session | None = None
+        self._held: dict[str, _Held] = {}
+
+    def close(self) -> None:
+        """Close the connections; the next call opens them again."""
+        with self._lock:
+            session, self._session = self._session, None
+        if session is not None:
+            session.loop.stop()
+
+    def ring(self, activity_id: str, at: datetime) -> None:
+        """Put the activity's one job into the queue, in place of the one that waits, is kept or is held for it."""
+        job_id, now = job_id_for(activity_id), _milliseconds(self._now())
+        data, at_ms = {"activityId": activity_id}, _milliseconds(at)
+        self._call(lambda bull: bull.ready.add(_NAME, data, job_id=job_id, at_ms=at_ms, now_ms=now))
+
+    def receive(self, timeout: timedelta) -> WakeUp | Unreadable | None:
+        """The next job; one for an activity that this worker has in hand already is completed on the way."""
+        until = time.monotonic() + timeout.total_seconds()
+        while True:
+            taken = self._call(lambda bull: bull.ready.take(until=until, longest_block=_BLOCK_SECONDS))
+            if taken is None:
+                return None
+            received = self._read(taken)
+            if received is not None:
+                return received
+
+    def settle(self, wake_up: WakeUp, settlement: Settlement) -> None:
+        """Complete, fail or delay the job; mirror the dead letter. A newer ring is left alone."""
+        job_id, _, token = wake_up.receipt.rpartition(":")
+        with self._lock:
+            held = self._held.pop(wake_up.receipt, None)
+        taken = held.taken if held is not None else Taken(job_id=job_id, token=token, fields={})
+        self._call(lambda bull: self._move(bull.ready, taken, settlement))
+        if isinstance(settlement, Buried):
+            self._mirror(wake_up.activity_id, settlement.reason)
+
+    def bury(self, activity_id: str, reason: str) -> None:
+        """Mirror it in the dead-letter queue. A job that would ring for it goes; one that failed stays and says so."""
+        job_id = job_id_for(activity_id)
+        if not self._call(lambda bull: bull.ready.is_failed(job_id)):
+            self._call(lambda bull: bull.ready.remove(job_id))
+        self._mirror(activity_id, reason)
+
+    def unbury(self, activity_id: str) -> None:
+        """Remove it from the dead-letter queue; a job that rings for it stays."""
+        self._call(lambda bull: bull.dead.remove(job_id_for(activity_id)))
+
+    def advance(self, look_ahead: timedelta) -> int:
+        """Promote what is due, at most 500 jobs; renew the locks of what is in hand, and free what nobody renews."""
+        self._renew()
+        self._call(lambda bull: bull.ready.put_back_stalled())
+        until = _milliseconds(self._now() + look_ahead)
+        return self._call(lambda bull: bull.ready.promote(until))
+
+    def depth(self) -> int:
+        """The waiting and the prioritised jobs."""
+        return self._call(lambda bull: bull.ready.depth())
+
+    def _call(self, do: Callable[[_Session], Coroutine[Any, Any, T]]) -> T:
+        with self._place.errors():
+            with self._lock:
+                session = self._session = self._session or _Session(self._place, *self._names)
+            return session.loop.run(do(session))
+
+    def _read(self, taken: Taken | Misfit) -> WakeUp | Unreadable | None:
+        if isinstance(taken, Misfit):
+            return self._set_aside(taken.job_id, Illegible(reason=taken.reason, raw=printable(encoded(taken.raw))))
+        if taken.is_a_ghost:
+            self._call(lambda bull: _unless_lost(bull.ready.complete(taken, {}, keep=False)))
+            return None
+        payload = read_job(taken.job_id, taken.fields)
+        if isinstance(payload, Illegible):
+            unreadable = self._set_aside(taken.job_id, payload)
+            reason = f"unreadable: {payload.reason}"
+            self._call(lambda bull: _unless_lost(bull.ready.fail(taken, reason, keep=False)))
+            return unreadable
+        return self._hand_out(taken, payload.activity_id)
+
+    def _hand_out(self, taken: Taken, activity_id: str) -> WakeUp | None:
+        """None if another job has rung for it and is in hand: the two would be one entry of the agenda."""
+        receipt = f"{taken.job_id}:{taken.token}"
+        until = time.monotonic() + self._abandoned_after.total_seconds()
+        with self._lock:
+            in_hand = {held.taken.job_id for held in self._held.values() if held.activity_id == activity_id}
+            if in_hand <= {taken.job_id}:
+                # The same job anew: whatever was held of it is lost.
+                self._held[receipt] = _Held(activity_id=activity_id, taken=taken, until=until)
+                return WakeUp(activity_id=activity_id, receipt=receipt)
+        result = {"status": "scheduled", "note": f"job {min(in_hand)} has rung for it already"}
+        self._call(lambda bull: _unless_lost(bull.ready.complete(taken, result)))
+        return None
+
+    async def _move(self, ready: BullJobs, taken: Taken, settlement: Settlement) -> None:
+        now = self._now()
+        match settlement:
+            case Buried(reason=reason) | Done(status="failed", note=reason):
+                move = ready.fail(taken, reason[:_MAX_REASON])
+            case Later(at=at):
+                move = ready.delay(taken, at_ms=_milliseconds(at), now_ms=_milliseconds(now))
+            case Done(status="scheduled"):
+                again = _milliseconds(now + _pause(taken.times))
+                move = ready.delay(taken, at_ms=again, now_ms=_milliseconds(now))
+            case Done(status=status, note=note):
+                move = ready.complete(taken, {"status": status, "note": note[:_MAX_REASON]})
+        await _unless_lost(move)
+
+    def _renew(self) -> None:
+        with self._lock:
+            self._held = {receipt: held for receipt, held in self._held.items() if held.until > time.monotonic()}
+            taken = [held.taken for held in self._held.values()]
+        lost = self._call(lambda bull: bull.ready.renew(taken))
+        with self._lock:
+            for each in taken:
+                if each.job_id in lost:
+                    self._held.pop(f"{each.job_id}:{each.token}", None)
+
+    def _mirror(self, activity_id: str, reason: str) -> None:
+        data = {"activityId": activity_id, "reason": reason[:_MAX_REASON]}
+        self._add_dead("dead-letter", data, job_id_for(activity_id))
+
+    def _set_aside(self, job_id: str, payload: Illegible) -> Unreadable:
+        receipt = printable(encoded(job_id))
+        digest = hashlib.sha256(f"{receipt} {payload.raw}".encode()).hexdigest()
+        data = {"reason": payload.reason, "raw": payload.raw, "jobId": receipt}
+        self._add_dead("unreadable", data, f"unreadable-{digest[:32]}")
+        return Unreadable(receipt=receipt, reason=payload.reason, raw=payload.raw)
+
+    def _add_dead(self, name: str, data: Mapping[str, str], job_id: str) -> None:
+        now = _milliseconds(self._now())
+        self._call(lambda bull: bull.dead.add(name, data, job_id=job_id, at_ms=now, now_ms=now))
+
+
+async def _unless_lost(move: Awaitable[None]) -> None:
+    """Somebody who has the job by now knows better than we."""
+    with suppress(Lost):
+        await move
+
+
+def _pause(times: int) -> timedelta:
+    """Until a job rings again whose activity is held or in other hands: 2 s, twice that each time, 64 s at most."""
+    return timedelta(seconds=2 ** min(max(times, 1), 6))
+
+
+def _milliseconds(at: datetime) -> int:
+    """Since 1970, the fraction cut off: it rings early rather than late."""
+    return (at - _EPOCH) // timedelta(milliseconds=1)

@@ -1,0 +1,23 @@
+"""A missing Node is skipped on somebody's own machine and never in CI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from node_side import install_packages
+
+
+def test_without_node_a_test_is_skipped_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody said that this is CI."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(pytest.skip.Exception, match="no node and npm"):
+        install_packages(tmp_path, {})
+
+
+def test_without_node_a_test_fails_in_ci(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not left out silently."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(pytest.fail.Exception, match="no node and npm"):
+        install_packages(tmp_path, {"CI": "true"})
