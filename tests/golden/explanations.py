@@ -170,8 +170,8 @@ def _buried() -> Iterator[Place]:
     for cause in Cause:
         called = () if cause in _WITHOUT_CALL else (an_attempt(Phase.FAILED, error=_record(cause)),)
         snapshot = a_snapshot(attempts=called)
-        writes = bury(snapshot, "activity-1", _failure(cause), counts=bool(called), account_id="account-1")
-        yield replace(_applied(snapshot, writes), name=f"letter-{cause.value}", cause=cause)
+        buried = bury(snapshot, "activity-1", _failure(cause), counts=bool(called), account_id="account-1")
+        yield replace(_applied(snapshot, buried.writes), name=f"letter-{cause.value}", cause=cause)
     late = a_snapshot(a_like(scheduled_for=NOW - 2 * timedelta(hours=1)))
     claim = decide_claim(late, activity_id="activity-1", holder=ME, policy=POLICY)
     yield replace(_applied(late, claim.writes), name="letter-as-claimed-too-late", cause=Cause.TOO_LATE)

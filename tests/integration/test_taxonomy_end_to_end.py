@@ -11,6 +11,7 @@ import pytest
 
 from adapters.unipile.answers import ANSWERS
 from adapters.unipile.sandbox import Sandbox
+from engagement_core.ports.telemetry import Signal
 from provider_side import free_port
 from runners.bootstrap import App
 from servers import ServerUrls, fresh_database
@@ -167,6 +168,10 @@ def test_answer_becomes_its_row(world: tuple[Stage, App], case: Case) -> None:
     assert blocked == ([case.control] if case.control else [])
     letters = stage.sql("SELECT error_type FROM engagement_dead_letters WHERE activity_id = %s", key)
     assert letters == ([(case.error_type,)] if case.ending is BURIED else [])
+    logged = [
+        told["error_type"] for told in stage.telemetry.fields_of(Signal.DEAD_LETTER) if told["activity_id"] == key
+    ]
+    assert logged == ([case.error_type] if case.ending is BURIED else [])
 
 
 def test_every_answer_that_is_known_is_tried_here() -> None:
