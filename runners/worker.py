@@ -209,10 +209,10 @@ class Worker:
             self._outages.met(error)
 
     def _listen_round(self) -> timedelta:
-        if self._draining.is_set():
-            return self._policy.listen
-        if not self._agenda.await_free_thread(self._policy.listen.total_seconds()):
-            return timedelta(0)  # leave the jobs to a worker that is idle
+        # Jobs are left to an idle worker. (The round does not end meanwhile: that would say that Redis is there.)
+        while not self._agenda.await_free_thread(self._policy.listen.total_seconds()):
+            if self._draining.is_set():
+                return self._policy.listen
         received = self._queue.receive(self._policy.listen)
         if isinstance(received, WakeUp) and not self._agenda.await_free_thread(0):
             self._hand_back(received)  # every thread has become busy while we listened
