@@ -40,8 +40,8 @@ class DeafAgenda(Agenda):
 
     def take(self) -> Entry | None:
         """See `Agenda`."""
-        with self._ended:
-            self._ended.wait_for(lambda: self._closed)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed)
         return None
 
 
