@@ -36,20 +36,20 @@ def test_an_expired_login_fails_one_activity_and_holds_the_others(world: World) 
 def test_nothing_arrives_after_a_pause_has_returned(world: World) -> None:
     """The command returns when nothing of the account is under way; resumed, the rest goes out."""
     world.sandbox.set_faults([{"match": {}, "action": "latency", "ms": 200}])
-    for number in range(40):
+    for number in range(120):
         world.add(f"paused-{number}", post_id=f"post-{number}")
     worker = world.start_worker()
     world.until(lambda: world.sandbox.ledger()["requests"] >= 5)
     paused = world.engagement("pause", "--account", "account-1", "--reason", "on holiday")
     assert paused.returncode == 0, paused.stderr
     arrived = world.sandbox.ledger()["requests"]
-    assert arrived < 40
+    assert arrived < 120
     world.add("other", pod_id="pod-2", post_id="post-other")
     world.wait_for("other", "executed")
     assert world.sandbox.ledger()["requests"] == arrived + 1
     assert world.engagement("resume", "--account", "account-1").returncode == 0
     world.until(lambda: world.sql("SELECT 1 FROM pod_activities WHERE status <> 'executed'") == [])
-    assert len(world.effects()) == 41
+    assert len(world.effects()) == 121
     assert world.stop(worker) == 0
 
 
