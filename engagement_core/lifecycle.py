@@ -75,8 +75,9 @@ TRANSITIONS: Mapping[tuple[Phase, Event], Phase] = MappingProxyType(
         (Phase.FAILED, Event.RESOLVE_NOT_EXECUTED): Phase.FAILED,
     }
 )
-"""`release` leaves `sending` only with the worker's own proof that no byte was sent. A `confirm` that comes late, even
-to a dead letter or to an activity that waits again, is evidence, and evidence is never refused."""
+"""`release` leaves `sending` only with proof that nothing was done, and for no fault of this activity: the worker sent
+no byte, or the provider refused an account that is held already. A `confirm` that comes late, even to a dead letter or
+to an activity that waits again, is evidence, and evidence is never refused."""
 
 IN_FLIGHT = frozenset({Phase.CLAIMED, Phase.SENDING, Phase.UNKNOWN})
 """Phases in which an open attempt owns the activity."""

@@ -1,4 +1,4 @@
-"""Giving a claim back: nothing was sent, so nothing is charged and nobody is to blame."""
+"""Giving a claim back: nothing was done, so nothing is charged and nobody is to blame."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def _buried(snapshot: Snapshot, *, activity_id: str, cause: Cause) -> Decision[N
         began_at=long_ago,
         ended_at=snapshot.now,
     )
-    return Decision(None, (SaveAttempt(attempt), *bury(snapshot, activity_id, failure, counts=True)))
+    return Decision(None, (SaveAttempt(attempt), *bury(snapshot, activity_id, failure, counts=True).writes))
 
 
 @pytest.fixture
