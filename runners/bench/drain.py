@@ -17,7 +17,7 @@ from runners.bench.stage import Stage
 from runners.bench.usage import Usage
 from runners.bench.workload import comments_in_turn, likes
 
-__all__ = ["Drained", "drained", "due_comments_in_turn", "due_likes", "measure_drain"]
+__all__ = ["Drained", "drain_once", "drained", "due_comments_in_turn", "due_likes", "measure_drain"]
 
 _PATIENCE = 60.0
 _FEW, _MANY = 5, 20
@@ -34,9 +34,9 @@ class Drained:
 
 def measure_drain(stage: Stage, size: Size) -> Result:
     """Likes with 5 threads (the median of several runs), likes with 20, half likes and half comments with 5."""
-    few = [_drain(stage, due_likes(size.drained), _FEW) for _ in range(size.runs)]
-    many = _drain(stage, due_likes(size.drained), _MANY)
-    mixed = _drain(stage, due_comments_in_turn(size.drained), _FEW)
+    few = [drain_once(stage, due_likes(size.drained), _FEW) for _ in range(size.runs)]
+    many = drain_once(stage, due_likes(size.drained), _MANY)
+    mixed = drain_once(stage, due_comments_in_turn(size.drained), _FEW)
     rate = median(each.rate for each in few)
     cpu = median(each.cpu_per_1000 for each in few)
     used = [each.usage for each in few]
@@ -97,7 +97,12 @@ def drained(stage: Stage, planned: tuple[NewActivity, ...], usage: Usage) -> Dra
     )
 
 
-def _drain(stage: Stage, planned: tuple[NewActivity, ...], threads: int) -> Drained:
+def drain_once(stage: Stage, planned: tuple[NewActivity, ...], threads: int) -> Drained:
+    """Let a worker that has just started work it off.
+
+    Raises:
+        BenchFailed: it was not executed, or something was lost or doubled.
+    """
     stage.clear()
     stage.schedule(planned)
     with stage.worker(threads) as worker:

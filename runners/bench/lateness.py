@@ -16,7 +16,7 @@ from runners.bench.size import Size
 from runners.bench.stage import Stage
 from runners.bench.workload import likes
 
-__all__ = ["likes_at_one_instant", "likes_at_random_instants", "measure_lateness", "measure_one_instant"]
+__all__ = ["likes_at_one_instant", "likes_at_random_instants", "measure_lateness", "measure_one_instant", "perform"]
 
 _FIRST_IN = timedelta(seconds=4)
 """Time for rows and jobs to be written before the first is due."""
@@ -28,7 +28,7 @@ _THREADS = 5
 
 def measure_lateness(stage: Stage, size: Size) -> Result:
     """Activities at random instants, scheduled while the worker runs."""
-    planned, effects = _perform(stage, likes_at_random_instants(size.spread, size.spread_s), size.spread_s)
+    planned, effects = perform(stage, likes_at_random_instants(size.spread, size.spread_s), size.spread_s)
     late = lateness_ms(planned, effects)
     figures = (
         Figure(name="lateness_p50", label="lateness p50", value=quantile(late, 0.50), unit="ms", target=at_most(4)),
@@ -44,7 +44,7 @@ def measure_lateness(stage: Stage, size: Size) -> Result:
 
 def measure_one_instant(stage: Stage, size: Size) -> Result:
     """Many activities at the same instant: when the last of them is called."""
-    planned, effects = _perform(stage, likes_at_one_instant(size.at_once), 0.0)
+    planned, effects = perform(stage, likes_at_one_instant(size.at_once), 0.0)
     late = lateness_ms(planned, effects)
     label = f"{size.at_once} at one instant, the last"
     figures = (
@@ -67,9 +67,14 @@ def likes_at_one_instant(count: int) -> tuple[NewActivity, ...]:
     return likes([datetime.now(timezone.utc) + _FIRST_IN] * count)
 
 
-def _perform(
+def perform(
     stage: Stage, planned: tuple[NewActivity, ...], spread_s: float
 ) -> tuple[tuple[NewActivity, ...], list[dict[str, object]]]:
+    """Let a worker that runs execute what is scheduled; it, and the ledger's effects.
+
+    Raises:
+        BenchFailed: it was not executed.
+    """
     stage.clear()
     with stage.worker(_THREADS) as worker:
         stage.schedule(planned)

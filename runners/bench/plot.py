@@ -18,10 +18,12 @@ __all__ = ["Panels", "draw", "panels_of"]
 _COLOURS = ("#1f5fa8", "#c4561d", "#2f7d4f", "#7a4fa3", "#8a6d1b", "#555555")
 _WIDTH, _PANEL_HEIGHT, _LEFT, _RIGHT = 760, 260, 150, 30
 _DECADES = (-1, 4)
-"""The logarithms of the axis of lateness: from 0.1 ms to 10 s. What is beyond stands at the edge."""
+"""The logarithms of the axis of lateness, in ms. What is beyond stands at the edge."""
+
+_AXIS = ("0.1 ms", "1 ms", "10 ms", "100 ms", "1 s", "10 s")
 
 _POINTS = 200
-_BAR, _BAR_GAP = 18, 12
+_BAR, _BAR_GAP, _LINE = 18, 12, 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +54,7 @@ def draw(panels: Panels) -> str:
     height = 20
     if panels.lateness_ms:
         parts += _distribution(panels.lateness_ms, top=height)
-        height += _PANEL_HEIGHT + 60
+        height += _PANEL_HEIGHT + 60 + _LINE * len(panels.lateness_ms)
     if panels.jobs_per_second:
         parts += _bars(panels.jobs_per_second, top=height)
         height += 40 + len(panels.jobs_per_second) * (_BAR + _BAR_GAP)
@@ -70,7 +72,7 @@ def _distribution(series: Mapping[str, Sequence[float]], *, top: int) -> list[st
     for decade in range(_DECADES[0], _DECADES[1] + 1):
         x = _x_of(10.0**decade)
         parts.append(_line(x, top + 20, x, floor))
-        parts.append(_text(x, floor + 16, f"{10.0**decade:g} ms", anchor="middle"))
+        parts.append(_text(x, floor + 16, _AXIS[decade - _DECADES[0]], anchor="middle"))
     for share in (0.0, 0.5, 0.99, 1.0):
         y = _y_of(share, top)
         parts.append(_line(_LEFT, y, _WIDTH - _RIGHT, y))
@@ -82,7 +84,7 @@ def _distribution(series: Mapping[str, Sequence[float]], *, top: int) -> list[st
         told = f"{label}: p50 {quantile(observations, 0.5):,.1f}, p99 {quantile(observations, 0.99):,.1f} ms"
         early = sum(each < 0 for each in observations)
         told += f", {early:,} early" if early else ""
-        parts.append(_text(_LEFT + 8, floor - 10 - 16 * (len(series) - 1 - number), told, colour=colour))
+        parts.append(_text(_LEFT, floor + 20 + _LINE * (number + 1), told, colour=colour))
     return parts
 
 
