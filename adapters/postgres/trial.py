@@ -28,6 +28,7 @@ SELECT 'pod-' || n, 'account-' || n FROM generate_series(0, %(count)s - 1) n
 ON CONFLICT (id) DO NOTHING
 """
 _SCHEDULED = "SELECT id FROM pod_activities WHERE status = 'scheduled'"
+_ANY_SCHEDULED = "SELECT EXISTS (SELECT 1 FROM pod_activities WHERE status = 'scheduled')"
 _SENDING = "SELECT activity_id FROM engagement_attempts WHERE phase = 'sending'"
 _OUTCOMES = "SELECT id, status, execution_result->>'provenance' FROM pod_activities"
 _CONNECTIONS = """
@@ -66,6 +67,11 @@ class PostgresTrial:
         """Give the planner the statistics that a database in use has."""
         with self._pool.connection() as connection, connection.cursor() as cursor:
             cursor.execute("ANALYZE")
+
+    def is_settled(self) -> bool:
+        """Whether no activity is scheduled any more; asked often, so it must cost next to nothing."""
+        with self._pool.connection() as connection:
+            return not _rows(connection, _ANY_SCHEDULED)[0][0]
 
     def scheduled(self) -> frozenset[str]:
         """The activities that are still scheduled."""

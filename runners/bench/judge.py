@@ -37,8 +37,9 @@ def insist_on_once(planned: Iterable[NewActivity], effects: Iterable[Effect]) ->
         BenchFailed: something was.
     """
     effects = tuple(effects)
-    if (missing := lost(planned, effects)) or (too_many := doubled(effects)):
-        raise BenchFailed(f"the ledger lacks {missing} engagements and has {too_many if not missing else 0} twice")
+    missing, again = lost(planned, effects), doubled(effects)
+    if missing or again:
+        raise BenchFailed(f"the ledger lacks {missing} engagements, and {again} are in it again")
 
 
 def lateness_ms(planned: Iterable[NewActivity], effects: Iterable[Effect]) -> tuple[float, ...]:

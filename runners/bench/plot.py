@@ -13,7 +13,10 @@ from xml.sax.saxutils import escape
 from runners.bench.distribution import quantile
 from runners.bench.report import Report
 
-__all__ = ["Panels", "draw", "panels_of"]
+__all__ = ["DRAWN", "Panels", "draw", "panels_of"]
+
+DRAWN = frozenset({"drain", "lateness"})
+"""The measurements that have something to show."""
 
 _COLOURS = ("#1f5fa8", "#c4561d", "#2f7d4f", "#7a4fa3", "#8a6d1b", "#555555")
 _WIDTH, _PANEL_HEIGHT, _LEFT, _RIGHT = 760, 260, 150, 30

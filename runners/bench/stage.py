@@ -104,7 +104,7 @@ class Stage:
                 each.insist_that_it_runs()
             if next(looks) % _READ_EVERY == 0:
                 meter.read()
-            return not self.database.scheduled()
+            return self.database.is_settled()
 
         wait_until(is_done, patience, "the activities were not executed")
         return meter.total()

@@ -9,8 +9,8 @@ import click
 from runners.bench.bench import MEASUREMENTS, run_bench
 from runners.bench.failure import BenchFailed
 from runners.bench.figure import Figure
-from runners.bench.plot import draw, panels_of
-from runners.cli.failures import Failed
+from runners.bench.plot import DRAWN, draw, panels_of
+from runners.cli.failures import Failed, Misused
 from runners.cli.interruptible import interruptible
 from runners.cli.screen import console, say, show_json, table
 
@@ -36,6 +36,8 @@ def bench(only: tuple[str, ...], quick: bool, check: bool, wants_json: bool, plo
       engagement bench --quick --only lateness --json
     """
     names = [name for name in MEASUREMENTS if not only or name in only]
+    if plot is not None:
+        _insist_on_a_drawing(plot, names)
     try:
         with interruptible():
             report = run_bench(names, is_quick=quick, tell=say)
@@ -51,6 +53,14 @@ def bench(only: tuple[str, ...], quick: bool, check: bool, wants_json: bool, plo
         console().print(table(title, columns, (_row(figure) for figure in report.figures)))
     if check and not report.is_met:
         raise Failed("a target is missed")
+
+
+def _insist_on_a_drawing(plot: Path, names: list[str]) -> None:
+    """Say it now, and not when minutes have been spent on measuring."""
+    if not plot.absolute().parent.is_dir():
+        raise Misused(f"--plot {plot}: there is no folder {plot.absolute().parent}")
+    if not DRAWN.intersection(names):
+        raise Misused(f"--plot shows {' and '.join(sorted(DRAWN))}, and --only leaves them out")
 
 
 def _row(figure: Figure) -> tuple[object, ...]:

@@ -1,0 +1,86 @@
+"""`engagement bench`, as a stranger runs it: what it tells must follow from the ledger."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    # A worker that used these would fail: the bench has servers of its own.
+    mine = {"DATABASE_URL": "postgresql://127.0.0.1:1/precious", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    return {"PATH": os.environ["PATH"], "TMPDIR": str(folder), "HOME": str(folder), **mine}
+
+
+def _bench(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "runners", "bench", *arguments],
+        env=_environment(folder), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def _measured(folder: Path, name: str) -> tuple[dict[str, float], dict[str, Any]]:
+    with _bench(folder, "--quick", "--only", name, "--json") as process:
+        out, errors = process.communicate(timeout=90)
+    assert process.returncode == 0, errors
+    told = json.loads(out)
+    assert (told["version"], told["quick"]) == (1, True)
+    return {figure["name"]: figure["value"] for figure in told["figures"]}, told
+
+
+def _left_behind(folder: Path) -> list[str]:
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        where = f"{process.info['cwd']} {' '.join(process.info['cmdline'] or ())}"
+        if str(folder) in where:
+            found.append(where)
+    return found
+
+
+def test_the_lateness_that_it_tells_follows_from_the_ledger(tmp_path: Path) -> None:
+    """An observation for each activity, the quantiles are theirs, none is early, lost or doubled; nothing is left."""
+    figures, told = _measured(tmp_path, "lateness")
+    late = told["samples"]["lateness_ms"]
+    assert late == sorted(late)
+    assert len(late) == 200
+    assert (figures["early"], sum(each < 0 for each in late)) == (0, 0)
+    assert (figures["lateness_lost"], figures["lateness_duplicates"]) == (0, 0)
+    assert abs(figures["lateness_p50"] - late[99]) < 0.01
+    assert abs(figures["lateness_p99"] - late[197]) < 0.01
+    assert abs(figures["lateness_max"] - late[-1]) < 0.01
+    assert _left_behind(tmp_path) == []
+
+
+def test_a_killed_worker_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """Five requests were on the wire: the provider is asked about each, and everything else is done, too."""
+    figures, _ = _measured(tmp_path, "crash")
+    assert figures["crash_in_flight"] == 5
+    assert figures["crash_read_back"] == 5
+    assert (figures["crash_duplicates"], figures["crash_lost"]) == (0, 0)
+    assert 0 < figures["crash_others"] <= figures["crash_settled"]
+
+
+def test_ctrl_c_ends_the_bench_and_everything_that_it_started(tmp_path: Path) -> None:
+    """In the middle of it: no process is left, and no traceback is shown."""
+    process = _bench(tmp_path, "--quick", "--only", "lateness")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "lateness" in line:
+            break
+    until = time.monotonic() + 30
+    while not any(" run " in each for each in _left_behind(tmp_path)):
+        assert time.monotonic() < until, "no worker was started"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode not in (0, None)
+    assert "Traceback" not in errors
+    assert _left_behind(tmp_path) == []
