@@ -92,6 +92,11 @@ class PostgresTrial:
         with self._pool.connection() as connection:
             return int(_rows(connection, _CONNECTIONS)[0][0])
 
+    def backend(self) -> int:
+        """The process id of the server's side of our connection; its parent is the server."""
+        with self._pool.connection() as connection:
+            return connection.info.backend_pid
+
     def version(self) -> str:
         """The server's."""
         with self._pool.connection() as connection:

@@ -36,6 +36,7 @@ _PAGE = _HERE.parent / "performance.md"
 _DRAWING = _HERE.parent / "performance.svg"
 _PACKAGES = ("celery[redis]", "rq", "psycopg2-binary", "requests")
 _OURS = "engagement run"
+_HEADER = "| | jobs/s | its CPU-s per 1,000 | PostgreSQL's | lateness p50, ms | p99, ms | early |"
 _THREADS = 5
 _PATIENCE = 120.0
 
@@ -198,7 +199,7 @@ def page_section(report: Report, found: dict[str, Found], versions: str) -> str:
         "",
         f"In the same run, {rounds} rounds in which the systems took turns; medians, and the range of the rounds:",
     ]
-    lines += ["", "| | jobs/s | CPU-s per 1,000 | lateness p50, ms | p99, ms | early |", "|---|--:|--:|--:|--:|--:|"]
+    lines += ["", _HEADER, "|---|--:|--:|--:|--:|--:|--:|"]
     lines += [_peer_row(name, each) for name, each in found.items()]
     return "\n".join(lines)
 
@@ -208,6 +209,7 @@ def _peer_row(name: str, found: Found) -> str:
         name,
         _spread([each.rate for each in found.drains], 0),
         _spread([each.cpu_per_1000 for each in found.drains], 2),
+        _spread([each.database_cpu_per_1000 for each in found.drains], 2),
     ]
     if found.lateness:
         cells.append(_spread([quantile(each, 0.50) for each in found.lateness], 1))

@@ -16,7 +16,7 @@ from runners.bench.stage import Stage, wait_until
 __all__ = ["measure_crash"]
 
 _THREADS = 5
-_CALL_MS = 2000
+_CALL_MS = 3000
 """How long the provider takes before the death: time to kill a worker with every thread in a call."""
 
 _PATIENCE = 60.0

@@ -86,9 +86,7 @@ class Stage:
 
     def meter(self, *processes: Process) -> UsageMeter:
         """What these processes use from now on."""
-        return UsageMeter(
-            [each.pid for each in processes], database=self.database.connections, redis=self.redis.connections
-        )
+        return UsageMeter([each.pid for each in processes], database=self.database, redis=self.redis)
 
     def work_off(self, *processes: Process, patience: float) -> Usage:
         """Wait until no activity is scheduled any more; what the processes used for it.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from adapters.postgres.trial import PostgresTrial
+from adapters.rq.trial import RedisTrial
 
 if TYPE_CHECKING:
     import psutil
@@ -16,48 +19,61 @@ _BYTES_PER_MB = 1_000_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """`cpu_seconds` between the first and the last reading, the rest is the most that was seen at one time."""
+    """Seconds of processor time between the first and the last reading; the rest is the most that was seen at once.
+
+    `database_cpu_seconds` is the database server's own, whoever made it work.
+    """
 
     cpu_seconds: float
+    database_cpu_seconds: float
     peak_rss_mb: float
     database_connections: int
     redis_connections: int
 
 
 class UsageMeter:
-    """Reads when it is made, whenever it is told to, and at the end. Children of the processes count."""
+    """Reads when it is made, whenever it is told to, and at the end. Children of the processes count.
 
-    def __init__(self, pids: Iterable[int], *, database: Callable[[], int], redis: Callable[[], int]) -> None:
+    The database must be a server of this machine. A process that ends meanwhile takes its processor time along.
+    """
+
+    def __init__(self, pids: Iterable[int], *, database: PostgresTrial, redis: RedisTrial) -> None:
         import psutil  # noqa: PLC0415 - of the extra `embedded`: whoever has no servers is told so first
 
         self._processes = [psutil.Process(pid) for pid in pids]
+        self._server = [psutil.Process(psutil.Process(database.backend()).ppid())]
         self._database = database
         self._redis = redis
-        self._cpu_before = self._cpu_seconds()
         self._rss = 0
         self._database_connections = 0
         self._redis_connections = 0
+        self._cpu_before = _cpu_seconds(self._processes)
+        self._server_cpu_before = _cpu_seconds(self._server)
 
     def read(self) -> None:
         """Take the present into account."""
-        self._rss = max(self._rss, sum(each.memory_info().rss for each in self._family()))
-        self._database_connections = max(self._database_connections, self._database())
-        self._redis_connections = max(self._redis_connections, self._redis())
+        self._rss = max(self._rss, sum(each.memory_info().rss for each in _families(self._processes)))
+        self._database_connections = max(self._database_connections, self._database.connections())
+        self._redis_connections = max(self._redis_connections, self._redis.connections())
 
     def total(self) -> Usage:
         """Everything since it was made."""
-        cpu_seconds = self._cpu_seconds() - self._cpu_before
+        cpu_seconds = _cpu_seconds(self._processes) - self._cpu_before
+        database_cpu_seconds = _cpu_seconds(self._server) - self._server_cpu_before
         self.read()
         return Usage(
             cpu_seconds=cpu_seconds,
+            database_cpu_seconds=database_cpu_seconds,
             peak_rss_mb=self._rss / _BYTES_PER_MB,
             database_connections=self._database_connections,
             redis_connections=self._redis_connections,
         )
 
-    def _family(self) -> list[psutil.Process]:
-        return [*self._processes, *(child for each in self._processes for child in each.children(recursive=True))]
 
-    def _cpu_seconds(self) -> float:
-        used = (each.cpu_times() for each in self._family())
-        return float(sum(times.user + times.system for times in used))
+def _families(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [*processes, *(child for each in processes for child in each.children(recursive=True))]
+
+
+def _cpu_seconds(processes: list[psutil.Process]) -> float:
+    used = (each.cpu_times() for each in _families(processes))
+    return float(sum(times.user + times.system for times in used))

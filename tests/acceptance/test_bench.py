@@ -59,6 +59,17 @@ def test_the_lateness_that_it_tells_follows_from_the_ledger(tmp_path: Path) -> N
     assert _left_behind(tmp_path) == []
 
 
+def test_a_drain_stays_within_its_connections_and_its_memory(tmp_path: Path) -> None:
+    """How fast it is depends on the machine; what it holds does not."""
+    figures, told = _measured(tmp_path, "drain")
+    assert 1 <= figures["database_connections"] <= 5
+    assert 1 <= figures["redis_connections"] <= 2
+    assert 20 < figures["peak_rss"] <= 100
+    assert told["samples"]["drain_rate"] == [figures["drain_rate"]]
+    for name in ("drain_cpu", "drain_database_cpu", "drain_cpu_20_threads", "drain_cpu_comments"):
+        assert figures[name] > 0
+
+
 def test_a_killed_worker_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """Five requests were on the wire: the provider is asked about each, and everything else is done, too."""
     figures, _ = _measured(tmp_path, "crash")
