@@ -24,7 +24,8 @@ def main() -> None:
     with ThreadPoolExecutor(_THREADS) as pool:
         for _ in pool.map(engage, [activity_id for activity_id, _ in orders]):
             pass
-    threading.Event().wait()
+        # Here, where the threads and their connections are still there: what they have used is counted.
+        threading.Event().wait()
 
 
 if __name__ == "__main__":

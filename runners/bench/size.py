@@ -12,6 +12,7 @@ class Size:
     """Counts of activities, except `runs` (how often a drain is repeated; its median counts) and `spread_s`."""
 
     runs: int
+    warming_up: int
     drained: int
     spread: int
     spread_s: float
@@ -20,5 +21,16 @@ class Size:
     beside_the_crash: int
 
 
-FULL = Size(runs=3, drained=2_000, spread=1_000, spread_s=20.0, at_once=200, rounds_of_calls=40, beside_the_crash=200)
-QUICK = Size(runs=1, drained=300, spread=200, spread_s=4.0, at_once=200, rounds_of_calls=6, beside_the_crash=50)
+FULL = Size(
+    runs=3,
+    warming_up=500,
+    drained=2_000,
+    spread=1_000,
+    spread_s=20.0,
+    at_once=200,
+    rounds_of_calls=40,
+    beside_the_crash=200,
+)
+QUICK = Size(
+    runs=1, warming_up=100, drained=300, spread=200, spread_s=4.0, at_once=200, rounds_of_calls=6, beside_the_crash=50
+)
