@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from bullmq import Job, Queue
+from bullmq.custom_errors import UnrecoverableError
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
@@ -189,8 +190,8 @@ class BullJobs:
     async def _finish(self, taken: Taken, move: Any) -> None:
         try:
             await self._held(move)
-        except ResponseError:
-            # Something else in the hash stops the script, for ever and after it has dropped the lock.
+        except (ResponseError, UnrecoverableError):
+            # Something else in the hash, or beside it, stops the script, for ever and after it has dropped the lock.
             await self.remove(taken.job_id)
 
     @staticmethod

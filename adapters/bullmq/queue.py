@@ -167,9 +167,10 @@ class BullmqQueue(Queue):
         receipt = f"{taken.job_id}:{taken.token}"
         until = time.monotonic() + self._abandoned_after.total_seconds()
         with self._lock:
+            # The same job anew: whatever was held of it is lost.
+            self._held = {key: held for key, held in self._held.items() if held.taken.job_id != taken.job_id}
             in_hand = {held.taken.job_id for held in self._held.values() if held.activity_id == activity_id}
-            if in_hand <= {taken.job_id}:
-                # The same job anew: whatever was held of it is lost.
+            if not in_hand:
                 self._held[receipt] = _Held(activity_id=activity_id, taken=taken, until=until)
                 return WakeUp(activity_id=activity_id, receipt=receipt)
         result = {"status": "scheduled", "note": f"job {min(in_hand)} has rung for it already"}
