@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -49,6 +49,11 @@ class Taken:
     def is_a_ghost(self) -> bool:
         """Its hash had been lost: what is there was written by taking it."""
         return not self.fields.keys() & {"name", "data", "opts"}
+
+    def without_payload(self) -> Taken:
+        """What is needed to finish it: a thousand of them may be in hand, and their payloads are strangers'."""
+        kept = {name: self.fields[name] for name in ("opts", "ats") if name in self.fields}
+        return replace(self, fields=kept)
 
     @property
     def times(self) -> int:
