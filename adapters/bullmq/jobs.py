@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 from bullmq import Job, Queue
+from bullmq.custom_errors import UnrecoverableError
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
@@ -48,6 +49,11 @@ class Taken:
     def is_a_ghost(self) -> bool:
         """Its hash had been lost: what is there was written by taking it."""
         return not self.fields.keys() & {"name", "data", "opts"}
+
+    def without_payload(self) -> Taken:
+        """What is needed to finish it: a thousand of them may be in hand, and their payloads are strangers'."""
+        kept = {name: self.fields[name] for name in ("opts", "ats") if name in self.fields}
+        return replace(self, fields=kept)
 
     @property
     def times(self) -> int:
@@ -189,8 +195,8 @@ class BullJobs:
     async def _finish(self, taken: Taken, move: Any) -> None:
         try:
             await self._held(move)
-        except ResponseError:
-            # Something else in the hash stops the script, for ever and after it has dropped the lock.
+        except (ResponseError, UnrecoverableError):
+            # Something else in the hash, or beside it, stops the script, for ever and after it has dropped the lock.
             await self.remove(taken.job_id)
 
     @staticmethod

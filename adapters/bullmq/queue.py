@@ -166,11 +166,13 @@ class BullmqQueue(Queue):
         """None if another job has rung for it and is in hand: the two would be one entry of the agenda."""
         receipt = f"{taken.job_id}:{taken.token}"
         until = time.monotonic() + self._abandoned_after.total_seconds()
+        mine = _Held(activity_id=activity_id, taken=taken.without_payload(), until=until)
         with self._lock:
+            # The same job anew: whatever was held of it is lost.
+            self._held = {key: held for key, held in self._held.items() if held.taken.job_id != taken.job_id}
             in_hand = {held.taken.job_id for held in self._held.values() if held.activity_id == activity_id}
-            if in_hand <= {taken.job_id}:
-                # The same job anew: whatever was held of it is lost.
-                self._held[receipt] = _Held(activity_id=activity_id, taken=taken, until=until)
+            if not in_hand:
+                self._held[receipt] = mine
                 return WakeUp(activity_id=activity_id, receipt=receipt)
         result = {"status": "scheduled", "note": f"job {min(in_hand)} has rung for it already"}
         self._call(lambda bull: _unless_lost(bull.ready.complete(taken, result)))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from acceptance.conftest import World
 from node_side import Node, started_node
@@ -155,6 +156,23 @@ def test_a_hostile_job_is_an_alert_and_the_worker_goes_on(world: World, node: No
     world.until(lambda: node.state("good-1") == "completed")
     world.until(lambda: world.sql("SELECT 1 FROM engagement_alerts WHERE kind = 'unreadable_payload'") != [])
     assert node.ask("counts", name="pod-engagement-dead-letter")["waiting"] == 2
+
+
+def test_a_flush_in_between_loses_no_activity(world: World, node: Node) -> None:
+    """All jobs are gone, those in hand too; PostgreSQL has what is to be done, and BullMQ works on afterwards."""
+    world.start_worker(**ON_BULLMQ)
+    names = [f"flushed-{number}" for number in range(10)]
+    for name in names:
+        world.add(name, post_id=name, due_in=3.0)
+    node.add(*names, delay=3000)
+    world.until(lambda: counts(node).get("active", 0) > 0)
+    with Redis.from_url(world.redis_url) as redis:
+        redis.flushdb()
+    world.until(lambda: len(world.effects()) == len(names))
+    world.add("after-1", post_id="after")
+    node.add("after-1")
+    world.until(lambda: node.state("after-1") == "completed")
+    assert counts(node) == {"completed": 1}
 
 
 def test_schedule_rings_through_bullmq(world: World, node: Node) -> None:

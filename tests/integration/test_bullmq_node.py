@@ -300,6 +300,22 @@ def test_a_job_in_hand_keeps_its_lock(node_5: Node, queue: BullmqQueue, redis: A
     assert node_5.state("a-1") == "completed"
 
 
+def test_a_job_that_rang_anew_while_it_was_in_hand_keeps_its_lock(node_5: Node, queue: BullmqQueue, redis: Any) -> None:
+    """What is lost is the old wake-up, not the new one."""
+    queue.ring("a-1", now())
+    old = received(queue)
+    queue.ring("a-1", now())
+    new = received(queue)
+    for _ in range(2):
+        redis.pexpire(f"{KEY}a-1:lock", 2_000)
+        queue.advance(NOTHING)
+        assert redis.pttl(f"{KEY}a-1:lock") > 5_000
+    queue.settle(old, Buried(reason="an old word"))
+    assert node_5.state("a-1") == "active"
+    queue.settle(new, Done())
+    assert node_5.state("a-1") == "completed"
+
+
 def test_a_job_whose_worker_died_rings_again(node: Node, queue: BullmqQueue, redis: Any) -> None:
     """A Node worker's or ours: when its lock has run out, and however often that happens."""
     node.add("a-1")
@@ -400,6 +416,15 @@ def test_a_spoiled_hash_around_a_readable_payload_harms_nobody(
     queue.settle(wake_up, end)
     assert redis.llen(f"{KEY}active") == 0
     assert redis.exists(f"{KEY}bad:lock") == 0
+
+
+def test_a_job_that_bullmq_refuses_to_complete_goes_away(node_5: Node, queue: BullmqQueue, redis: Any) -> None:
+    """A flow's job whose children failed: its activity is executed none the less."""
+    node_5.add("bad-1")
+    redis.zadd(f"{KEY}bad-1:unsuccessful", {"bull:other:1": 1})
+    queue.settle(received(queue), Done())
+    assert redis.llen(f"{KEY}active") == 0
+    assert node_5.state("bad-1") is None
 
 
 def _no_hash(redis: Any) -> None:
