@@ -61,9 +61,8 @@ def _buried(snapshot: Snapshot, *, activity_id: str, failure: Failure) -> Decisi
         ended_at=snapshot.now,
         error={"message": failure.message},
     )
-    return Decision(
-        None, (SaveAttempt(attempt), *bury(snapshot, activity_id, failure, counts=True, account_id="acc-1"))
-    )
+    buried = bury(snapshot, activity_id, failure, counts=True, account_id="acc-1")
+    return Decision(None, (SaveAttempt(attempt), *buried.writes))
 
 
 def statuses(database_url: str) -> dict[str, str]:

@@ -82,7 +82,7 @@ def test_a_role_that_may_not_execute_the_function_reads_all_the_same(url: str) -
     role, kept = f"worker_{uuid.uuid4().hex}", _kept(url)
     _sql(
         url,
-        f"CREATE ROLE {role}; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {role};"
+        f"CREATE ROLE {role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};"
         f"REVOKE EXECUTE ON FUNCTION {kept.name} FROM PUBLIC",
     )
     try:
