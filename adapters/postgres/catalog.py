@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 
-from adapters.postgres.permissions import rows_hidden
+from adapters.postgres.row_security import rows_hidden
 from adapters.postgres.storable import storable
 
 __all__ = ["AS_CREATED", "HOW_TO_PERMIT", "Catalog", "SchemaProblem", "checked", "read_catalog"]

@@ -16,8 +16,9 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.catalog import read_catalog
-from adapters.postgres.grants import missing_grants, tables_under_row_security
+from adapters.postgres.grants import missing_grants
 from adapters.postgres.pool import first_line
+from adapters.postgres.row_security import tables_under_row_security
 from adapters.postgres.schema import pending
 from engagement_core.activity import Account
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.catalog import HOW_TO_PERMIT, Catalog, SchemaProblem, checked, read_catalog
-from adapters.postgres.permissions import lacking
+from adapters.postgres.grants import missing_grants
+from adapters.postgres.row_security import writes_hidden
 from adapters.postgres.rules import broken_rules
 
 __all__ = ["ready_catalog"]
@@ -21,7 +22,8 @@ def ready_catalog(connection: Connection) -> Catalog:
         SchemaProblem: otherwise.
     """
     catalog = checked(read_catalog(connection))
-    forbidden = lacking(connection)
+    lacking = [f"the database role lacks {right}" for right in missing_grants(connection)]
+    forbidden = (*lacking, *writes_hidden(connection))
     if forbidden:
         raise SchemaProblem("; ".join(forbidden) + HOW_TO_PERMIT)
     broken = broken_rules(connection)

@@ -14,8 +14,8 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.catalog import AS_CREATED, Catalog, SchemaProblem, read_catalog
-from adapters.postgres.permissions import open_to_browsers
 from adapters.postgres.pool import PostgresPool, connect, first_line
+from adapters.postgres.row_security import open_to_browsers
 from adapters.postgres.rules import broken_rules
 from adapters.postgres.statements import render
 

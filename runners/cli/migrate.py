@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from adapters.postgres.permissions import grants_sql
+from adapters.postgres.grants import grants_sql
 from adapters.postgres.schema import cautions, schema_sql
 from adapters.postgres.schema import migrate as bring_to_schema
 from runners.cli.screen import warn

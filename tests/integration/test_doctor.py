@@ -14,7 +14,8 @@ import pytest
 import redis
 
 from adapters.postgres.examination import examine_database
-from adapters.postgres.grants import GRANTS, WRITTEN_COLUMNS
+from adapters.postgres.grants import GRANTS
+from adapters.postgres.rules import WRITTEN
 from adapters.unipile.sandbox import Sandbox
 from commands import Commands
 from doctor_side import (
@@ -198,14 +199,14 @@ def _grant_all(clinic: Clinic) -> None:
     clinic.sql(
         "GRANT USAGE ON SCHEMA public TO guest",
         *(f"GRANT {', '.join(privileges)} ON {table} TO guest" for table, privileges in GRANTS.items()),
-        f"GRANT UPDATE ({', '.join(WRITTEN_COLUMNS)}) ON pod_activities TO guest",
+        f"GRANT UPDATE ({', '.join(WRITTEN)}) ON pod_activities TO guest",
     )
 
 
 def _revoke_all(clinic: Clinic) -> None:
     clinic.sql(
         *(f"REVOKE ALL ON {table} FROM guest" for table in GRANTS),
-        f"REVOKE UPDATE ({', '.join(WRITTEN_COLUMNS)}) ON pod_activities FROM guest",
+        f"REVOKE UPDATE ({', '.join(WRITTEN)}) ON pod_activities FROM guest",
     )
 
 
