@@ -41,7 +41,7 @@ def bury_in(store: ActivityStore, cause: Cause, activity_id: str) -> None:
     failure = Failure(cause=cause, message="It went wrong.")
 
     def decide(snapshot: Snapshot) -> Decision[None]:
-        return Decision(None, bury(snapshot, activity_id, failure, counts=True, account_id="account-1"))
+        return Decision(None, bury(snapshot, activity_id, failure, counts=True, account_id="account-1").writes)
 
     store.change(activity_id, decide)
 

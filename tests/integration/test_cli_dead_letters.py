@@ -62,7 +62,7 @@ def _buried(snapshot: Snapshot, *, activity_id: str, failure: Failure) -> Decisi
         error={"message": failure.message},
     )
     return Decision(
-        None, (SaveAttempt(attempt), *bury(snapshot, activity_id, failure, counts=True, account_id="acc-1"))
+        None, (SaveAttempt(attempt), *bury(snapshot, activity_id, failure, counts=True, account_id="acc-1").writes)
     )
 
 
