@@ -61,8 +61,9 @@ def _buried(snapshot: Snapshot, *, activity_id: str, failure: Failure) -> Decisi
         ended_at=snapshot.now,
         error={"message": failure.message},
     )
-    buried = bury(snapshot, activity_id, failure, counts=True, account_id="acc-1")
-    return Decision(None, (SaveAttempt(attempt), *buried.writes))
+    return Decision(
+        None, (SaveAttempt(attempt), *bury(snapshot, activity_id, failure, counts=True, account_id="acc-1").writes)
+    )
 
 
 def statuses(database_url: str) -> dict[str, str]:
