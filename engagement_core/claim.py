@@ -20,6 +20,7 @@ from engagement_core.outcome import Buried, Dropped, Executed, Waits
 from engagement_core.ports.activities import Decision, SaveAttempt, Snapshot
 from engagement_core.ports.linkedin import Engagement
 from engagement_core.presence import believe, witness
+from engagement_core.under_way import CROWDED_LOOK_AGAIN
 from engagement_core.validation import problems_of
 
 __all__ = ["ClaimPolicy", "ClaimResult", "Claimed", "Holder", "burial_of", "decide_claim", "frozen_text", "waits_for"]
@@ -38,10 +39,12 @@ class ClaimPolicy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Holder:
-    """Who claims: a worker, and the fencing token of this one execution."""
+    """Who claims: a worker, and the fencing token of this one execution. `crowded` are accounts for which it waits with
+    as many threads as it can spare for one that is slow."""
 
     worker_id: str
     token: str
+    crowded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,6 +131,9 @@ def _claim_due(snapshot: Snapshot, activity: Activity, holder: Holder, policy: C
     admission = admit(snapshot, snapshot.account)
     if isinstance(admission, Defer):
         return Decision(waits_for(snapshot, admission), admission.writes)
+    if snapshot.account.id in holder.crowded:
+        why = f"account {snapshot.account.id} does not answer, and has its share of this worker's threads"
+        return Decision(Waits(again_in=CROWDED_LOOK_AGAIN, reason=why))
     attempt = _new_attempt(snapshot, activity, snapshot.account, holder, policy)
     claimed = Claimed(
         attempt=attempt,

@@ -22,13 +22,14 @@ from engagement_core.last_look import decide_last_look
 from engagement_core.outcome import Buried, Dropped, Outcome, Waits
 from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline
-from engagement_core.ports.linkedin import Answer, LinkedIn, NoReadBack, Seen
+from engagement_core.ports.linkedin import Answer, LinkedIn, NoReadBack, NotSent, Seen
 from engagement_core.ports.telemetry import Signal, Telemetry
 from engagement_core.ports.voice import Voice
 from engagement_core.prepare import Preparer
 from engagement_core.release import give_back
 from engagement_core.retry import RetryPolicy
 from engagement_core.telling import tell_outcome, told_of_answer, told_of_failure
+from engagement_core.under_way import CROWDED_LOOK_AGAIN, CallsUnderWay
 from engagement_core.verdict import decide_verdict
 
 __all__ = ["Executor"]
@@ -40,8 +41,9 @@ _STORE_RETRY = timedelta(seconds=1)
 class Executor:
     """Executes activities for one worker. Safe to use from several threads.
 
-    `voice_timeout` bounds the voice inside the attempt's own deadline. `preparer` may be told of comments ahead of
-    their time.
+    `voice_timeout` bounds the voice inside the attempt's own deadline. `most_slow_calls` is how many calls at a time an
+    account may have that does not answer. `preparer` may be told of comments ahead of their time; `calls` knows what is
+    under way.
     """
 
     worker_id: str
@@ -55,7 +57,9 @@ class Executor:
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     reconcile_policy: ReconcilePolicy = field(default_factory=ReconcilePolicy)
     voice_timeout: timedelta = timedelta(seconds=10)
+    most_slow_calls: int = 2
     preparer: Preparer = field(init=False, repr=False)
+    calls: CallsUnderWay = field(init=False, repr=False)
     _tokens: Iterator[int] = field(default_factory=count, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -67,6 +71,7 @@ class Executor:
             timeout=self.voice_timeout,
         )
         object.__setattr__(self, "preparer", preparer)  # the way of a frozen dataclass
+        object.__setattr__(self, "calls", CallsUnderWay(self.clock, most=self.most_slow_calls))
 
     def execute(self, activity_id: str) -> Outcome:
         """Execute the activity if that may be done now; never raises for what a row, the provider or a server does."""
@@ -74,7 +79,8 @@ class Executor:
         held_back = self.linkedin.available_in()
         if held_back > timedelta(0):
             return self._told(activity_id, Waits(again_in=held_back, reason="the provider's breaker is open"), started)
-        holder = Holder(worker_id=self.worker_id, token=f"{self.worker_id}/{next(self._tokens)}")
+        token = f"{self.worker_id}/{next(self._tokens)}"
+        holder = Holder(worker_id=self.worker_id, token=token, crowded=self.calls.crowded())
         claim = self._claim(activity_id, holder)
         if not isinstance(claim, Claimed):
             return self._told(activity_id, claim, started)
@@ -133,6 +139,12 @@ class Executor:
         return self.store.change(claimed.activity.id, decide, crediting=seen.ids if isinstance(seen, Seen) else ())
 
     def _send(self, claimed: Claimed, deadline: Deadline) -> Answer:
+        with self.calls.call(claimed.account.id) as has_room:
+            if has_room:
+                return self._call(claimed, deadline)
+            return NotSent(reason="its account does not answer, and others wait for it", retry_in=CROWDED_LOOK_AGAIN)
+
+    def _call(self, claimed: Claimed, deadline: Deadline) -> Answer:
         started = self.clock.elapsed()
         lateness_ms = round(claimed.lateness / timedelta(milliseconds=1), 3)
         self.telemetry.emit(Signal.CALL_STARTED, **claimed.identity, lateness_ms=lateness_ms)

@@ -207,6 +207,7 @@ def build_worker(app: App, settings: Settings) -> Worker:
             # Beyond its deadline an attempt has its verdict to write, to a database that may be slow.
             stuck_after=settings.job_timeout + timedelta(minutes=1),
         ),
+        lasting_calls=app.executor.calls.lasting,
     )
 
 
@@ -254,6 +255,7 @@ def _wire(
         reconcile_policy=reconcile,
         # The other half of an attempt's time belongs to the call: a voice that takes all of it costs no comment.
         voice_timeout=min(settings.voice_timeout, settings.job_timeout / 2),
+        most_slow_calls=max(settings.concurrency // 2, 1),
     )
     reconciler = Reconciler(
         store=store,

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import count
 
 from engagement_core.execute import Executor
 from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
@@ -43,6 +44,7 @@ class WorkerPolicy:
 
 
 _LOCKED = 1.0
+_RELIEVED_EVERY = timedelta(milliseconds=500)
 _PREPARED_AHEAD = 500
 """How many activities are looked at for their words; with more than that in a minute, the voice is the bottleneck."""
 
@@ -62,7 +64,9 @@ class Worker:
         rounds: tuple[Round, ...],
         report_unreadable: Callable[[Unreadable], None],
         policy: WorkerPolicy,
+        lasting_calls: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`lasting_calls`: how many calls have lasted so long that their threads are missing elsewhere."""
         self._executor = executor
         self._store = store
         self._queue = queue
@@ -76,6 +80,10 @@ class Worker:
         self._rounds = Rounds(telemetry=telemetry, outages=self._outages, pulse=self._pulse)
         self._duties = rounds
         self._threads: list[threading.Thread] = []
+        self._lasting_calls = lasting_calls
+        self._relief = threading.Lock()
+        self._stand_ins = 0
+        self._numbers = count()
         self._draining = threading.Event()
         self._interval = policy.poll_interval
 
@@ -95,7 +103,8 @@ class Worker:
             )
             for number in range(self._policy.preparing)
         )
-        self._rounds.start((*self._duties, sweep, listen, *prepare))
+        relieve = Round(name="relieve", do=self._relieve_round, needs=None)
+        self._rounds.start((*self._duties, sweep, listen, relieve, *prepare))
 
     def burst(self, stop: threading.Event) -> None:
         """Execute everything that is due, its retries included, and return; earlier when `stop` is set.
@@ -126,7 +135,7 @@ class Worker:
         finished = self._agenda.wait_until_idle(grace.total_seconds())
         self._rounds.stop(5.0)
         if finished:
-            for thread in self._threads:
+            for thread in list(self._threads):
                 thread.join()
         for entry in left:
             self._settle(entry, ring.Later(at=_utc_now()))
@@ -135,10 +144,24 @@ class Worker:
 
     def _start_executing(self) -> None:
         for number in range(self._policy.concurrency):
-            thread = threading.Thread(target=self._execute, name=f"execute-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-            self._pulse.expect(thread)
+            self._pulse.expect(self._start_thread(self._execute, f"execute-{number}"))
+
+    def _start_thread(self, run: Callable[[], None], name: str) -> threading.Thread:
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return thread
+
+    def _relieve_round(self) -> timedelta:
+        """A thread whose call lasts is stood in for, so that the other accounts go on at full speed."""
+        with self._relief:
+            while self._stand_ins < self._wanted() and not self._draining.is_set():
+                self._stand_ins += 1
+                self._start_thread(self._stand_in, f"stand-in-{next(self._numbers)}")
+        return _RELIEVED_EVERY
+
+    def _wanted(self) -> int:
+        return min(self._lasting_calls(), self._policy.concurrency)
 
     def is_draining(self) -> bool:
         """Whether it takes no new work any more."""
@@ -153,15 +176,29 @@ class Worker:
         if late is None:
             yield "the agenda cannot be looked at"
             return
-        idle = sum(not self._pulse.is_at(thread.name) for thread in self._threads)
+        idle = sum(not self._pulse.is_at(thread.name) for thread in list(self._threads))
         if late > self._policy.stuck_after.total_seconds() and idle:
             yield f"an activity has waited for a thread for {late:.0f} s although {idle} are idle"
 
     def _execute(self) -> None:
-        name = threading.current_thread().name
-        while (entry := self._agenda.take()) is not None:
-            with self._pulse.at(name, self._policy.stuck_after):
-                self._carry_out(entry)
+        while self._execute_next():
+            pass
+
+    def _stand_in(self) -> None:
+        while self._execute_next():
+            with self._relief:
+                if self._stand_ins > self._wanted():
+                    self._stand_ins -= 1
+                    self._threads.remove(threading.current_thread())
+                    return
+
+    def _execute_next(self) -> bool:
+        entry = self._agenda.take()
+        if entry is None:
+            return False
+        with self._pulse.at(threading.current_thread().name, self._policy.stuck_after):
+            self._carry_out(entry)
+        return True
 
     def _carry_out(self, entry: Entry) -> None:
         outcome: Outcome | None = None

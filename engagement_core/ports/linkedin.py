@@ -45,7 +45,8 @@ class Applied:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NotSent:
-    """The provider is not being called at present (open breaker); nothing was sent and nobody is to blame."""
+    """The provider is not being called at present (an open breaker; an account that has its share of the threads).
+    Nothing was sent, and nobody is to blame."""
 
     reason: str
     retry_in: timedelta

@@ -13,7 +13,7 @@ from engagement_core.ports.telemetry import Signal
 from stage import Stage, stage_settings
 
 STUCK, FREE, OTHERS = 3, 4, 60
-JOB_TIMEOUT = timedelta(seconds=8)
+JOB_TIMEOUT = timedelta(seconds=5)
 """Longer than everything else takes: what hangs does so throughout."""
 
 
@@ -81,3 +81,20 @@ def test_one_that_does_not_answer_holds_its_own_threads_only(stage: Stage, fault
         if str(told["activity_id"]).startswith("like-1-")
     ]
     assert all(duration <= JOB_TIMEOUT / timedelta(milliseconds=1) + 1_000 for duration in called)
+
+
+def test_an_account_with_more_hanging_work_than_there_are_threads_does_not_have_them_all(stage: Stage) -> None:
+    """Once it is known to be slow, others go out on time, in its second round too: it has half of the threads then."""
+    stage.settings = stage_settings(
+        str(stage.settings.database_url), stage.sandbox, job_timeout=JOB_TIMEOUT, concurrency=4
+    )
+    stage.sandbox.set_faults([{"match": {"account": "unipile-1"}, "action": "hang"}])
+    stage.add_likes(1, 20)
+    stage.add_likes(2, OTHERS, due_in=5, apart=0.15)
+    with stage.working():
+        stage.wait_for(Signal.JOB_COMPLETED, OTHERS)
+    due = dict(stage.sql("SELECT post_id, extract(epoch FROM scheduled_for)::float8 FROM pod_activities"))
+    late = [each["received_at"] - due[each["post_id"]] for each in stage.sandbox.ledger()["effects"]]
+    assert len(late) == OTHERS
+    print(f"the latest of {OTHERS}: {max(late):.3f} s")  # noqa: T201 - with -rP
+    assert max(late) < JOB_TIMEOUT.total_seconds() / 3

@@ -1,0 +1,96 @@
+"""Which accounts have their share of the threads."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import timedelta
+
+import pytest
+
+from adapters.in_memory.clock import InMemoryClock
+from core_side import ME, a_like, a_snapshot
+from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
+from engagement_core.outcome import Waits
+from engagement_core.under_way import CallsUnderWay
+
+SLOW = timedelta(seconds=3)
+MOMENT = timedelta(milliseconds=1)
+
+
+@pytest.fixture
+def clock() -> InMemoryClock:
+    """Standing still."""
+    return InMemoryClock()
+
+
+@pytest.fixture
+def calls(clock: InMemoryClock) -> CallsUnderWay:
+    """Two at a time for who is slow."""
+    return CallsUnderWay(clock, most=2, slow_after=SLOW)
+
+
+def test_an_account_that_answers_has_as_many_as_it_likes(calls: CallsUnderWay, clock: InMemoryClock) -> None:
+    """However many begin at once, and up to the moment in which one of them is slow."""
+    with ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(calls.call("a"))
+        clock.advance(SLOW - MOMENT)
+        assert calls.crowded() == frozenset()
+        assert calls.lasting() == 0
+        clock.advance(MOMENT)
+        assert calls.crowded() == {"a"}
+        assert calls.lasting() == 5
+    assert calls.lasting() == 0
+
+
+def test_a_slow_account_may_try_again_up_to_its_share(calls: CallsUnderWay, clock: InMemoryClock) -> None:
+    """It was slow, and nothing has shown yet that it is not: two at a time, counted from their beginning."""
+    with calls.call("a"):
+        clock.advance(SLOW)
+    assert calls.crowded() == frozenset()
+    with calls.call("a") as first:
+        assert calls.crowded() == frozenset()
+        with calls.call("a") as second, calls.call("a") as third:
+            assert calls.crowded() == {"a"}
+    assert (first, second, third) == (True, True, False)
+
+
+def test_one_quick_answer_ends_it(calls: CallsUnderWay, clock: InMemoryClock) -> None:
+    """The account answers: it has all the threads again."""
+    with calls.call("a"):
+        clock.advance(SLOW)
+    with calls.call("a"):
+        pass
+    with calls.call("a"), calls.call("a"):
+        assert calls.crowded() == frozenset()
+
+
+def test_accounts_do_not_concern_each_other(calls: CallsUnderWay, clock: InMemoryClock) -> None:
+    """One is slow, the other is not."""
+    with calls.call("a"), calls.call("a"), calls.call("b"), calls.call("b"):
+        clock.advance(SLOW)
+        assert calls.crowded() == {"a", "b"}
+    with calls.call("a"), calls.call("a"):
+        with calls.call("b"):
+            pass
+        assert calls.crowded() == {"a"}
+
+
+def test_a_call_that_breaks_is_over(calls: CallsUnderWay) -> None:
+    """Whatever ends it."""
+    with pytest.raises(RuntimeError), calls.call("a"):
+        raise RuntimeError
+    assert calls.crowded() == frozenset()
+    assert calls.lasting() == 0
+
+
+def test_an_activity_of_a_crowded_account_waits_uncharged() -> None:
+    """Nothing is written, and it is looked at again soon; with room it is claimed."""
+    crowded = Holder(worker_id="worker-1", token="t", crowded=frozenset({"account-1"}))
+    decision = decide_claim(a_snapshot(a_like()), activity_id="activity-1", holder=crowded, policy=ClaimPolicy())
+    assert isinstance(decision.result, Waits)
+    assert decision.result.again_in == timedelta(seconds=2)
+    assert "account-1 does not answer" in decision.result.reason
+    assert decision.writes == ()
+    free = decide_claim(a_snapshot(a_like()), activity_id="activity-1", holder=ME, policy=ClaimPolicy())
+    assert isinstance(free.result, Claimed)
