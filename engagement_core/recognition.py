@@ -8,6 +8,7 @@ have come a little before it was sent is neither taken for it nor overlooked.
 from __future__ import annotations
 
 import html
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -64,5 +65,5 @@ def _same_text(shown: str | None, sent: str | None) -> bool:
 
 
 def _plain(text: str) -> str:
-    # Providers trim, collapse blanks and change entities on the way back.
-    return " ".join(html.unescape(text).split())
+    # Providers trim, collapse blanks, change entities and compose accents on the way back.
+    return " ".join(unicodedata.normalize("NFC", html.unescape(text)).split())

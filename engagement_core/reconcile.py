@@ -1,17 +1,20 @@
-"""Use case: learn what became of an unknown outcome, by reading back what the post shows."""
+"""Use case: learn what became of an unknown outcome, by reading back what the post shows.
+
+The one rule: an account whose reads are slow is read for once per turn, so that the others do not wait for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
 from engagement_core.attempt import Attempt
 from engagement_core.errors import Cause, Failure
 from engagement_core.findings import Reconciled, ReconcilePolicy, decide_reconcile, unknown_attempt
-from engagement_core.outcome import Buried, Dropped
-from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreUnavailable, as_it_is
+from engagement_core.outcome import Buried, Dropped, Waits
+from engagement_core.ports.activities import ActivityStore, Decision, SaveAttempt, Snapshot, StoreUnavailable, as_it_is
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import Engagement, LinkedIn, ReadBack, Seen
 from engagement_core.ports.telemetry import Signal, Telemetry
@@ -19,6 +22,8 @@ from engagement_core.ports.telemetry import Signal, Telemetry
 __all__ = ["READ_BACKS_PER_TURN", "Reconciler"]
 
 READ_BACKS_PER_TURN = 20
+
+_SLOW = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,21 +44,26 @@ class Reconciler:
             StoreUnavailable: the database did not do its part for some of them; the others were settled.
         """
         waiting = self.store.unknowns(limit=limit)
+        slow: set[str | None] = set()
         # Perhaps one row alone is locked or refused: the next one has its turn.
-        refused = [error for activity_id in waiting if (error := self._try_to_settle(activity_id))]
+        refused = [error for activity_id in waiting if (error := self._try_to_settle(activity_id, slow))]
         if refused:
             raise refused[0]
         return len(waiting)
 
-    def _try_to_settle(self, activity_id: str) -> StoreUnavailable | None:
+    def _try_to_settle(self, activity_id: str, slow: set[str | None]) -> StoreUnavailable | None:
         try:
-            self.settle(activity_id)
+            self.settle(activity_id, slow)
         except StoreUnavailable as error:
             return error
         return None
 
-    def settle(self, activity_id: str) -> Reconciled:
+    def settle(self, activity_id: str, slow: set[str | None] | None = None) -> Reconciled:
         """Read back what became of one activity, and decide.
+
+        Args:
+            activity_id: of the activity.
+            slow: the accounts whose reads were slow in this turn; the activity's is put there if its read is.
 
         Raises:
             StoreUnavailable: the database did not do its part.
@@ -62,7 +72,14 @@ class Reconciler:
         mine = unknown_attempt(snapshot)
         if mine is None:
             return Dropped(reason="its outcome is not unknown any more")
+        slow = set() if slow is None else slow
+        if mine.account_id in slow:
+            later = partial(_wait_for_another_turn, token=mine.token, pause=self.policy.shortest_pause)
+            return self.store.change(activity_id, later)
+        began = self.clock.elapsed()
         seen = self._read(snapshot, mine)
+        if self.clock.elapsed() - began > _SLOW.total_seconds():
+            slow.add(mine.account_id)
         decide: Callable[[Snapshot], Decision[Reconciled]] = partial(
             decide_reconcile, token=mine.token, seen=seen, read_at=snapshot.now, policy=self.policy
         )
@@ -89,3 +106,12 @@ class Reconciler:
             text=mine.text,
         )
         return self.linkedin.read_back(engagement, Deadline.after(self.clock, self.read_timeout))
+
+
+def _wait_for_another_turn(snapshot: Snapshot, *, token: str, pause: timedelta) -> Decision[Reconciled]:
+    """Nothing was read, so nothing is concluded, however long it has waited."""
+    mine = unknown_attempt(snapshot)
+    if mine is None or mine.token != token:
+        return Decision(Dropped(reason="its outcome is not unknown any more"))
+    waits = Waits(again_in=pause, reason="the account's reads are slow")
+    return Decision(waits, (SaveAttempt(replace(mine, look_at=snapshot.now + pause)),))

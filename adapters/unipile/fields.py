@@ -5,15 +5,17 @@ The one rule: what these let through can be stored: short, printable, aware UTC.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 
 from marshmallow import ValidationError
 
 from adapters.unipile.plain import plain
 
-__all__ = ["instant", "instant_or_none", "provider_id"]
+__all__ = ["exact_instant_or_none", "instant", "provider_id"]
 
 _MAX_ID = 255
+_EXACT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)", re.ASCII)
 
 
 def provider_id(value: object) -> str:
@@ -43,8 +45,13 @@ def instant(value: object) -> datetime:
         raise ValidationError("not a time") from error
 
 
-def instant_or_none(value: object) -> datetime | None:
-    """An ISO 8601 time; None for anything else, such as "2d"."""
+def exact_instant_or_none(value: object) -> datetime | None:
+    """An ISO 8601 time that says its second and its zone; None for anything else, such as "2d" or a day alone.
+
+    A time that is only about right would make a fresh engagement look like an old one.
+    """
+    if not _EXACT.fullmatch(str(value)):
+        return None
     try:
         return instant(value)
     except ValidationError:

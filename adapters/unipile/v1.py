@@ -14,7 +14,7 @@ from marshmallow import EXCLUDE, Schema, fields
 
 from adapters.http.session import HttpReply, HttpRequest
 from adapters.unipile.dialect import Dialect, OwnPage, Reads, Unsendable, json_request, path_segment
-from adapters.unipile.fields import instant_or_none, provider_id
+from adapters.unipile.fields import exact_instant_or_none, provider_id
 from adapters.unipile.json_body import loaded, strictly_loaded
 from adapters.unipile.plain import plain
 from engagement_core.activity import Account, EngagementType
@@ -47,8 +47,8 @@ class _CommentSchema(_Lenient):
     id = fields.Function(deserialize=provider_id, required=True)
     author = fields.Nested(_MemberSchema, data_key="author_details", required=True)
     text = fields.String(load_default=None, allow_none=True)
-    # May be something like "2d"; then there is simply no time to go by.
-    date = fields.Function(deserialize=instant_or_none, load_default=None, allow_none=True)
+    # May be something like "2d", or lack its zone; then there is simply no time to go by.
+    date = fields.Function(deserialize=exact_instant_or_none, load_default=None, allow_none=True)
 
 
 class _ReactionSchema(_Lenient):

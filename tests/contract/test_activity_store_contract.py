@@ -849,6 +849,20 @@ def test_time_that_python_cannot_hold_is_malformed(public: PostgresTables, when:
     assert isinstance(show(public).activity, Malformed)
 
 
+@pytest.mark.parametrize(
+    ("when", "is_shown"), [("0044-03-15 BC", False), ("-infinity", False), ("infinity", True), ("20000-01-01", True)]
+)
+def test_retry_time_that_python_cannot_hold_is_always_or_never(
+    public: PostgresTables, when: str, is_shown: bool
+) -> None:
+    """A hand's typing error in our column: what is past asks for no wait, what is too far is waited for."""
+    public.sql("UPDATE pod_activities SET next_retry_at = %(when)s", {"when": when})
+    activity = show(public).activity
+    assert isinstance(activity, Activity)
+    assert (activity.next_retry_at is not None) == is_shown
+    assert activity.next_retry_at is None or activity.next_retry_at > NOW + timedelta(days=365_000)
+
+
 def test_endless_past_does_not_end_the_sweep(public: PostgresTables) -> None:
     """One odd row must not keep all the others from their time."""
     public.put(a_like(id="fine"))

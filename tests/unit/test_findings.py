@@ -83,6 +83,13 @@ def test_entities_that_the_provider_changed_do_not_matter() -> None:
     assert isinstance(look(Seen(own=(found(plain),)), mine=replace(LOST, text=escaped)).result, Executed)
 
 
+def test_accents_that_the_provider_composed_do_not_matter() -> None:
+    """The same letters in another normal form are the same words."""
+    composed, apart = "Caf\u00e9!", "Cafe\u0301!"
+    assert isinstance(look(Seen(own=(found(composed),)), mine=replace(LOST, text=apart)).result, Executed)
+    assert isinstance(look(Seen(own=(found(apart),)), mine=replace(LOST, text=composed)).result, Executed)
+
+
 def test_a_like_is_believed_before_the_lag_is_over_and_a_comment_is_not() -> None:
     """A like is the same whoever put it there; a comment in the same words may be another activity's."""
     like = Seen(own=(Found(engagement_id=None, text=None, created_at=None),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -13,10 +14,12 @@ from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.clock import InMemoryClock
 from adapters.in_memory.linkedin import InMemoryLinkedIn
 from adapters.in_memory.telemetry import InMemoryTelemetry
-from core_side import NOW, SECOND, a_like, a_snapshot, an_attempt, the
+from core_side import NOW, SECOND, a_like, a_snapshot, an_account, an_attempt, the
 from engagement_core.errors import Effect
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.activities import Decision, MarkScheduled, Orphan, SaveAttempt, StoreUnavailable
+from engagement_core.ports.clock import Deadline
+from engagement_core.ports.linkedin import Engagement, ReadBack
 from engagement_core.ports.telemetry import Signal
 from engagement_core.reconcile import Reconciler
 from engagement_core.sweep import OrphanPolicy, adopt_orphans, decide_orphan
@@ -133,3 +136,38 @@ def test_one_row_that_the_store_refuses_does_not_keep_the_other_unknown_outcomes
     with suppress(StoreUnavailable):
         reconciler.settle_all()
     assert store.attempts["activity-1"][1].look_at != NOW
+
+
+class SlowReads(InMemoryLinkedIn):
+    """Lets the clock go on by ten seconds for each read of one account, and counts the reads of each."""
+
+    def __init__(self, clock: InMemoryClock, slow: str) -> None:
+        super().__init__(now=clock.now)
+        self.clock, self.slow, self.reads = clock, slow, Counter[str]()
+
+    def read_back(self, engagement: Engagement, deadline: Deadline) -> ReadBack:
+        """See the port."""
+        self.reads[engagement.account.id] += 1
+        if engagement.account.id == self.slow:
+            self.clock.advance(10 * SECOND)
+        return super().read_back(engagement, deadline)
+
+
+def test_account_whose_reads_are_slow_does_not_keep_the_others_unknown_outcomes() -> None:
+    """It is read for once per turn; what is passed over comes soon, and first."""
+    clock = InMemoryClock(origin=NOW)
+    store = InMemoryActivityStore(now=clock.now)
+    for number, account_id in enumerate(("slow", "slow", "slow", "quick", "quick")):
+        key = f"activity-{number}"
+        store.accounts[account_id] = an_account(id=account_id, profile_id=account_id)
+        store.activities[key] = a_like(id=key, profile_id=account_id)
+        lost = replace(an_attempt(Phase.UNKNOWN), activity_id=key, token=key, look_at=NOW, account_id=account_id)
+        store.attempts[key] = {1: lost}
+    linkedin = SlowReads(clock, slow="slow")
+    reconciler = Reconciler(store=store, linkedin=linkedin, telemetry=InMemoryTelemetry(), clock=clock)
+    reconciler.settle_all()
+    assert linkedin.reads == {"slow": 1, "quick": 2}
+    passed_over = store.attempts["activity-1"][1]
+    assert (passed_over.phase, passed_over.look_at) == (Phase.UNKNOWN, clock.now() + reconciler.policy.shortest_pause)
+    clock.advance(reconciler.policy.shortest_pause)
+    assert store.unknowns(limit=1) == ("activity-1",)

@@ -170,6 +170,16 @@ def test_v1_reads_pick_our_own_by_the_members_id(reads: Reads) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "date", ["2024-03-15", "2024-03-15T15:00:01", "2024-03-15T15:00Z", "2024-03-15T25:00:01Z", "20240315", 20240315]
+)
+def test_v1_date_without_a_second_or_a_zone_says_nothing(reads: Reads, date: object) -> None:
+    """Taken at its word, it would make a fresh comment an old one, and ours would be sent again."""
+    page = reads.own_page(comment(), "me", reply({"items": [{**GOOD, "date": date}], "cursor": None}))
+    assert page is not None
+    assert page.own == (Found(engagement_id="1", text="x", created_at=None),)
+
+
 def test_v1_like_is_a_reaction_of_that_value_alone(reads: Reads) -> None:
     """Our own PRAISE is not our LIKE."""
     items = [{"value": "PRAISE", "author": {"id": "me"}}, {"value": "LIKE", "author": {"id": "me"}}]
