@@ -67,6 +67,7 @@ __all__ = [
     "new_worker_id",
     "open_app",
     "open_provider",
+    "queue_class",
 ]
 
 _MOST_CONNECTIONS = 10
@@ -166,7 +167,7 @@ def build_queue(settings: Settings) -> RqQueue | BullmqQueue:
         SettingsProblem: its URL is not set or is not one, or its library is not installed.
     """
     settings.need("redis_url")
-    make = _bullmq() if settings.queue == "bullmq" else RqQueue
+    make = queue_class(settings)
     try:
         return make(
             str(settings.redis_url),
@@ -179,7 +180,14 @@ def build_queue(settings: Settings) -> RqQueue | BullmqQueue:
         raise SettingsProblem(str(error)) from None
 
 
-def _bullmq() -> type[BullmqQueue]:
+def queue_class(settings: Settings) -> type[RqQueue | BullmqQueue]:
+    """The kind of queue that the settings name.
+
+    Raises:
+        SettingsProblem: its library is not installed.
+    """
+    if settings.queue != "bullmq":
+        return RqQueue
     try:
         from adapters.bullmq.queue import BullmqQueue  # noqa: PLC0415 - an extra, which only those have who chose it
     except ModuleNotFoundError as error:
