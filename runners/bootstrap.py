@@ -67,7 +67,7 @@ __all__ = [
     "new_worker_id",
     "open_app",
     "open_provider",
-    "queue_class",
+    "queue_kind",
 ]
 
 _MOST_CONNECTIONS = 10
@@ -167,9 +167,8 @@ def build_queue(settings: Settings) -> RqQueue | BullmqQueue:
         SettingsProblem: its URL is not set or is not one, or its library is not installed.
     """
     settings.need("redis_url")
-    make = queue_class(settings)
     try:
-        return make(
+        return queue_kind(settings)(
             str(settings.redis_url),
             name=settings.queue_name,
             dead_letter_name=settings.dead_letter_queue_name,
@@ -180,8 +179,8 @@ def build_queue(settings: Settings) -> RqQueue | BullmqQueue:
         raise SettingsProblem(str(error)) from None
 
 
-def queue_class(settings: Settings) -> type[RqQueue | BullmqQueue]:
-    """The kind of queue that the settings name.
+def queue_kind(settings: Settings) -> type[RqQueue] | partial[BullmqQueue]:
+    """The kind of queue that the settings name, to be made with what both kinds have.
 
     Raises:
         SettingsProblem: its library is not installed.
@@ -194,7 +193,7 @@ def queue_class(settings: Settings) -> type[RqQueue | BullmqQueue]:
         raise SettingsProblem(
             f"POD_ENGAGEMENT_QUEUE is 'bullmq', which needs {error.name}: pip install 'pod-engagement[bullmq]'"
         ) from error
-    return BullmqQueue
+    return partial(BullmqQueue, prefix=settings.bullmq_prefix)
 
 
 def build_worker(app: App, settings: Settings) -> Worker:
