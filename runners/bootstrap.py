@@ -67,6 +67,7 @@ __all__ = [
     "new_worker_id",
     "open_app",
     "open_provider",
+    "queue_kind",
 ]
 
 _MOST_CONNECTIONS = 10
@@ -166,9 +167,8 @@ def build_queue(settings: Settings) -> RqQueue | BullmqQueue:
         SettingsProblem: its URL is not set or is not one, or its library is not installed.
     """
     settings.need("redis_url")
-    make = _bullmq() if settings.queue == "bullmq" else RqQueue
     try:
-        return make(
+        return queue_kind(settings)(
             str(settings.redis_url),
             name=settings.queue_name,
             dead_letter_name=settings.dead_letter_queue_name,
@@ -179,14 +179,21 @@ def build_queue(settings: Settings) -> RqQueue | BullmqQueue:
         raise SettingsProblem(str(error)) from None
 
 
-def _bullmq() -> type[BullmqQueue]:
+def queue_kind(settings: Settings) -> type[RqQueue] | partial[BullmqQueue]:
+    """The kind of queue that the settings name, to be made with what both kinds have.
+
+    Raises:
+        SettingsProblem: its library is not installed.
+    """
+    if settings.queue != "bullmq":
+        return RqQueue
     try:
         from adapters.bullmq.queue import BullmqQueue  # noqa: PLC0415 - an extra, which only those have who chose it
     except ModuleNotFoundError as error:
         raise SettingsProblem(
             f"POD_ENGAGEMENT_QUEUE is 'bullmq', which needs {error.name}: pip install 'pod-engagement[bullmq]'"
         ) from error
-    return BullmqQueue
+    return partial(BullmqQueue, prefix=settings.bullmq_prefix)
 
 
 def build_worker(app: App, settings: Settings) -> Worker:

@@ -50,6 +50,7 @@ class Settings:
     queue: str = "rq"
     queue_name: str = "pod-engagement"
     dead_letter_queue_name: str = "pod-engagement-dead-letter"
+    bullmq_prefix: str = "bull"
     metrics_port: int = 9464
     metrics_host: str = "127.0.0.1"
     alert_webhook_url: str | None = field(default=None, repr=False)
@@ -95,6 +96,7 @@ def read_settings(dotenv: Path | None = Path(".env")) -> Settings:
     dsn = _optional(env, "UNIPILE_DSN")
     voice_provider = _choice(env, "VOICE_PROVIDER", "template", ("template", "openai", "http", "none"))
     job_timeout = _milliseconds(env, "JOB_TIMEOUT", 30_000)
+    queue_name = _optional(env, _PREFIX + "QUEUE_NAME") or "pod-engagement"
     return Settings(
         database_url=_optional(env, "DATABASE_URL"),
         redis_url=_optional(env, "REDIS_URL"),
@@ -111,8 +113,9 @@ def read_settings(dotenv: Path | None = Path(".env")) -> Settings:
         max_lateness=_optional_milliseconds(env, "MAX_LATENESS_MS"),
         shutdown_grace=_optional_milliseconds(env, "SHUTDOWN_GRACE_MS") or job_timeout,
         queue=_choice(env, _PREFIX + "QUEUE", "rq", ("rq", "bullmq")),
-        queue_name=_optional(env, _PREFIX + "QUEUE_NAME") or "pod-engagement",
-        dead_letter_queue_name=_optional(env, _PREFIX + "DEADLETTER_QUEUE_NAME") or "pod-engagement-dead-letter",
+        queue_name=queue_name,
+        dead_letter_queue_name=_dead_letter_queue_name(env, queue_name),
+        bullmq_prefix=_optional(env, _PREFIX + "BULLMQ_PREFIX") or "bull",
         metrics_port=_read(env.int, _PREFIX + "METRICS_PORT", 9464, _bounded(0, 65_535)),
         metrics_host=_optional(env, _PREFIX + "METRICS_HOST") or "127.0.0.1",
         alert_webhook_url=_webhook_url(env),
@@ -151,6 +154,15 @@ def _choice(env: Env, name: str, default: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise SettingsProblem(f"{name} is {value!r}; it must be one of {', '.join(filter(None, choices))}")
     return value
+
+
+def _dead_letter_queue_name(env: Env, queue_name: str) -> str:
+    name = _PREFIX + "DEADLETTER_QUEUE_NAME"
+    given = _optional(env, name) or "pod-engagement-dead-letter"
+    if given == queue_name:
+        # What cannot be read would be put where it is read again, for ever.
+        raise SettingsProblem(f"{name} is {given!r}, which is the queue that is listened to; it must be another")
+    return given
 
 
 def _whole(env: Env, name: str, default: int, *, at_least: int) -> int:

@@ -113,6 +113,12 @@ VARIABLES: tuple[Variable, ...] = (
         "pod-engagement-dead-letter",
         "The queue that mirrors the dead letters.",
     ),
+    _variable(
+        _QUEUE,
+        "POD_ENGAGEMENT_BULLMQ_PREFIX",
+        "bull",
+        "With `bullmq`: the `prefix` that the Node service gives to its `Queue`, if it gives one.",
+    ),
     _variable(_METRICS, "POD_ENGAGEMENT_METRICS_PORT", "9464", "`/metrics`, `/healthz`, `/readyz`; 0 turns them off."),
     _variable(_METRICS, "POD_ENGAGEMENT_METRICS_HOST", "127.0.0.1", "Where they are served."),
     _variable(

@@ -70,8 +70,8 @@ def install_packages(folder: Path, environ: Mapping[str, str]) -> Path:
 
 
 def no_node(reason: str, environ: Mapping[str, str]) -> NoReturn:
-    """What a test does without Node: it fails where `CI` is set, and is skipped on somebody's own machine."""
-    if environ.get("CI"):
+    """What a test does without Node: it fails where `CI` is set, unless CI says that it cannot be had."""
+    if environ.get("CI") and environ.get("NODE_AND_NPM") != "missing":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
 

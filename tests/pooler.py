@@ -64,9 +64,9 @@ def pgbouncer_program() -> str | None:
 
 
 def refuse_without_pooler(environ: Mapping[str, str]) -> NoReturn:
-    """What a test does without PgBouncer: as without the other servers."""
+    """What a test does without PgBouncer: it fails where `CI` is set, unless CI says that it cannot be had."""
     reason = "no PgBouncer: install your system's package pgbouncer"
-    if environ.get("CI"):
+    if environ.get("CI") and environ.get("PGBOUNCER") != "missing":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
 

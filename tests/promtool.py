@@ -9,7 +9,7 @@ import pytest
 
 __all__ = ["needs_promtool"]
 
-# Where `.ci/run` could install it, it is there; a CI that has no way to get it says so itself and sets this.
+# Where `.ci/tools` could get it, it is there; a CI that has no way to get it says so itself and sets this.
 _MAY_BE_MISSING = not os.environ.get("CI") or os.environ.get("PROMTOOL") == "missing"
 
 needs_promtool = pytest.mark.skipif(

@@ -73,9 +73,9 @@ class Misfit:
 class BullJobs:
     """One queue of BullMQ. Every method raises what redis-py raises."""
 
-    def __init__(self, name: str, client: Redis) -> None:
+    def __init__(self, name: str, client: Redis, prefix: str) -> None:
         self._client = client
-        self._queue = Queue(name, {"connection": client})
+        self._queue = Queue(name, {"connection": client, "prefix": prefix})
         self._backend = self._queue.backend
 
     async def add(self, name: str, data: Mapping[str, str], *, job_id: str, at_ms: int, now_ms: int) -> None:
@@ -114,10 +114,15 @@ class BullJobs:
             await self._client.bzpopmin(self._queue.toKey("marker"), block)
 
     async def complete(self, taken: Taken, result: Mapping[str, str], *, keep: bool = True) -> None:
-        """Move it to the completed ones, or let it go."""
+        """Move it to the completed ones, or let it go. A parent whose child failed is moved to the failed ones."""
         job = self._job(taken)
         kept = job.opts.get("removeOnComplete", _KEEP_COMPLETED) if keep else True
-        await self._finish(taken, self._backend.moveToCompleted(job, dict(result), kept, taken.token, False))
+        try:
+            await self._complete_or_wait(
+                taken, self._backend.moveToCompleted(job, dict(result), kept, taken.token, False)
+            )
+        except UnrecoverableError:
+            await self.fail(taken, f"{result.get('status')}, and a child of this job has failed", keep=keep)
 
     async def fail(self, taken: Taken, reason: str, *, keep: bool = True) -> None:
         """Move it to the failed ones, or let it go; it is not tried again, whatever its `attempts` say."""
@@ -192,17 +197,25 @@ class BullJobs:
         job.id = taken.job_id
         return job
 
+    async def _complete_or_wait(self, taken: Taken, move: Any) -> None:
+        try:
+            await self._finish(taken, move)
+        except Lost:
+            # Children that were added when it rang already look like that. When they have ended, it rings again.
+            if not await self._held(self._backend.moveToWaitingChildren(taken.job_id, taken.token, {})):
+                raise
+
     async def _finish(self, taken: Taken, move: Any) -> None:
         try:
             await self._held(move)
-        except (ResponseError, UnrecoverableError):
+        except ResponseError:
             # Something else in the hash, or beside it, stops the script, for ever and after it has dropped the lock.
             await self.remove(taken.job_id)
 
     @staticmethod
-    async def _held(move: Any) -> None:
+    async def _held(move: Any) -> Any:
         """A TypeError is how the library says that the lock, the job or its state is another by now."""
         try:
-            await move
+            return await move
         except TypeError as error:
             raise Lost(str(error)) from error

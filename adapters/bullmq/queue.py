@@ -48,10 +48,10 @@ class _Held:
 class _Session:
     """What lives in the event loop."""
 
-    def __init__(self, place: RedisPlace, name: str, dead_letter_name: str) -> None:
+    def __init__(self, place: RedisPlace, name: str, dead_letter_name: str, prefix: str) -> None:
         self.loop = EventLoop(place, longest_block=_BLOCK_SECONDS)
-        self.ready = BullJobs(name, self.loop.client)
-        self.dead = BullJobs(dead_letter_name, self.loop.client)
+        self.ready = BullJobs(name, self.loop.client, prefix)
+        self.dead = BullJobs(dead_letter_name, self.loop.client, prefix)
 
 
 class BullmqQueue(Queue):
@@ -63,6 +63,7 @@ class BullmqQueue(Queue):
         *,
         name: str = "pod-engagement",
         dead_letter_name: str = "pod-engagement-dead-letter",
+        prefix: str = "bull",
         abandoned_after: timedelta = timedelta(minutes=5),
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
@@ -72,6 +73,7 @@ class BullmqQueue(Queue):
             url: `redis://`, `rediss://` or `unix://`.
             name: of the queue that is listened to.
             dead_letter_name: of the queue that mirrors the dead letters.
+            prefix: of BullMQ's keys, as the producer has it.
             abandoned_after: how long a received job may go unsettled; must exceed the job timeout.
             now: the time, aware UTC.
 
@@ -79,7 +81,7 @@ class BullmqQueue(Queue):
             QueueUnavailable: the URL is not usable.
         """
         self._place = RedisPlace(url)
-        self._names = (name, dead_letter_name)
+        self._names = (name, dead_letter_name, prefix)
         self._abandoned_after = abandoned_after
         self._now = now
         self._lock = threading.Lock()

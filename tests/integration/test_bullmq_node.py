@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -418,13 +419,57 @@ def test_a_spoiled_hash_around_a_readable_payload_harms_nobody(
     assert redis.exists(f"{KEY}bad:lock") == 0
 
 
-def test_a_job_that_bullmq_refuses_to_complete_goes_away(node_5: Node, queue: BullmqQueue, redis: Any) -> None:
-    """A flow's job whose children failed: its activity is executed none the less."""
-    node_5.add("bad-1")
-    redis.zadd(f"{KEY}bad-1:unsuccessful", {"bull:other:1": 1})
-    queue.settle(received(queue), Done())
+@pytest.mark.parametrize("has_another", [False, True])
+def test_a_parent_whose_child_failed_is_failed_and_says_what_became_of_its_activity(
+    node: Node, queue: BullmqQueue, redis: Any, has_another: bool
+) -> None:
+    """BullMQ refuses to complete it, whether or not another child is left; nobody is left without an answer."""
+    node.add("parent-1")
+    children = [_child("child-1", failParentOnFailure=True), _child("child-2", delay=60_000)][: 1 + has_another]
+    node.ask("add", jobs=children)
+    parent, child = received(queue), received(queue)
+    queue.settle(child, Buried(reason="the post is gone"))
+    queue.settle(parent, Done())
+    job = node.ask("job", id="parent-1")
+    assert (job["state"], job["failedReason"]) == ("failed", "executed, and a child of this job has failed")
     assert redis.llen(f"{KEY}active") == 0
-    assert node_5.state("bad-1") is None
+
+
+def test_a_parent_waits_for_a_child_that_came_later(node: Node, queue: BullmqQueue, redis: Any) -> None:
+    """It is not left active, to be found stalled again and again until the child has ended."""
+    node.add("parent-1")
+    parent = received(queue)
+    node.ask("add", jobs=[_child("child-1")])
+    queue.settle(parent, Done())
+    assert node.state("parent-1") == "waiting-children"
+    assert redis.exists(f"{KEY}parent-1:lock") == 0
+    queue.settle(received(queue), Done())
+    queue.settle(received(queue), Done())
+    assert {node.state("parent-1"), node.state("child-1")} == {"completed"}
+
+
+def test_a_producer_may_have_a_prefix_of_its_own(
+    redis_url: str, redis: Any, node_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its jobs are found there, and so are ours and the dead letters."""
+    monkeypatch.setenv("BULLMQ_PREFIX", "{e-04}")
+    with started_node(node_folder, redis_url) as elsewhere, closing(BullmqQueue(redis_url, prefix="{e-04}")) as queue:
+        elsewhere.add("theirs-1")
+        queue.settle(received(queue), Buried(reason="the post is gone"))
+        queue.ring("ours-1", datetime.now(timezone.utc) + MINUTE)
+        assert (elsewhere.state("theirs-1"), elsewhere.state("ours-1")) == ("failed", "delayed")
+        assert elsewhere.ask("counts", name="pod-engagement-dead-letter")["waiting"] == 1
+    assert list(redis.scan_iter("bull:*")) == []
+
+
+def _child(job_id: str, **opts: Any) -> dict[str, Any]:
+    """A job that is added to the parent when that rings already."""
+    parent = {"id": "parent-1", "queue": "bull:pod-engagement"}
+    return {
+        "name": "schedule-likes",
+        "data": {"activityId": job_id},
+        "opts": {"jobId": job_id, "parent": parent, **opts},
+    }
 
 
 def _no_hash(redis: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta, timezone
@@ -107,6 +108,17 @@ def test_wrong_variables_of_a_file_are_named_too(
     found = clinic.finds()
     assert found["configuration"]["level"] == "failed"
     assert found["PostgreSQL"]["says"] == "not checked: configuration failed"
+
+
+def test_a_queue_whose_library_is_not_installed(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker with these settings would not start, however well Redis is."""
+    monkeypatch.setitem(sys.modules, "bullmq", None)
+    for name in ("adapters.bullmq.queue", "adapters.bullmq.jobs"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    found = clinic.finds(POD_ENGAGEMENT_QUEUE="bullmq")
+    assert found["POD_ENGAGEMENT_QUEUE"]["level"] == "failed"
+    assert "pip install 'pod-engagement[bullmq]'" in found["POD_ENGAGEMENT_QUEUE"]["says"]
+    assert found["Redis eviction"]["level"] == "ok"
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])

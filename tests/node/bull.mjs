@@ -1,12 +1,13 @@
 // What the tests ask of BullMQ in Node: `node bull.mjs PACKAGE`, one request per line on standard input, one answer each.
-// REDIS_URL says where. An answer is {"value": ...} or {"error": "..."}.
+// REDIS_URL says where, BULLMQ_PREFIX under which prefix. An answer is {"value": ...} or {"error": "..."}.
 import { createInterface } from "node:readline";
 
 const { Queue, QueueEvents, Worker } = await import(process.argv[2]);
 const connection = { url: process.env.REDIS_URL };
+const prefix = process.env.BULLMQ_PREFIX || "bull";
 const queues = new Map();
 const queue = (name = "pod-engagement") => {
-  if (!queues.has(name)) queues.set(name, new Queue(name, { connection }));
+  if (!queues.has(name)) queues.set(name, new Queue(name, { connection, prefix }));
   return queues.get(name);
 };
 

@@ -1,4 +1,4 @@
-"""A missing Node is skipped on somebody's own machine and never in CI."""
+"""A missing Node is skipped on somebody's own machine, and in CI only where that says that it cannot be had."""
 
 from __future__ import annotations
 
@@ -21,3 +21,10 @@ def test_without_node_a_test_fails_in_ci(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(pytest.fail.Exception, match="no node and npm"):
         install_packages(tmp_path, {"CI": "true"})
+
+
+def test_without_node_a_test_is_skipped_in_a_ci_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be had is declared, not guessed."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(pytest.skip.Exception, match="no node and npm"):
+        install_packages(tmp_path, {"CI": "true", "NODE_AND_NPM": "missing"})

@@ -73,9 +73,11 @@ def test_missing_servers_fail_in_ci() -> None:
 
 
 def test_missing_pooler_is_treated_like_the_other_servers() -> None:
-    """It fails where `CI` is set and is skipped elsewhere; the reason is the package's name."""
+    """It fails in CI, unless CI says that it cannot be had, and is skipped elsewhere; the reason names the package."""
     with pytest.raises(pytest.fail.Exception, match="pgbouncer"):
         refuse_without_pooler({"CI": "true"})
+    with pytest.raises(pytest.skip.Exception, match="pgbouncer"):
+        refuse_without_pooler({"CI": "true", "PGBOUNCER": "missing"})
     with pytest.raises(pytest.skip.Exception, match="pgbouncer"):
         refuse_without_pooler({})
 

@@ -64,7 +64,7 @@ def test_a_job_checks_out_installs_what_it_runs_and_ends_by_itself(job: str) -> 
 
 
 def test_the_servers_are_those_that_the_tests_look_for() -> None:
-    """By the variables that they read, on the ports that are published; and the pooler is there."""
+    """By the variables that they read, on the ports that are published."""
     job = _JOBS["test"]
     assert set(job["env"]) == {"TEST_DATABASE_URL", "TEST_REDIS_URL"}
     passed = _configuration("tox.ini")["testenv"]["pass_env"].split()
@@ -75,7 +75,14 @@ def test_the_servers_are_those_that_the_tests_look_for() -> None:
     assert postgres["ports"] == ["5432:5432"]
     assert job["env"]["TEST_REDIS_URL"].startswith("redis://127.0.0.1:6379/")
     assert valkey["ports"] == ["6379:6379"]
-    assert any("pgbouncer" in command for command in _commands("test"))
+
+
+def test_the_tools_that_tests_need_are_got_in_the_step_that_runs_them() -> None:
+    """As `.ci/run` gets them: what they declare and where they lie would be forgotten by the next step."""
+    testing = [command for command in _commands("test") if "-m tox" in command]
+    assert testing
+    assert all(command.startswith(". .ci/tools && ") for command in testing)
+    assert "\n. .ci/tools\n" in (_ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_only_a_tag_is_published_and_only_after_everything_else() -> None:
