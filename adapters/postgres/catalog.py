@@ -100,7 +100,7 @@ class Catalog:
 
     def problems(self) -> tuple[str, ...]:
         """What is missing or of a type that cannot work, one sentence each; empty when all is well."""
-        return (*self._absent(), *self.misfits())
+        return (*self.absent(), *self.misfits())
 
     def misfits(self) -> tuple[str, ...]:
         """Columns of a type that cannot work: nothing additive can mend those."""
@@ -111,7 +111,8 @@ class Catalog:
             if type_name not in _TYPES[column]
         )
 
-    def _absent(self) -> tuple[str, ...]:
+    def absent(self) -> tuple[str, ...]:
+        """Tables and columns that are missing: `engagement migrate` adds what is ours."""
         found = []
         for table, columns in _REQUIRED.items():
             absent = [column for column in columns if (table, column) not in self.types]

@@ -11,7 +11,6 @@ import socket
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from adapters.clock import SystemClock
 from adapters.embedded import EmbeddedServers, EmbeddedServersFailed
@@ -30,7 +29,6 @@ __all__ = ["check_data_folder", "check_embedded_servers", "check_metrics_port", 
 
 _PATIENCE = timedelta(seconds=10)
 _PATIENCE_WITH_A_NEIGHBOUR = timedelta(seconds=2)
-_METRICS_PORT = 9464
 _LEAST_SPACE = 256 * 1024 * 1024
 _INSTALL = "Run: pip install 'pod-engagement[embedded]'."
 
@@ -55,9 +53,7 @@ def check_voice(patient: Patient) -> tuple[Finding, ...]:
 
 def check_metrics_port(patient: Patient) -> tuple[Finding, ...]:
     """Whether this machine would let a worker have it, or one of ours has it already."""
-    settings: Any = patient.settings
-    host = getattr(settings, "metrics_host", "127.0.0.1")
-    port = getattr(settings, "metrics_port", _METRICS_PORT)
+    host, port = patient.settings.metrics_host, patient.settings.metrics_port
     name, place = "metrics port", f"Port {port} on {host}"
     if not port:
         return (fine(name, "It is turned off."),)
