@@ -64,7 +64,8 @@ class DatabaseFacts:
     """What the server says. Of the tuples of words each is empty when all is well; grants are looked at only when no
     table is missing. `schema_refuses` is what no migration mends: types and rules that refuse what is written.
     `rows_hidden` is what no policy shows, `row_security` names tables of which some rows may be hidden. `is_pooled`: a
-    pooler answers in the server's place. `replicas` are the physical ones. `clock_ahead` is the server's clock minus ours, known to `clock_known_to`.
+    pooler answers in the server's place. `replicas` are the physical ones. `clock_ahead` is the
+    server's clock minus ours, known to `clock_known_to`.
     """
 
     version: str
