@@ -78,7 +78,7 @@ def check_rules(patient: Patient) -> tuple[Finding, ...]:
     broken = patient.database.schema_refuses
     if not broken:
         return (fine("rules", "No type and no rule of pod_activities refuses what is written."),)
-    cure = "docs/how-to/existing-schema.md has the statement for each; `engagement migrate` changes neither."
+    cure = "docs/how-to/existing-schema.md says how each is changed: by the table's owner, not by `migrate`."
     return (failed("rules", f"pod_activities refuses what is written: {'; '.join(broken)}.", cure),)
 
 

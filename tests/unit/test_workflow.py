@@ -78,6 +78,12 @@ def test_the_servers_are_those_that_the_tests_look_for() -> None:
     assert any("pgbouncer" in command for command in _commands("test"))
 
 
+def test_the_tool_that_tests_the_alert_rules_is_installed() -> None:
+    """GitHub sets CI, and there its absence is a failure; the package that has promtool is Prometheus'."""
+    install = next(command for command in _commands("test") if "apt-get install" in command)
+    assert "prometheus" in install.split()
+
+
 def test_only_a_tag_is_published_and_only_after_everything_else() -> None:
     """With the right to do so in this job alone, and no secret at all."""
     publish = _JOBS["publish"]
