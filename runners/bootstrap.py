@@ -166,9 +166,8 @@ def build_queue(settings: Settings) -> RqQueue | BullmqQueue:
         SettingsProblem: its URL is not set or is not one, or its library is not installed.
     """
     settings.need("redis_url")
-    make = _bullmq() if settings.queue == "bullmq" else RqQueue
     try:
-        return make(
+        return queue_class(settings)(
             str(settings.redis_url),
             name=settings.queue_name,
             dead_letter_name=settings.dead_letter_queue_name,
@@ -179,7 +178,14 @@ def build_queue(settings: Settings) -> RqQueue | BullmqQueue:
         raise SettingsProblem(str(error)) from None
 
 
-def _bullmq() -> type[BullmqQueue]:
+def queue_class(settings: Settings) -> type[RqQueue] | type[BullmqQueue]:
+    """The kind of queue that the settings name.
+
+    Raises:
+        SettingsProblem: its library is not installed.
+    """
+    if settings.queue != "bullmq":
+        return RqQueue
     try:
         from adapters.bullmq.queue import BullmqQueue  # noqa: PLC0415 - an extra, which only those have who chose it
     except ModuleNotFoundError as error:

@@ -15,7 +15,7 @@ from adapters.http.session import is_header_value
 from adapters.postgres.url import checked_database_url
 from adapters.rq.connection import RedisServer
 from engagement_core.ports.queue import QueueUnavailable
-from runners.bootstrap import needed_by_voice
+from runners.bootstrap import needed_by_voice, queue_class
 from runners.doctor.finding import Finding, failed, fine, warned
 from runners.doctor.patient import Patient
 from runners.settings import Settings, SettingsProblem, read_settings
@@ -111,6 +111,10 @@ def _unusable(settings: Settings, skip: tuple[str, ...]) -> Iterator[Finding]:
             RedisServer(settings.redis_url)
     except QueueUnavailable as error:
         yield failed("REDIS_URL", f"{error}.", "Copy it anew; percent-encode the password in it.")
+    try:
+        queue_class(settings)
+    except SettingsProblem as problem:
+        yield failed("POD_ENGAGEMENT_QUEUE", f"{problem}.", "Install it for the same Python, or choose rq.")
     for name, key in (("UNIPILE_API_KEY", settings.unipile_api_key), ("VOICE_API_KEY", settings.voice_api_key)):
         if not is_header_value(key or ""):
             yield failed(name, f"{name} has characters that no key has.", "Copy it anew, as printable ASCII.")

@@ -600,6 +600,12 @@ def test_a_metrics_port_that_is_taken(clinic: Clinic) -> None:
     assert "is free" in _with_metrics_port(server.port, clinic)["says"]
 
 
+def test_a_metrics_host_that_is_not_this_machine(clinic: Clinic) -> None:
+    """No other port would help."""
+    found = clinic.finds(POD_ENGAGEMENT_METRICS_HOST="192.0.2.1")["metrics port"]
+    assert (found["level"], "POD_ENGAGEMENT_METRICS_HOST" in found["cure"]) == ("failed", True)
+
+
 def test_a_metrics_port_that_a_worker_has_is_well(clinic: Clinic) -> None:
     """A doctor is asked while workers run."""
     metrics = b"engagement_workers_alive 1.0\n"
