@@ -18,6 +18,8 @@ __all__ = ["AS_CREATED", "HOW_TO_PERMIT", "Catalog", "SchemaProblem", "checked",
 
 HOW_TO_PERMIT = ". `engagement migrate --sql --role NAME` prints what a role needs, for the tables' owner to execute."
 
+HOW_TO_CHANGE = ". `engagement migrate` changes no type; docs/how-to/existing-schema.md says how it is changed."
+
 # What PostgreSQL takes for a uuid: Python's own parser takes more.
 _DIGITS = r"(?:[0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}"
 _UUID = re.compile(rf"\{{{_DIGITS}\}}|{_DIGITS}")
@@ -154,9 +156,10 @@ def checked(catalog: Catalog) -> Catalog:
     Raises:
         SchemaProblem: otherwise.
     """
-    problems = catalog.problems()
-    if problems:
-        raise SchemaProblem("; ".join(problems) + ". Run `engagement migrate`.")
+    if catalog.absent():
+        raise SchemaProblem("; ".join(catalog.problems()) + ". Run `engagement migrate`.")
+    if catalog.misfits():
+        raise SchemaProblem("; ".join(catalog.misfits()) + HOW_TO_CHANGE)
     if catalog.hidden:
         raise SchemaProblem("; ".join(catalog.hidden) + HOW_TO_PERMIT)
     return catalog
