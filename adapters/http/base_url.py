@@ -20,7 +20,7 @@ def checked_base_url(url: str) -> str:
     """
     parts = _split(url.strip())
     if parts is None or parts.scheme not in {"http", "https"} or not _has_good_host(parts):
-        raise ValueError("must be an address such as https://api.unipile.com")
+        raise ValueError("must be an address such as https://host:port")
     if parts.username is not None or parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("must consist of scheme, host and port alone")
     if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):

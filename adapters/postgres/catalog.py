@@ -18,6 +18,8 @@ __all__ = ["AS_CREATED", "HOW_TO_PERMIT", "Catalog", "SchemaProblem", "checked",
 
 HOW_TO_PERMIT = ". `engagement migrate --sql --role NAME` prints what a role needs, for the tables' owner to execute."
 
+HOW_TO_CHANGE = ". `engagement migrate` changes no type; docs/how-to/existing-schema.md says how it is changed."
+
 # What PostgreSQL takes for a uuid: Python's own parser takes more.
 _DIGITS = r"(?:[0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}"
 _UUID = re.compile(rf"\{{{_DIGITS}\}}|{_DIGITS}")
@@ -100,7 +102,7 @@ class Catalog:
 
     def problems(self) -> tuple[str, ...]:
         """What is missing or of a type that cannot work, one sentence each; empty when all is well."""
-        return (*self._absent(), *self.misfits())
+        return (*self.absent(), *self.misfits())
 
     def misfits(self) -> tuple[str, ...]:
         """Columns of a type that cannot work: nothing additive can mend those."""
@@ -111,7 +113,8 @@ class Catalog:
             if type_name not in _TYPES[column]
         )
 
-    def _absent(self) -> tuple[str, ...]:
+    def absent(self) -> tuple[str, ...]:
+        """Tables and columns that are missing: `engagement migrate` adds what is ours."""
         found = []
         for table, columns in _REQUIRED.items():
             absent = [column for column in columns if (table, column) not in self.types]
@@ -153,9 +156,10 @@ def checked(catalog: Catalog) -> Catalog:
     Raises:
         SchemaProblem: otherwise.
     """
-    problems = catalog.problems()
-    if problems:
-        raise SchemaProblem("; ".join(problems) + ". Run `engagement migrate`.")
+    if catalog.absent():
+        raise SchemaProblem("; ".join(catalog.problems()) + ". Run `engagement migrate`.")
+    if catalog.misfits():
+        raise SchemaProblem("; ".join(catalog.misfits()) + HOW_TO_CHANGE)
     if catalog.hidden:
         raise SchemaProblem("; ".join(catalog.hidden) + HOW_TO_PERMIT)
     return catalog

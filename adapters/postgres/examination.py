@@ -18,7 +18,8 @@ from psycopg2.extensions import connection as Connection
 from adapters.postgres.catalog import read_catalog
 from adapters.postgres.grants import missing_grants
 from adapters.postgres.pool import first_line
-from adapters.postgres.row_security import tables_under_row_security
+from adapters.postgres.row_security import tables_under_row_security, writes_hidden
+from adapters.postgres.rules import broken_rules
 from adapters.postgres.schema import pending
 from engagement_core.activity import Account
 
@@ -60,9 +61,11 @@ class Capacity:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseFacts:
-    """What the server says. `schema_lacks` and `missing_grants` are empty when all is well; grants are looked at only
-    when no table is missing. `is_pooled`: a pooler answers in the server's place. `replicas` are the physical ones.
-    `clock_ahead` is the server's clock minus ours, known to `clock_known_to`.
+    """What the server says. Of the tuples of words each is empty when all is well; grants are looked at only when no
+    table is missing. `schema_refuses` is what no migration mends: types and rules that refuse what is written.
+    `rows_hidden` is what no policy shows, `row_security` names tables of which some rows may be hidden. `is_pooled`: a
+    pooler answers in the server's place. `replicas` are the physical ones. `clock_ahead` is the
+    server's clock minus ours, known to `clock_known_to`.
     """
 
     version: str
@@ -71,7 +74,9 @@ class DatabaseFacts:
     is_read_only: bool
     is_pooled: bool
     schema_lacks: tuple[str, ...]
+    schema_refuses: tuple[str, ...]
     missing_grants: tuple[str, ...]
+    rows_hidden: tuple[str, ...]
     row_security: tuple[str, ...]
     capacity: Capacity
     replicas: int
@@ -158,8 +163,7 @@ def _facts(connection: Connection, now: Callable[[], datetime]) -> DatabaseFacts
     clock_ahead, known_to = _clock(connection, now)
     (version, backend, is_read_only, standbys) = _row(connection, _SERVER)
     catalog = read_catalog(connection)
-    lacks = catalog.problems() or _told(pending(connection))
-    tables_are_there = not catalog.problems()
+    tables_are_there = not catalog.absent()
     info = connection.info
     return DatabaseFacts(
         version=version,
@@ -168,8 +172,10 @@ def _facts(connection: Connection, now: Callable[[], datetime]) -> DatabaseFacts
         is_read_only=is_read_only,
         # A pooler invents the process id that it gives its client.
         is_pooled=backend != info.backend_pid,
-        schema_lacks=lacks,
+        schema_lacks=catalog.absent() or _told(pending(connection)),
+        schema_refuses=(*catalog.misfits(), *broken_rules(connection)),
         missing_grants=missing_grants(connection) if tables_are_there else (),
+        rows_hidden=writes_hidden(connection),
         row_security=tables_under_row_security(connection),
         capacity=_capacity(connection),
         replicas=int(_row(connection, _REPLICAS)[0]),

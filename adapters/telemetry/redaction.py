@@ -6,6 +6,7 @@ was printed must be changed.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from functools import lru_cache
@@ -46,6 +47,7 @@ _SHAPES = (
 )
 _PASSWORD_OPTION = re.compile(r"password\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE)
 _USER_INFO = re.compile(r"^[^:/]+://(.*)@", re.DOTALL)
+_ENCODED = re.compile(r"%[0-9A-F]{2}")
 _PIECES = re.compile(r"[/@:#?]")
 
 
@@ -54,9 +56,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         """`secrets` are looked for in every text, in all the ways that they may be quoted."""
-        forms = {
-            form for secret in secrets for form in (secret, unquote(secret), quote(secret, safe=""), repr(secret)[1:-1])
-        }
+        forms = {form for secret in secrets for form in _forms(secret)}
         # The longest first: of one that contains another, no piece may stay.
         known = sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
@@ -108,6 +108,13 @@ def secrets_in_url(url: str, *, whole: bool = False) -> tuple[str, ...]:
         # An HTTP library would print it from the path on.
         found.append(url.partition("://")[2].partition("/")[2])
     return tuple(filter(None, found))
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    """As it is, as a URL has it (there is more than one way), as Python and as JSON quote it."""
+    encoded = (quote(secret), quote(secret, safe=""))
+    in_lower_case = (_ENCODED.sub(lambda found: found[0].lower(), form) for form in encoded)
+    return (secret, unquote(secret), *encoded, *in_lower_case, repr(secret)[1:-1], json.dumps(secret)[1:-1])
 
 
 def _without_user(word: re.Match[str]) -> str:

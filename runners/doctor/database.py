@@ -21,6 +21,7 @@ __all__ = [
     "check_pooler",
     "check_read_only",
     "check_row_security",
+    "check_rules",
     "check_schema",
     "check_standbys",
 ]
@@ -72,6 +73,15 @@ def check_schema(patient: Patient) -> tuple[Finding, ...]:
     return (failed("schema", says, "Run `engagement migrate`, as the tables' owner. It only adds."),)
 
 
+def check_rules(patient: Patient) -> tuple[Finding, ...]:
+    """What would refuse the record of an engagement: a worker does not start on it."""
+    broken = patient.database.schema_refuses
+    if not broken:
+        return (fine("rules", "No type and no rule of pod_activities refuses what is written."),)
+    cure = "docs/how-to/existing-schema.md says how each is changed: by the table's owner, not by `migrate`."
+    return (failed("rules", f"pod_activities refuses what is written: {'; '.join(broken)}.", cure),)
+
+
 def check_grants(patient: Patient) -> tuple[Finding, ...]:
     """The role must be allowed to do a worker's work."""
     missing = patient.database.missing_grants
@@ -83,11 +93,13 @@ def check_grants(patient: Patient) -> tuple[Finding, ...]:
 
 def check_row_security(patient: Patient) -> tuple[Finding, ...]:
     """Rows that a policy hides are never executed, and nobody is told."""
-    tables = patient.database.row_security
+    tables, hidden = patient.database.row_security, patient.database.rows_hidden
+    cure = "`engagement migrate --sql --role NAME` prints the policies that show the role every row."
+    if hidden:
+        return (failed("row security", f"{'; '.join(hidden)}.", cure),)
     if not tables:
         return (fine("row security", "No policy hides rows from the role."),)
     says = f"Row level security may hide rows from the role: {', '.join(tables)}."
-    cure = "`engagement migrate --sql --role NAME` prints the policies that show the role every row."
     return (warned("row security", says, cure),)
 
 

@@ -61,6 +61,7 @@ CHECKS: tuple[Check, ...] = (
     _of_database("PostgreSQL encryption", database.check_encryption),
     _of_database("PostgreSQL writes", database.check_read_only),
     _of_database("schema", database.check_schema),
+    _of_database("rules", database.check_rules),
     _of_database("grants", database.check_grants, "schema"),
     _of_database("row security", database.check_row_security, "schema"),
     _of_database("connections", database.check_connections, _THREADS),

@@ -5,13 +5,13 @@ The one rule: nothing is left behind, neither a file nor an open port.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from adapters.clock import SystemClock
 from adapters.embedded import EmbeddedServers, EmbeddedServersFailed
@@ -30,7 +30,10 @@ __all__ = ["check_data_folder", "check_embedded_servers", "check_metrics_port", 
 
 _PATIENCE = timedelta(seconds=10)
 _PATIENCE_WITH_A_NEIGHBOUR = timedelta(seconds=2)
-_METRICS_PORT = 9464
+_OTHER_PORT = (
+    "Find out who listens there (ss -ltnp), or set POD_ENGAGEMENT_METRICS_PORT to another port (0 turns it off)."
+)
+_OTHER_HOST = "Set POD_ENGAGEMENT_METRICS_HOST to an address of this machine, 0.0.0.0 for all of them."
 _LEAST_SPACE = 256 * 1024 * 1024
 _INSTALL = "Run: pip install 'pod-engagement[embedded]'."
 
@@ -55,9 +58,7 @@ def check_voice(patient: Patient) -> tuple[Finding, ...]:
 
 def check_metrics_port(patient: Patient) -> tuple[Finding, ...]:
     """Whether this machine would let a worker have it, or one of ours has it already."""
-    settings: Any = patient.settings
-    host = getattr(settings, "metrics_host", "127.0.0.1")
-    port = getattr(settings, "metrics_port", _METRICS_PORT)
+    host, port = patient.settings.metrics_host, patient.settings.metrics_port
     name, place = "metrics port", f"Port {port} on {host}"
     if not port:
         return (fine(name, "It is turned off."),)
@@ -67,18 +68,18 @@ def check_metrics_port(patient: Patient) -> tuple[Finding, ...]:
     if _is_ours(host, port):
         says = f"{place} is a worker's. A second one on this machine needs another POD_ENGAGEMENT_METRICS_PORT."
         return (fine(name, says),)
-    cure = "Find out who listens there (ss -ltnp), or set POD_ENGAGEMENT_METRICS_PORT to another port (0 turns it off)."
-    return (failed(name, f"{place} cannot be had: {obstacle}.", cure),)
+    cure = _OTHER_PORT if obstacle.errno in (errno.EADDRINUSE, errno.EACCES) else _OTHER_HOST
+    return (failed(name, f"{place} cannot be had: {obstacle.strerror or obstacle}.", cure),)
 
 
-def _obstacle_to_listening(host: str, port: int) -> str | None:
+def _obstacle_to_listening(host: str, port: int) -> OSError | None:
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
             # As a server asks for it: what a process that is gone has left behind is no obstacle.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
-        return error.strerror or str(error)
+        return error
     return None
 
 

@@ -222,6 +222,22 @@ def test_without_the_extra_it_is_one_line_that_says_what_to_install(world: World
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_without_the_extra_the_doctor_says_what_to_install(world: World) -> None:
+    """A worker would not start."""
+    done = subprocess.run(
+        [sys.executable, "-c", NO_BULLMQ, "doctor", "--json"],
+        env=world.environment(**ON_BULLMQ),
+        cwd=world.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    (found,) = (each for each in json.loads(done.stdout)["findings"] if each["name"] == "POD_ENGAGEMENT_QUEUE")
+    assert (found["level"], "pip install 'pod-engagement[bullmq]'" in found["says"]) == ("failed", True)
+
+
 def test_whoever_has_not_chosen_it_needs_no_bullmq(world: World) -> None:
     """The worker on RQ runs where the extra is not installed."""
     world.add("rq-1")

@@ -207,6 +207,38 @@ def test_a_schema_that_is_too_old(clinic: Clinic, spoil: str, told: str, mend: s
     assert "engagement migrate" in found["schema"]["cure"]
 
 
+@pytest.mark.parametrize(
+    ("spoil", "told", "mend"),
+    [
+        (
+            "ALTER TABLE pod_activities ADD CONSTRAINT words CHECK (status IN ('scheduled', 'done'))",
+            "the CHECK words of pod_activities refuses an executed like",
+            "ALTER TABLE pod_activities DROP CONSTRAINT words",
+        ),
+        (
+            "ALTER TABLE pod_activities ALTER COLUMN execution_id TYPE varchar(20)",
+            "execution_id is varchar(20)",
+            "ALTER TABLE pod_activities ALTER COLUMN execution_id TYPE text",
+        ),
+        (
+            "ALTER TABLE pod_activities ALTER COLUMN executed_at TYPE timestamp",
+            "executed_at is timestamp; it must be timestamptz",
+            "ALTER TABLE pod_activities ALTER COLUMN executed_at TYPE timestamptz",
+        ),
+    ],
+)
+def test_a_table_that_refuses_what_is_written(clinic: Clinic, spoil: str, told: str, mend: str) -> None:
+    """A worker would not start on it, and `engagement migrate` cannot mend it: the cure is another one."""
+    clinic.sql(spoil)
+    try:
+        found = clinic.finds()
+    finally:
+        clinic.sql(mend)
+    assert told in found["rules"]["says"]
+    assert (found["rules"]["level"], "existing-schema.md" in found["rules"]["cure"]) == ("failed", True)
+    assert found["schema"]["level"] == "ok"
+
+
 def _grant_all(clinic: Clinic) -> None:
     clinic.sql(
         "GRANT USAGE ON SCHEMA public TO guest",
@@ -277,8 +309,23 @@ def test_rows_that_a_policy_hides(clinic: Clinic) -> None:
     finally:
         clinic.sql("ALTER TABLE pod_activities DISABLE ROW LEVEL SECURITY")
         _revoke_all(clinic)
-    assert "pod_activities" in found["row security"]["says"]
+    assert "pod_activities hides every row" in found["row security"]["says"]
+    assert found["row security"]["level"] == "failed"
     assert "--sql --role" in found["row security"]["cure"]
+
+
+def test_rows_that_a_policy_may_hide(clinic: Clinic) -> None:
+    """Which, only the policy knows: a warning."""
+    _grant_all(clinic)
+    clinic.sql(
+        "ALTER TABLE pods ENABLE ROW LEVEL SECURITY", "CREATE POLICY few ON pods TO guest USING (id LIKE 'pod-%')"
+    )
+    try:
+        found = clinic.finds(DATABASE_URL=clinic.guest())
+    finally:
+        clinic.sql("DROP POLICY few ON pods", "ALTER TABLE pods DISABLE ROW LEVEL SECURITY")
+        _revoke_all(clinic)
+    assert (found["row security"]["level"], "pods" in found["row security"]["says"]) == ("warning", True)
 
 
 def test_too_few_connections_for_the_threads(clinic: Clinic) -> None:
@@ -556,26 +603,31 @@ def test_a_voice_that_is_away_or_refuses_the_key(clinic: Clinic, provider: str) 
     assert clinic.finds(VOICE_PROVIDER="openai", VOICE_MODEL="m")["VOICE_API_KEY"]["level"] == "failed"
 
 
-def test_a_metrics_port_that_is_taken(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_metrics_port_that_is_taken(clinic: Clinic) -> None:
     """By somebody else: it names the variable. One that is free is not kept."""
     refusal = b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n"
     with ScriptedServer(lambda connection, _: connection.sendall(refusal)) as server:
-        found = _with_metrics_port(server.port, clinic, monkeypatch)
+        found = _with_metrics_port(server.port, clinic)
     assert (found["level"], "POD_ENGAGEMENT_METRICS_PORT" in found["cure"]) == ("failed", True)
-    assert "is free" in _with_metrics_port(server.port, clinic, monkeypatch)["says"]
+    assert "is free" in _with_metrics_port(server.port, clinic)["says"]
 
 
-def test_a_metrics_port_that_a_worker_has_is_well(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_metrics_host_that_is_not_this_machine(clinic: Clinic) -> None:
+    """No other port would help."""
+    found = clinic.finds(POD_ENGAGEMENT_METRICS_HOST="192.0.2.1")["metrics port"]
+    assert (found["level"], "POD_ENGAGEMENT_METRICS_HOST" in found["cure"]) == ("failed", True)
+
+
+def test_a_metrics_port_that_a_worker_has_is_well(clinic: Clinic) -> None:
     """A doctor is asked while workers run."""
     metrics = b"engagement_workers_alive 1.0\n"
     reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(metrics), metrics)
     with ScriptedServer(lambda connection, _: connection.sendall(reply)) as server:
-        found = _with_metrics_port(server.port, clinic, monkeypatch)
+        found = _with_metrics_port(server.port, clinic)
     assert (found["level"], "is a worker's" in found["says"]) == ("ok", True)
 
 
-def _with_metrics_port(port: int, clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    monkeypatch.setattr("runners.doctor.surroundings._METRICS_PORT", port)
+def _with_metrics_port(port: int, clinic: Clinic) -> dict[str, str]:
     return clinic.finds(POD_ENGAGEMENT_METRICS_PORT=str(port))["metrics port"]
 
 

@@ -146,10 +146,8 @@ def test_row_level_security_with_the_printed_policies_hides_nothing_from_the_wor
 
 def test_the_page_s_script_closes_our_tables_to_everybody_else(house: House) -> None:
     """The owner goes on as before; so does a role with policies; a role with rights alone sees nothing."""
-    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "poolers-and-roles.md").read_text(
-        encoding="utf-8"
-    )
-    (script,) = re.findall(r"<!-- close -->\n```sql\n(.*?)```", page, re.DOTALL)
+    page = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "poolers-and-roles.md"
+    (script,) = re.findall(r"<!-- close -->\n```sql\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     house.as_owner(script)
     house.grant()
     _burst(house.url)

@@ -242,6 +242,17 @@ _OURS = [
 ]
 
 
+def test_a_type_that_no_migration_changes_is_told_with_another_cure(database_url: str) -> None:
+    """`engagement migrate` would only refuse it."""
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE pod_activities ALTER COLUMN executed_at TYPE timestamp")
+        with pytest.raises(SchemaProblem) as told:
+            checked(read_catalog(connection))
+    assert "executed_at is timestamp; it must be timestamptz" in str(told.value)
+    assert "existing-schema.md" in str(told.value)
+    assert "Run `engagement migrate`" not in str(told.value)
+
+
 def test_a_schema_from_before_any_of_our_columns_is_told_in_one_line(database_url: str) -> None:
     """Whichever column it lacks: the worker does not start, and says what to do."""
     with closing(psycopg2.connect(database_url)) as connection, connection, connection.cursor() as cursor:

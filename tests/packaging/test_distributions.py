@@ -19,7 +19,7 @@ import pytest
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("adapters", "engagement_core", "runners")
 # What somebody needs who packages it for a system, or who has nothing but the sdist.
-_SOURCES = (*_PACKAGES, "docs", "examples", "tests")
+_SOURCES = (*_PACKAGES, "deploy", "docs", "examples", "tests")
 
 
 @pytest.fixture(scope="module")

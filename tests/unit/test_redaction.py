@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -26,11 +27,26 @@ def test_field_that_names_a_secret_is_masked(name: str) -> None:
     assert cleaned(context={"deep": [{name: "x"}]}) == {"context": {"deep": [{name: "***"}]}}
 
 
-@pytest.mark.parametrize("form", [KEY, "k3y%2Fwith%2Bodd%3Dsigns", f"repr: {KEY!r}"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        KEY,
+        "k3y%2Fwith%2Bodd%3Dsigns",
+        "k3y%2fwith%2bodd%3dsigns",
+        "k3y/with%2Bodd%3Dsigns",
+        f"repr: {KEY!r}",
+    ],
+)
 def test_known_value_is_masked_wherever_it_turns_up(form: str) -> None:
     """In a message, in an exception, in a list; as it is and percent-encoded."""
     for event in ({"message": f"a {form} b"}, {"error": ValueError(form)}, {"many": (form,)}):
         assert "k3y" not in str(cleaned(**event))
+
+
+def test_known_value_is_masked_as_json_writes_it() -> None:
+    """A password may have any character."""
+    password = 'k3y"\\é'
+    assert Redactor([password])(None, "info", {"message": json.dumps({"x": password})}) == {"message": '{"x": "***"}'}
 
 
 @pytest.mark.parametrize(
