@@ -164,20 +164,23 @@ class Worker:
                 self._carry_out(entry)
 
     def _carry_out(self, entry: Entry) -> None:
-        outcome: Outcome | None = None
-        try:
-            outcome = self._executor.execute(entry.activity_id)
-        except Exception as error:  # noqa: BLE001 - a defect met by one activity must not end the thread
-            self._telemetry.emit(
-                Signal.EXECUTION_FAILED,
-                activity_id=entry.activity_id,
-                message=f"{type(error).__name__}: {error}",
-            )
-        is_back = self._agenda.done(entry, self._again_at(outcome))
-        if outcome is not None and not is_back:
+        outcome = self._outcome_of(entry)
+        left = self._agenda.done(entry, self._again_at(outcome))
+        if left is entry:
             self._follow(entry, outcome)
+        elif left is not None:
+            self._leave_to_the_sweep(left)
 
-    def _again_at(self, outcome: Outcome | None) -> float | None:
+    def _outcome_of(self, entry: Entry) -> Outcome:
+        try:
+            return self._executor.execute(entry.activity_id)
+        except Exception as error:  # noqa: BLE001 - a defect met by one activity must not end the thread
+            message = f"{type(error).__name__}: {error}"
+            self._telemetry.emit(Signal.EXECUTION_FAILED, activity_id=entry.activity_id, message=message)
+            # For the sweep to bring again: a job that rang anew at once would do nothing else.
+            return Waits(again_in=None, reason="a defect ended its execution")
+
+    def _again_at(self, outcome: Outcome) -> float | None:
         """When it is to be looked at again, if that is soon enough for the agenda."""
         if not isinstance(outcome, Waits) or outcome.again_in is None or outcome.again_in > self._policy.look_ahead:
             return None
@@ -234,8 +237,11 @@ class Worker:
     def _bring(self, entry: Entry, at: float) -> None:
         left = self._agenda.add(entry, at)
         if left is not None:
-            # It is being executed, or the sweep brings it.
-            self._settle(left, ring.Done(status="scheduled", note="it is in hand"))
+            self._leave_to_the_sweep(left)
+
+    def _leave_to_the_sweep(self, left: Entry) -> None:
+        """It is in hand already, or comes again when there is room."""
+        self._settle(left, ring.Done(status="scheduled", note="it is in hand"))
 
     def _report(self, received: Unreadable) -> None:
         try:

@@ -11,6 +11,7 @@ from adapters.in_memory.queue import InMemoryQueue
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from core_side import NOW
 from engagement_core.outcome import Dropped, Outcome, Waits
+from engagement_core.ports.telemetry import Signal
 from runners.agenda import Agenda, Entry
 from runners.worker import Worker, WorkerPolicy
 
@@ -34,11 +35,11 @@ class SlowAgenda(Agenda):
 
     returned = threading.Event()
 
-    def done(self, entry: Entry, again_at: float | None = None) -> bool:
+    def done(self, entry: Entry, again_at: float | None = None) -> Entry | None:
         """See `Agenda`."""
-        is_back = super().done(entry, again_at)
+        left = super().done(entry, again_at)
         self.returned.wait(0.5)
-        return is_back
+        return left
 
 
 def test_burst_does_not_end_between_an_execution_and_its_retry() -> None:
@@ -61,3 +62,34 @@ def test_burst_does_not_end_between_an_execution_and_its_retry() -> None:
     agenda.returned.set()
     worker.drain(timedelta(seconds=5))
     assert executor.tries == 2
+
+
+class BrokenExecutor:
+    """Has a defect that every activity meets."""
+
+    def execute(self, activity_id: str) -> Outcome:
+        """See `Executor`."""
+        raise ZeroDivisionError(activity_id)
+
+
+def test_an_execution_that_breaks_settles_the_job_that_rang() -> None:
+    """It would hang as started until it counts as abandoned; the sweep brings its activity all the same."""
+    clock, telemetry, queue = SystemClock(), InMemoryTelemetry(), InMemoryQueue(now=lambda: NOW)
+    queue.ring("activity-1", NOW)
+    worker = Worker(
+        executor=BrokenExecutor(),  # type: ignore[arg-type]
+        store=InMemoryActivityStore(now=lambda: NOW),
+        queue=queue,
+        clock=clock,
+        telemetry=telemetry,
+        agenda=Agenda(clock),
+        rounds=(),
+        report_unreadable=lambda _: None,
+        policy=WorkerPolicy(concurrency=1),
+    )
+    worker.burst(threading.Event())
+    worker.drain(timedelta(seconds=5))
+    assert [each.fields["message"] for each in telemetry.told if each.signal is Signal.EXECUTION_FAILED] == [
+        "ZeroDivisionError: activity-1"
+    ]
+    assert not queue._started
