@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from psycopg2.errors import UndefinedFunction
+from psycopg2.errors import InsufficientPrivilege, UndefinedFunction
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
@@ -74,8 +74,8 @@ class PostgresActivityStore:
                 _apply(cursor, decision, snapshot)
                 return decision.result
         except StoreUnavailable as error:
-            if isinstance(error.__cause__, UndefinedFunction):
-                # The function was dropped, or a column has another type now: the next try knows.
+            if isinstance(error.__cause__, (UndefinedFunction, InsufficientPrivilege)):
+                # The function was dropped or taken from this role, or a column has another type: the next try knows.
                 with suppress(SchemaProblem, StoreUnavailable):
                     self._learn()
             raise
