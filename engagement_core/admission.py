@@ -54,14 +54,18 @@ def admit(snapshot: Snapshot, account: Account) -> Admission:
     if account.daily_limit is not None and snapshot.sent_in_last_day >= account.daily_limit:
         reason = f"account {account.id} has used its {account.daily_limit} engagements of the last 24 hours"
         return _limited(account, snapshot.now + _CAP_LOOK_AGAIN, reason, f"{account.daily_limit} in 24 hours")
-    if snapshot.pace is not None and snapshot.now < (until := _next_turn(snapshot.pace)):
-        limit = f"one engagement every {snapshot.pace.spacing.total_seconds():g} s"
-        return _limited(account, until, f"account {account.id} comes back slowly, {limit}", f"it comes back, {limit}")
+    return Admit() if snapshot.pace is None else _in_turn(snapshot, snapshot.pace, account)
+
+
+def _in_turn(snapshot: Snapshot, pace: Pace, account: Account) -> Admission:
+    limit = f"one engagement every {pace.spacing.total_seconds():g} s"
+    reason = f"account {account.id} comes back slowly, {limit}"
+    if snapshot.now < (until := (pace.last_began_at or _NEVER) + pace.spacing):
+        return _limited(account, until, reason, f"it comes back, {limit}")
+    if not snapshot.is_claimed and snapshot.now < (until := (pace.last_claimed_at or _NEVER) + pace.spacing):
+        # Somebody prepares for this turn: a second claim would only be given back. Nor may it block the account.
+        return Defer(until=until, reason=reason)
     return Admit()
-
-
-def _next_turn(pace: Pace) -> datetime:
-    return _NEVER if pace.last_began_at is None else pace.last_began_at + pace.spacing
 
 
 def _limited(account: Account, until: datetime, reason: str, limit: str) -> Defer:

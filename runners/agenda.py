@@ -53,32 +53,23 @@ class Agenda:
 
     def add(self, entry: Entry, at: float) -> Entry | None:
         """Look at an activity at `at` on the clock. One that is there already keeps the earlier time, and the job that
-        rang for it; when there is no room, the latest of all gives way.
+        rang for it last; when there is no room, the latest of all gives way.
 
         Returns:
-            What has no place: this entry when its activity is being executed, or the latest one; None when there is
-            room for all.
+            What has no place, whose job is the caller's to settle: this entry when its activity is being executed, the
+            latest one, or the one before with a job of its own; None when there is room for all.
         """
         with self._changed:
-            key = entry.activity_id
-            if self._closed or key in self._busy:
+            if self._closed or entry.activity_id in self._busy:
                 return entry
-            known = self._waiting.get(key)
+            if entry.activity_id in self._waiting:
+                return self._add_again(entry, at)
             left = None
-            if known is not None:
-                entry = Entry(key, entry.wake_up or known[1].wake_up)
-                at = min(at, known[0])
-            elif len(self._waiting) >= self._capacity:
+            if len(self._waiting) >= self._capacity:
                 left = self._make_room(at)
                 if left is None:
                     return entry
-            self._waiting[key] = (at, entry)
-            self._serial += 1
-            heapq.heappush(self._heap, (at, self._serial, key))
-            if self._heap[0][2] == key:
-                # Whoever leads waits for a later time than this one: somebody else shall.
-                self._leader = None
-                self._changed.notify()
+            self._put(entry, at)
             return left
 
     def take(self) -> Entry | None:
@@ -91,16 +82,15 @@ class Agenda:
                 if self._heap and self._leader is None:
                     self._changed.notify()
 
-    def done(self, entry: Entry, again_at: float | None = None) -> bool:
+    def done(self, entry: Entry, again_at: float | None = None) -> Entry | None:
         """The activity is not being executed any more, and is looked at again at `again_at`, if that is given; nobody
-        sees the agenda idle in between. Whether it was taken again."""
+        sees the agenda idle in between. Returns what has no place: this entry itself, or what `add` returned."""
         with self._changed:
             self._busy.discard(entry.activity_id)
-            # (A job whose entry gives way to this one is cleared up as that of a worker that died.)
-            is_back = again_at is not None and self.add(entry, again_at) is not entry
+            left = entry if again_at is None else self.add(entry, again_at)
             if self.is_idle():
                 self._eased.notify_all()
-            return is_back
+            return left
 
     def overdue(self) -> int:
         """How many entries wait although their time has come."""
@@ -177,6 +167,25 @@ class Agenda:
 
     def _has_free_thread(self) -> bool:
         return self._resting > 0 and self._resting > self.overdue()
+
+    def _add_again(self, entry: Entry, at: float) -> Entry | None:
+        known_at, known = self._waiting[entry.activity_id]
+        if entry.wake_up is None:
+            entry = known
+        if at < known_at:
+            self._put(entry, at)
+        else:
+            self._waiting[entry.activity_id] = (known_at, entry)
+        return known if known.wake_up not in (None, entry.wake_up) else None
+
+    def _put(self, entry: Entry, at: float) -> None:
+        self._waiting[entry.activity_id] = (at, entry)
+        self._serial += 1
+        heapq.heappush(self._heap, (at, self._serial, entry.activity_id))
+        if self._heap[0][2] == entry.activity_id:
+            # Whoever leads waits for a later time than this one: somebody else shall.
+            self._leader = None
+            self._changed.notify()
 
     def _make_room(self, at: float) -> Entry | None:
         """Give up the latest entry for one at `at`, if that one is earlier."""

@@ -138,7 +138,8 @@ class Worker:
             for thread in list(self._threads):
                 thread.join()
         for entry in left:
-            self._settle(entry, ring.Later(at=_utc_now()))
+            if not self._settle(entry, ring.Later(at=_utc_now())):
+                break  # each of the others would wait for a server that is away, too
         self._telemetry.emit(Signal.WORKER_STOPPED, finished=finished)
         return finished
 
@@ -201,20 +202,22 @@ class Worker:
         return True
 
     def _carry_out(self, entry: Entry) -> None:
-        outcome: Outcome | None = None
-        try:
-            outcome = self._executor.execute(entry.activity_id)
-        except Exception as error:  # noqa: BLE001 - a defect met by one activity must not end the thread
-            self._telemetry.emit(
-                Signal.EXECUTION_FAILED,
-                activity_id=entry.activity_id,
-                message=f"{type(error).__name__}: {error}",
-            )
-        is_back = self._agenda.done(entry, self._again_at(outcome))
-        if outcome is not None and not is_back:
+        outcome = self._outcome_of(entry)
+        left = self._agenda.done(entry, self._again_at(outcome))
+        if left is entry:
             self._follow(entry, outcome)
+        elif left is not None:
+            self._leave_to_the_sweep(left)
 
-    def _again_at(self, outcome: Outcome | None) -> float | None:
+    def _outcome_of(self, entry: Entry) -> Outcome:
+        try:
+            return self._executor.execute(entry.activity_id)
+        except Exception as error:  # noqa: BLE001 - a defect met by one activity must not end the thread
+            self._tell_of_defect(entry.activity_id, error)
+            # For the sweep to bring again: a job that rang anew at once would do nothing else.
+            return Waits(again_in=None, reason="a defect ended its execution")
+
+    def _again_at(self, outcome: Outcome) -> float | None:
         """When it is to be looked at again, if that is soon enough for the agenda."""
         if not isinstance(outcome, Waits) or outcome.again_in is None or outcome.again_in > self._policy.look_ahead:
             return None
@@ -227,23 +230,31 @@ class Worker:
         elif isinstance(outcome, Buried):
             reason = outcome.failure.message
             if entry.wake_up is None:
-                self._quietly(lambda: self._queue.bury(entry.activity_id, reason))
+                self._quietly(entry.activity_id, lambda: self._queue.bury(entry.activity_id, reason))
             self._settle(entry, ring.Buried(reason=reason))
         else:
             # It has ended, or the sweep finds it when whatever blocks it is lifted.
             self._settle(entry, _done(outcome))
 
-    def _settle(self, entry: Entry, settlement: ring.Settlement) -> None:
+    def _settle(self, entry: Entry, settlement: ring.Settlement) -> bool:
         wake_up = entry.wake_up
-        if wake_up is not None:
-            self._quietly(lambda: self._queue.settle(wake_up, settlement))
+        return wake_up is None or self._quietly(entry.activity_id, lambda: self._queue.settle(wake_up, settlement))
 
-    def _quietly(self, tell: Callable[[], None]) -> None:
-        """The queue is a mirror: that it cannot be told changes nothing."""
+    def _quietly(self, activity_id: str, tell: Callable[[], None]) -> bool:
+        """The queue is a mirror: that it cannot be told changes nothing. Whether it was told."""
         try:
             tell()
         except QueueUnavailable as error:
             self._outages.met(error)
+        except Exception as error:  # noqa: BLE001 - nor must a defect met by one job end the thread
+            self._tell_of_defect(activity_id, error)
+        else:
+            return True
+        return False
+
+    def _tell_of_defect(self, activity_id: str, error: Exception) -> None:
+        message = f"{type(error).__name__}: {error}"
+        self._telemetry.emit(Signal.EXECUTION_FAILED, activity_id=activity_id, message=message)
 
     def _listen_round(self) -> timedelta:
         # Jobs are left to an idle worker. (The round does not end meanwhile: that would say that Redis is there.)
@@ -258,7 +269,7 @@ class Worker:
         return timedelta(0)
 
     def _hand_back(self, received: WakeUp) -> None:
-        self._quietly(lambda: self._queue.settle(received, ring.Later(at=_utc_now())))
+        self._settle(Entry(received.activity_id, received), ring.Later(at=_utc_now()))
 
     def _note(self, received: WakeUp | Unreadable | None) -> None:
         if isinstance(received, Unreadable):
@@ -271,8 +282,11 @@ class Worker:
     def _bring(self, entry: Entry, at: float) -> None:
         left = self._agenda.add(entry, at)
         if left is not None:
-            # It is being executed, or the sweep brings it.
-            self._settle(left, ring.Done(status="scheduled", note="it is in hand"))
+            self._leave_to_the_sweep(left)
+
+    def _leave_to_the_sweep(self, left: Entry) -> None:
+        """It is in hand already, or comes again when there is room."""
+        self._settle(left, ring.Done(status="scheduled", note="it is in hand"))
 
     def _report(self, received: Unreadable) -> None:
         try:

@@ -101,12 +101,12 @@ class InMemoryActivityStore:
             )
             turns: Counter[str] = Counter()  # of accounts that come back slowly
             found = []
-            for at, key in waiting[:limit]:
+            for at, key in waiting:
                 account_id = self._coming_back(key, now)
                 turns[account_id] += account_id != ""
                 if turns[account_id] <= PACED_PER_SWEEP:
                     found.append(Due(activity_id=key, due_in=at - now))
-            return tuple(found)
+            return tuple(found[:limit])
 
     def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
         """See the port."""
@@ -212,7 +212,15 @@ class InMemoryActivityStore:
         if not over:
             return None
         last_began_at = max(self._began_in_last_day(account, now), default=None)
-        return Pace(released_at=max(over), last_began_at=last_began_at, spacing=self.spacing)
+        claimed = (
+            a.claimed_at for a in self._all_attempts() if a.account_id == account.id and a.phase is Phase.CLAIMED
+        )
+        return Pace(
+            released_at=max(over),
+            last_began_at=last_began_at,
+            last_claimed_at=max(claimed, default=None),
+            spacing=self.spacing,
+        )
 
     def _kept_back(self, account: Account) -> list[tuple[datetime, datetime]]:
         """From when until when."""

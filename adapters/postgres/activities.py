@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from psycopg2.errors import UndefinedFunction
+from psycopg2.errors import InsufficientPrivilege, UndefinedFunction
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
@@ -37,6 +37,8 @@ from engagement_core.ports.activities import (
 __all__ = ["PostgresActivityStore"]
 
 T = TypeVar("T")
+
+_LOOKS_PAST_A_CROWD = 4
 
 
 class PostgresActivityStore:
@@ -67,27 +69,34 @@ class PostgresActivityStore:
                 account_id = _held_by(decision)
                 if account_id is not None:
                     # Of several refusals of one account at a time, one is the first; the others see its hold.
-                    snapshot, _, _ = _alone(cursor, snapshot, account_id)
+                    snapshot, *_ = _alone(cursor, snapshot, account_id)
                     decision = decide(snapshot)
                 _apply(cursor, decision, snapshot)
                 return decision.result
         except StoreUnavailable as error:
-            if isinstance(error.__cause__, UndefinedFunction):
-                # The function was dropped, or a column has another type now: the next try knows.
+            if isinstance(error.__cause__, (UndefinedFunction, InsufficientPrivilege)):
+                # The function was dropped or taken from this role, or a column has another type: the next try knows.
                 with suppress(SchemaProblem, StoreUnavailable):
                     self._learn()
             raise
 
     def due(self, *, look_ahead: timedelta, limit: int) -> tuple[Due, ...]:
         """See the port."""
-        rows = self._query(self._sql.due, look_ahead=look_ahead, limit=limit, held=sorted(HELD_STATUSES))
-        turns: Counter[str] = Counter()  # of accounts that come back slowly
-        found = []
-        for activity_id, due_in, account_id in rows:
-            turns[account_id] += account_id is not None
-            if turns[account_id] <= PACED_PER_SWEEP:
-                found.append(Due(activity_id=activity_id, due_in=timedelta(seconds=float(due_in or 0))))
-        return tuple(found)
+        found: dict[str, Due] = {}
+        crowding: set[str] = set()  # accounts that come back slowly, whose backlog hides the others' work
+        for _ in range(_LOOKS_PAST_A_CROWD):
+            parameters = {"held": sorted(HELD_STATUSES), "crowding": sorted(crowding)}
+            rows = self._query(self._sql.due, look_ahead=look_ahead, limit=limit, **parameters)
+            turns: Counter[str] = Counter()
+            for activity_id, due_in, account_id in rows:
+                turns[account_id] += account_id is not None
+                if turns[account_id] <= PACED_PER_SWEEP:
+                    found[activity_id] = Due(activity_id=activity_id, due_in=timedelta(seconds=float(due_in or 0)))
+            crowd = {account_id for account_id, count in turns.items() if count > PACED_PER_SWEEP}
+            if not crowd or len(rows) < limit:
+                break
+            crowding |= crowd
+        return tuple(sorted(found.values(), key=lambda due: due.due_in)[:limit])
 
     def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
         """See the port."""
@@ -136,9 +145,12 @@ def _with_sends(cursor: Cursor, snapshot: Snapshot, released: datetime | None, s
     is_paced = released is not None and not snapshot.controls  # what is blocked has no pace to keep
     if account is None or snapshot.is_being_sent or not (is_paced or account.daily_limit is not None):
         return snapshot
-    snapshot, sent, last_began_at = _alone(cursor, snapshot, account.id)
-    pace = None if released is None else Pace(released_at=released, last_began_at=last_began_at, spacing=spacing)
-    return replace(snapshot, sent_in_last_day=0 if account.daily_limit is None else sent, pace=pace)
+    snapshot, sent, began_at, claimed_at = _alone(cursor, snapshot, account.id)
+    snapshot = replace(snapshot, sent_in_last_day=0 if account.daily_limit is None else sent)
+    if released is None:
+        return snapshot
+    pace = Pace(released_at=released, last_began_at=began_at, last_claimed_at=claimed_at, spacing=spacing)
+    return replace(snapshot, pace=pace)
 
 
 def _held_by(decision: Decision[Any]) -> str | None:
@@ -147,12 +159,15 @@ def _held_by(decision: Decision[Any]) -> str | None:
     return next((control.scope_id for control in blocks if control.kind is ControlKind.HOLD), None)
 
 
-def _alone(cursor: Cursor, snapshot: Snapshot, account_id: str) -> tuple[Snapshot, int, datetime | None]:
-    """What blocks the account, its sends of the last day and the latest of them, read while nobody else may decide."""
+def _alone(
+    cursor: Cursor, snapshot: Snapshot, account_id: str
+) -> tuple[Snapshot, int, datetime | None, datetime | None]:
+    """What blocks the account, its sends of the last day, the latest of them and the latest claim that has not begun,
+    read while nobody else may decide."""
     cursor.execute(sql.SENT_IN_LAST_DAY, {"account": account_id})
-    now, sent, last_began_at, controls = _one(cursor)
+    now, sent, began_at, claimed_at, controls = _one(cursor)
     others = tuple(control for control in snapshot.controls if control.scope is not BlockScope.ACCOUNT)
-    return replace(snapshot, now=now, controls=others + as_controls(controls)), sent, last_began_at
+    return replace(snapshot, now=now, controls=others + as_controls(controls)), sent, began_at, claimed_at
 
 
 def _with_credited(cursor: Cursor, snapshot: Snapshot, activity_id: str, crediting: tuple[str, ...]) -> Snapshot:

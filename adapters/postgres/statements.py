@@ -106,6 +106,7 @@ SELECT clock_timestamp(),
 SENT_IN_LAST_DAY = f"""
 SELECT pg_advisory_xact_lock(hashtextextended('pod-engagement:account:' || %(account)s, 0));
 SELECT clock_timestamp(), count(*), max(began_at),
+       (SELECT max(claimed_at) FROM engagement_attempts WHERE account_id = %(account)s AND phase = 'claimed'),
        (SELECT {_AS_JSON} FROM engagement_controls c
          WHERE c.lifted_at IS NULL AND (c.until IS NULL OR c.until > clock_timestamp())
            AND c.scope = 'account' AND c.scope_id = %(account)s)
@@ -139,6 +140,7 @@ SELECT a.id::text, CASE WHEN isfinite(GREATEST(a.scheduled_for, a.next_retry_at)
    AND COALESCE(a.pod_id::text, '') NOT IN ({in_force} AND c.scope = 'pod')
    AND COALESCE(l.id::text, '') NOT IN ({in_force} AND c.scope = 'account')
    AND (l.status IS NULL OR l.status::text <> ALL (%(held)s))
+   AND COALESCE(l.id::text, '') <> ALL (%(crowding)s)
  ORDER BY GREATEST(a.scheduled_for, a.next_retry_at)
  LIMIT %(limit)s
 """

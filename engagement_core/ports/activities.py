@@ -109,11 +109,13 @@ be looked at again and again."""
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pace:
     """An account that comes back slowly: it was released at `released_at`, a shorter time ago than it had been kept
-    back (see `PACED_FOR`), and its sends begin `spacing` apart. `last_began_at` is the latest of the last 24 hours."""
+    back (see `PACED_FOR`), and its sends begin `spacing` apart. `last_began_at` is the latest of the last 24 hours,
+    `last_claimed_at` that of the claims that are prepared at present."""
 
     released_at: datetime
     last_began_at: datetime | None
     spacing: timedelta
+    last_claimed_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,6 +142,11 @@ class Snapshot:
     sent_in_last_day: int = 0
     pace: Pace | None = None
     credited: frozenset[str] = frozenset()
+
+    @property
+    def is_claimed(self) -> bool:
+        """The latest attempt is being prepared."""
+        return bool(self.attempts) and self.attempts[-1].phase is Phase.CLAIMED
 
     @property
     def is_being_sent(self) -> bool:
@@ -297,7 +304,8 @@ class ActivityStore(Protocol):
         """Scheduled activities whose time comes within `look_ahead`, the earliest first, at most `limit`.
 
         Those with an attempt that may have had an effect, and those of a blocked scope, are left out: they must not
-        starve the rest. Of an account that comes back slowly the first `PACED_PER_SWEEP` are shown.
+        starve the rest. Of an account that comes back slowly the first `PACED_PER_SWEEP` are shown; the others of its
+        backlog count towards no limit.
         """
         ...
 

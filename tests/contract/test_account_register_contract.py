@@ -290,6 +290,17 @@ def test_cool_down_that_has_just_ended_gives_a_pace(accounts: Accounts) -> None:
     assert show(accounts.tables).pace == Pace(released_at=until, last_began_at=began_at, spacing=SECOND)
 
 
+def test_pace_tells_of_claims_that_have_not_begun(accounts: Accounts) -> None:
+    """By whichever of the account's activities; none of those that have ended."""
+    accounts.blocked_until(accounts.tables.now() - SECOND)
+    claim = replace(earlier(1, Phase.CLAIMED), activity_id="activity-2")
+    for write_it in (claim, replace(earlier(1, Phase.SCHEDULED), activity_id="activity-3")):
+        write(accounts.tables, SaveAttempt(write_it))
+    pace = show(accounts.tables).pace
+    assert pace is not None
+    assert (pace.last_began_at, pace.last_claimed_at) == (None, claim.claimed_at)
+
+
 def test_pace_goes_together_with_a_daily_limit(accounts: Accounts) -> None:
     """Both are read at once."""
     accounts.tables.put(an_account(daily_limit=5))
@@ -350,6 +361,23 @@ def test_sweep_finds_a_few_of_an_account_that_comes_back(accounts: Accounts) -> 
     assert [key for key in found if key.startswith("mine")] == [f"mine-{number:02}" for number in range(9)]
     assert len([key for key in found if key.startswith("other")]) == 30
     assert "activity-1" in found
+
+
+def test_backlog_of_accounts_that_come_back_hides_nobody_elses_work(accounts: Accounts) -> None:
+    """However much of it was due before: a sweep is bounded, and theirs alone would fill it for minutes."""
+    for number in (2, 3):
+        accounts.tables.put(an_account(id=f"account-{number}", profile_id=f"profile-{number}"))
+    for number in range(40):
+        at = a_like().scheduled_for + number * SECOND
+        accounts.tables.put(a_like(id=f"mine-{number:02}", scheduled_for=at))
+        accounts.tables.put(a_like(id=f"its-{number:02}", profile_id="profile-2", scheduled_for=at + 60 * SECOND))
+    latest = a_like().scheduled_for + 3600 * SECOND
+    accounts.tables.put(a_like(id="other", profile_id="profile-3", scheduled_for=latest))
+    for number in (1, 2):
+        accounts.blocked_until(accounts.tables.now() - SECOND, account_id=f"account-{number}")
+    found = [due.activity_id for due in accounts.tables.store.due(look_ahead=timedelta(0), limit=25)]
+    assert [len([key for key in found if key.startswith(whose)]) for whose in ("mine", "its")] == [9, 10]
+    assert ("activity-1" in found, found[-1], len(found)) == (True, "other", 21)
 
 
 def test_account_of_the_hold_is_complete(accounts: Accounts) -> None:

@@ -314,7 +314,7 @@ def test_the_page_s_index_serves_the_sweep_through_the_view(viewed: str) -> None
     )
     with closing(psycopg2.connect(viewed)) as connection, connection.cursor() as cursor:
         how_to_plan, _, due = sql.render(read_catalog(connection)).due.rpartition(";")
-        cursor.execute(f"{how_to_plan};EXPLAIN {due}", {"look_ahead": "8 s", "limit": 100, "held": []})
+        cursor.execute(f"{how_to_plan};EXPLAIN {due}", {"look_ahead": "8 s", "limit": 100, "held": [], "crowding": []})
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "Index Scan using engagement_due on activities" in plan
 

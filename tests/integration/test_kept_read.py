@@ -92,6 +92,21 @@ def test_a_role_that_may_not_execute_the_function_reads_all_the_same(url: str) -
         _sql(url, f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
+def test_a_function_that_is_taken_from_the_role_costs_one_try(url: str) -> None:
+    """Not every try until somebody starts the worker anew."""
+    role, kept = f"worker_{uuid.uuid4().hex}", _kept(url)
+    _sql(url, f"CREATE ROLE {role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
+    try:
+        with _store(make_dsn(url, options=f"-c role={role}")) as store:
+            assert store.change(_ID, as_it_is).activity is not None
+            _sql(url, f"REVOKE EXECUTE ON FUNCTION {kept.name} FROM PUBLIC")
+            with pytest.raises(StoreUnavailable, match="permission denied for function"):
+                store.change(_ID, as_it_is)
+            assert store.change(_ID, as_it_is).activity is not None
+    finally:
+        _sql(url, f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
 def test_a_function_that_was_dropped_costs_one_try(url: str) -> None:
     """Somebody may tidy up while a worker works."""
     with _store(url) as store:

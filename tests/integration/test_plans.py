@@ -52,7 +52,14 @@ def _plan(connection: Connection, message: str, **parameters: Any) -> str:
 
 def test_the_sweep_reads_what_is_due_and_nothing_else(crowded: Connection) -> None:
     """The index is bounded by time: with nothing due, no row is read."""
-    plan = _plan(crowded, sql.render(read_catalog(crowded)).due, look_ahead=timedelta(seconds=8), limit=1000, held=[])
+    plan = _plan(
+        crowded,
+        sql.render(read_catalog(crowded)).due,
+        look_ahead=timedelta(seconds=8),
+        limit=1000,
+        held=[],
+        crowding=[],
+    )
     assert "Index Scan using engagement_due" in plan
     assert "Index Cond" in plan
     assert "Rows Removed by Filter" not in plan
@@ -70,7 +77,7 @@ def test_the_sweep_of_a_long_backlog_stops_at_its_limit(crowded: Connection) -> 
             "ANALYZE pod_activities, engagement_controls"
         )
     due = sql.render(read_catalog(crowded)).due
-    plan = _plan(crowded, due, look_ahead=timedelta(seconds=8), limit=100, held=sorted(HELD_STATUSES))
+    plan = _plan(crowded, due, look_ahead=timedelta(seconds=8), limit=100, held=sorted(HELD_STATUSES), crowding=[])
     assert "Index Scan using engagement_due on pod_activities a" in plan
     assert re.search(r"engagement_due on pod_activities a .*actual rows=100(\.00)? ", plan)
     assert "Seq Scan" not in plan

@@ -60,6 +60,41 @@ def test_an_activity_is_there_once_at_its_earlier_time_and_keeps_the_job_that_ra
     assert agenda.is_idle()
 
 
+def test_of_two_jobs_that_rang_for_an_activity_the_earlier_one_is_handed_back() -> None:
+    """It would hang as started until it counts as abandoned."""
+    agenda, now = an_agenda(), CLOCK.elapsed()
+    first, second = (Entry("a", WakeUp(activity_id="a", receipt=receipt)) for receipt in ("first", "second"))
+    for at in (now - 1, now - 2, now):  # whichever time is the earlier one
+        assert agenda.add(first, at) is None
+        assert agenda.add(first, at) is None
+        assert agenda.add(second, now - 1) is first
+        assert agenda.add(Entry("a"), now) is None
+        entry = agenda.take()
+        assert entry == second
+        assert agenda.done(second) is second
+
+
+def test_who_comes_back_to_a_full_agenda_hands_back_what_gives_way() -> None:
+    """Or itself, when it is the latest."""
+    agenda, now = an_agenda(capacity=1), CLOCK.elapsed()
+    agenda.add(Entry("a"), now - 1)
+    entry = agenda.take()
+    assert entry is not None
+    other = Entry("b", WakeUp(activity_id="b", receipt="job"))
+    agenda.add(other, now + 60)
+    assert agenda.done(entry, now + 3600) is entry
+    assert agenda.done(entry, now + 1) is other
+
+
+def test_what_is_brought_again_and_again_takes_no_more_room() -> None:
+    """With a slow provider, the sweep brings the same thousand every moment for hours."""
+    agenda, now = an_agenda(), CLOCK.elapsed()
+    for _ in range(100):
+        agenda.add(Entry("a"), now - 1)
+        agenda.add(Entry("b"), now)
+    assert len(agenda._heap) == 2
+
+
 def test_a_later_time_does_not_replace_an_earlier_one() -> None:
     """Whichever of the two came first."""
     agenda, now = an_agenda(), CLOCK.elapsed()

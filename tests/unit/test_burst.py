@@ -11,6 +11,8 @@ from adapters.in_memory.queue import InMemoryQueue
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from core_side import NOW
 from engagement_core.outcome import Dropped, Outcome, Waits
+from engagement_core.ports.queue import Settlement, WakeUp
+from engagement_core.ports.telemetry import Signal
 from runners.agenda import Agenda, Entry
 from runners.worker import Worker, WorkerPolicy
 
@@ -34,11 +36,11 @@ class SlowAgenda(Agenda):
 
     returned = threading.Event()
 
-    def done(self, entry: Entry, again_at: float | None = None) -> bool:
+    def done(self, entry: Entry, again_at: float | None = None) -> Entry | None:
         """See `Agenda`."""
-        is_back = super().done(entry, again_at)
+        left = super().done(entry, again_at)
         self.returned.wait(0.5)
-        return is_back
+        return left
 
 
 def test_burst_does_not_end_between_an_execution_and_its_retry() -> None:
@@ -61,3 +63,78 @@ def test_burst_does_not_end_between_an_execution_and_its_retry() -> None:
     agenda.returned.set()
     worker.drain(timedelta(seconds=5))
     assert executor.tries == 2
+
+
+class BrokenExecutor:
+    """Has a defect that every activity meets."""
+
+    def execute(self, activity_id: str) -> Outcome:
+        """See `Executor`."""
+        raise ZeroDivisionError(activity_id)
+
+
+def a_worker(queue: InMemoryQueue, telemetry: InMemoryTelemetry, agenda: Agenda) -> Worker:
+    """Of one thread, whose executor is broken."""
+    return Worker(
+        executor=BrokenExecutor(),  # type: ignore[arg-type]
+        store=InMemoryActivityStore(now=lambda: NOW),
+        queue=queue,
+        clock=SystemClock(),
+        telemetry=telemetry,
+        agenda=agenda,
+        rounds=(),
+        report_unreadable=lambda _: None,
+        policy=WorkerPolicy(concurrency=1),
+    )
+
+
+def told_of_defects(telemetry: InMemoryTelemetry) -> list[object]:
+    """What the log says of them."""
+    return [fields["message"] for fields in telemetry.fields_of(Signal.EXECUTION_FAILED)]
+
+
+def test_an_execution_that_breaks_settles_the_job_that_rang() -> None:
+    """It would hang as started until it counts as abandoned; the sweep brings its activity all the same."""
+    telemetry, queue = InMemoryTelemetry(), InMemoryQueue(now=lambda: NOW)
+    queue.ring("activity-1", NOW)
+    worker = a_worker(queue, telemetry, Agenda(SystemClock()))
+    worker.burst(threading.Event())
+    worker.drain(timedelta(seconds=5))
+    assert told_of_defects(telemetry) == ["ZeroDivisionError: activity-1"]
+    assert not queue._started
+
+
+class BrokenQueue(InMemoryQueue):
+    """Has a defect that every settlement meets."""
+
+    settled = 0
+
+    def settle(self, wake_up: WakeUp, settlement: Settlement) -> None:
+        """See the port."""
+        self.settled += 1
+        raise LookupError(wake_up.activity_id)
+
+
+def test_a_settlement_that_breaks_ends_no_thread() -> None:
+    """The next activity needs it."""
+    telemetry, queue = InMemoryTelemetry(), BrokenQueue(now=lambda: NOW)
+    for number in (1, 2):
+        queue.ring(f"activity-{number}", NOW)
+    worker = a_worker(queue, telemetry, Agenda(SystemClock()))
+    worker.burst(threading.Event())
+    assert worker.drain(timedelta(seconds=5))
+    assert [str(message) for message in told_of_defects(telemetry) if str(message).startswith("Lookup")] == [
+        "LookupError: activity-1",
+        "LookupError: activity-2",
+    ]
+
+
+def test_a_drain_asks_a_queue_that_is_away_once() -> None:
+    """Hundreds of jobs on the agenda would each wait for as long as one that hangs may take."""
+    telemetry, queue, clock = InMemoryTelemetry(), BrokenQueue(now=lambda: NOW), SystemClock()
+    agenda = Agenda(clock)
+    for number in range(100):
+        wake_up = WakeUp(activity_id=f"activity-{number}", receipt="job")
+        agenda.add(Entry(wake_up.activity_id, wake_up), clock.elapsed() + 3600)
+    assert a_worker(queue, telemetry, agenda).drain(timedelta(seconds=5))
+    assert queue.settled == 1

@@ -130,9 +130,12 @@ def test_backlog_of_a_lifted_hold_does_not_burst(world: World) -> None:
 
 def test_comment_that_was_prepared_meanwhile_keeps_the_distance_too(world: World) -> None:
     """Two were claimed before either began: the second one's claim is given back, and charged to nobody."""
-    world.block(ControlKind.COOL_DOWN, SECOND)
-    world.clock.advance(SECOND)
-    claims = [world.claim(f"comment-{number}") for number in range(2)]
+    world.block(ControlKind.COOL_DOWN, 60 * SECOND)
+    world.clock.advance(60 * SECOND)
+    claims = []
+    for number in range(2):
+        claims.append(world.claim(f"comment-{number}"))
+        world.clock.advance(SECOND)  # each needs longer than a turn to be prepared
     results = []
     for claimed in claims:
         assert isinstance(claimed, Claimed)
@@ -173,6 +176,18 @@ def test_nothing_else_slows_an_account_down(world: World, kind: ControlKind, sco
     world.block(kind, SECOND, scope)
     world.clock.advance(SECOND)
     assert world.begun() == 10
+
+
+def test_while_one_prepares_for_its_turn_the_others_claim_nothing(world: World) -> None:
+    """Each look would leave an attempt behind, at every turn; and they block nobody, least of all the one."""
+    world.block(ControlKind.COOL_DOWN, 60 * SECOND)
+    world.clock.advance(60 * SECOND)
+    claimed, *others = [world.claim(f"{kind}-{number}") for number in range(5) for kind in ("comment", "like")]
+    assert isinstance(claimed, Claimed)
+    assert all(isinstance(other, Waits) and other.again_in == SECOND for other in others)
+    assert list(world.store.attempts) == ["comment-0"]
+    decide = partial(decide_begin, claimed=claimed, text="Hello!")
+    assert isinstance(world.store.change("comment-0", decide), Claimed)
 
 
 def test_other_account_keeps_its_own_pace(world: World) -> None:
