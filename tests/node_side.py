@@ -17,6 +17,7 @@ import pytest
 __all__ = ["Node", "install_packages", "no_node", "started_node"]
 
 _HERE = Path(__file__).parent / "node"
+_NPM_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,17 @@ def install_packages(folder: Path, environ: Mapping[str, str]) -> Path:
         no_node("there is no node and npm on the PATH", environ)
     for file in _HERE.iterdir():
         shutil.copy(file, folder)
-    done = subprocess.run(
-        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_NPM_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        no_node(f"npm ci has no answer from its registry within {_NPM_SECONDS} s", environ)
     if done.returncode != 0:
         no_node(f"npm ci failed: {done.stderr.strip()[-500:]}", environ)
     return folder

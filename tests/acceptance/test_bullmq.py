@@ -184,6 +184,20 @@ def test_schedule_rings_through_bullmq(world: World, node: Node) -> None:
     assert (job["state"], job["data"]) == ("delayed", {"activityId": "mine-1"})
 
 
+def test_a_prefix_of_the_producer_is_kept_to(world: World) -> None:
+    """By the command that rings as by the worker: nothing of ours lies elsewhere."""
+    settings = ON_BULLMQ | {"POD_ENGAGEMENT_BULLMQ_PREFIX": "e04"}
+    one = ("schedule", "--pod", "pod-1", "--type", "like", "--post", "post-1", "--id", "mine-1", "--at", "+3s")
+    done = world.engagement(*one, **settings)
+    assert done.returncode == 0, done.stderr
+    with Redis.from_url(world.redis_url) as redis:
+        assert redis.zcard("e04:pod-engagement:delayed") == 1
+        world.start_worker(**settings)
+        world.until(lambda: redis.zcard("e04:pod-engagement:completed") == 1)
+        assert list(redis.scan_iter("bull:*")) == []
+    assert len(world.effects()) == 1
+
+
 def test_the_example_of_the_reference_is_executed(world: World, node: Node, node_folder: Path) -> None:
     """As it stands there, run by Node."""
     (example,) = re.findall(r"^```js\n(.*?)^```", REFERENCE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)

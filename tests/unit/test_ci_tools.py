@@ -71,6 +71,15 @@ def test_what_no_mirror_answers_for_is_declared(machine: Machine) -> None:
     assert machine.declares() == _ALL
 
 
+def test_a_mirror_that_hangs_costs_its_time_once(machine: Machine) -> None:
+    """And nothing is said of pip and npm by it: their registries are other ones."""
+    for name in ("apt-get", "apt-cache", "dpkg-deb", "node", "npm"):
+        machine.has(name)
+    machine.has("timeout", '[ "$2" = npm ] || { echo "$2" >>"$0.asked"; exit 124; }')
+    assert machine.declares() == {"PROMTOOL", "PGBOUNCER"}
+    assert (machine.programs / "timeout.asked").read_text(encoding="utf-8") == "apt-get\n"
+
+
 def test_what_is_there_is_not_fetched(machine: Machine) -> None:
     """Nobody's package manager is asked."""
     for name in ("promtool", "pgbouncer", "node", "npm"):
@@ -82,7 +91,7 @@ def test_what_is_there_is_not_fetched(machine: Machine) -> None:
 
 def test_a_tool_is_taken_out_of_its_package(machine: Machine) -> None:
     """It runs, from the end of the PATH."""
-    machine.has("apt-get", '[ "$1 $3" = "download prometheus" ] && : >prometheus.deb')
+    machine.has("apt-get", '[ "$2 $3" = "download prometheus" ] && : >prometheus.deb')
     machine.has("dpkg-deb", "mkdir -p usr/bin && printf '#!/bin/sh\\n' >usr/bin/promtool && chmod 755 usr/bin/promtool")
     assert machine.declares(then="promtool --version") == _ALL - {"PROMTOOL"}
 

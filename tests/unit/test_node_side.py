@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,15 @@ def test_without_node_a_test_is_skipped_in_a_ci_that_says_so(tmp_path: Path, mon
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(pytest.skip.Exception, match="no node and npm"):
         install_packages(tmp_path, {"CI": "true", "NODE_AND_NPM": "missing"})
+
+
+def test_a_registry_that_does_not_answer_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No traceback for each test, and no test that waits for ever."""
+    for name in ("node", "npm"):
+        program = tmp_path / name
+        program.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("node_side._NPM_SECONDS", 0.1)
+    with pytest.raises(pytest.fail.Exception, match="no answer from its registry"):
+        install_packages(tmp_path, {"CI": "true"})
