@@ -31,6 +31,10 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __contains__(self, activity_id: str) -> bool:
+        """Whether the database has yet to be told something about the activity."""
+        return any(key == activity_id for key, _, _ in tuple(self._waiting))
+
     def add(self, activity_id: str, decide: _Decide, tell: _Tell = lambda _: None) -> None:
         """Keep a decision about an activity until the store takes it; `tell`, which never raises, hears its result."""
         self._waiting.append((activity_id, decide, tell))

@@ -86,7 +86,7 @@ class Claimed:
 ClaimResult = Claimed | Waits | Dropped | Buried | Executed
 
 
-def decide_claim(snapshot: Snapshot, *, activity_id: str, holder: Holder, policy: ClaimPolicy) -> Decision[ClaimResult]:
+def decide_claim(snapshot: Snapshot, *, holder: Holder, policy: ClaimPolicy) -> Decision[ClaimResult]:
     """Claim the activity if it is free, well formed, due and admitted. A like begins sending in the same commit."""
     activity = snapshot.activity
     not_ours = _not_ours(snapshot)
@@ -98,7 +98,7 @@ def decide_claim(snapshot: Snapshot, *, activity_id: str, holder: Holder, policy
         believed = believe(snapshot, seen)
         return Decision(believed.result, believed.writes)
     if isinstance(activity, Malformed):
-        return _bury(snapshot, activity_id, Cause.INVALID_ACTIVITY, "; ".join(activity.problems) + ".")
+        return _bury(snapshot, activity.id, Cause.INVALID_ACTIVITY, "; ".join(activity.problems) + ".")
     if activity.due_at > snapshot.now:
         return Decision(Waits(again_in=activity.due_at - snapshot.now, reason="it is not due yet"))
     return _claim_due(snapshot, activity, holder, policy)

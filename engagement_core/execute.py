@@ -76,9 +76,9 @@ class Executor:
     def execute(self, activity_id: str) -> Outcome:
         """Execute the activity if that may be done now; never raises for what a row, the provider or a server does."""
         deadline, started = Deadline.after(self.clock, self.claim_policy.job_timeout), self.clock.elapsed()
-        held_back = self.linkedin.available_in()
-        if held_back > timedelta(0):
-            return self._told(activity_id, Waits(again_in=held_back, reason="the provider's breaker is open"), started)
+        not_now = self._not_now(activity_id)
+        if not_now is not None:
+            return self._told(activity_id, not_now, started)
         token = f"{self.worker_id}/{next(self._tokens)}"
         holder = Holder(worker_id=self.worker_id, token=token, crowded=self.calls.crowded())
         claim = self._claim(activity_id, holder)
@@ -91,8 +91,18 @@ class Executor:
         answer = self._send(begun, deadline)
         return self._told(activity_id, self._record(begun, answer, started), started, begun)
 
+    def _not_now(self, activity_id: str) -> Waits | None:
+        """Why not even a claim is tried."""
+        held_back = self.linkedin.available_in()
+        if held_back > timedelta(0):
+            return Waits(again_in=held_back, reason="the provider's breaker is open")
+        if activity_id in self.backlog:
+            # Each claim that fails is to be given back: one at a time, or an outage of hours fills the memory.
+            return Waits(again_in=_STORE_RETRY, reason="the database has yet to be told of its last try")
+        return None
+
     def _claim(self, activity_id: str, holder: Holder) -> ClaimResult:
-        decide = partial(decide_claim, activity_id=activity_id, holder=holder, policy=self.claim_policy)
+        decide = partial(decide_claim, holder=holder, policy=self.claim_policy)
         try:
             result = self.store.change(activity_id, decide)
         except StoreUnavailable as error:

@@ -27,7 +27,7 @@ from runners.rounds import Round
 __all__ = ["Duties"]
 
 _BEAT = timedelta(seconds=2)
-_QUEUE = timedelta(seconds=1)
+_OFTEN = timedelta(seconds=1)
 _HEALTH = timedelta(seconds=5)
 _FORGET = timedelta(hours=1)
 _KEPT_FOR = timedelta(days=30)
@@ -107,7 +107,7 @@ class Duties:
 
     def _hand_over(self) -> timedelta:
         self.backlog.flush(self.store)
-        return _BEAT
+        return _OFTEN
 
     def _rescue(self) -> timedelta:
         adopt_orphans(self.store, self.telemetry, self.orphans)
@@ -134,4 +134,4 @@ class Duties:
 
     def _advance(self) -> timedelta:
         self.queue.advance(self.look_ahead)
-        return _QUEUE
+        return _OFTEN

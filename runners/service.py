@@ -40,6 +40,7 @@ def working(settings: Settings, telemetry: Telemetry, worker_id: str | None = No
         finally:
             worker.drain(settings.shutdown_grace)
             with suppress(StoreUnavailable):
+                app.duties.beat()  # a database that is away would be waited for by each decision in the backlog
                 app.executor.backlog.flush(app.executor.store)
                 app.duties.registry.leave(app.duties.worker_id)
 

@@ -45,6 +45,7 @@ def _until_it_takes_longer(app: App, activity_id: str) -> Outcome:
     outcome = app.executor.execute(activity_id)
     while isinstance(outcome, Waits) and outcome.again_in is not None and outcome.again_in <= _LONGEST_WAIT_IN_PLACE:
         waiting.wait(outcome.again_in.total_seconds())
+        app.executor.backlog.flush(app.executor.store)
         outcome = app.executor.execute(activity_id)
     return outcome
 

@@ -622,7 +622,7 @@ def test_account_that_has_used_up_its_cap_does_not_starve_the_rest(tables: Table
         tables.put(a_like(id=f"capped-{number}", scheduled_for=now - MINUTE))
     tables.put(a_like(id="free", profile_id="profile-2", scheduled_for=now - SECOND))
     holder = Holder(worker_id="worker-1", token="worker-1/9")
-    decide = partial(decide_claim, activity_id="capped-0", holder=holder, policy=ClaimPolicy())
+    decide = partial(decide_claim, holder=holder, policy=ClaimPolicy())
     # The first claim that the cap refuses puts a block in force for the rest of the account's work.
     assert isinstance(tables.store.change("capped-0", decide), Waits)
     assert due_ids(tables, limit=3) == ["free"]

@@ -173,7 +173,7 @@ def _buried() -> Iterator[Place]:
         buried = bury(snapshot, "activity-1", _failure(cause), counts=bool(called), account_id="account-1")
         yield replace(_applied(snapshot, buried.writes), name=f"letter-{cause.value}", cause=cause)
     late = a_snapshot(a_like(scheduled_for=NOW - 2 * timedelta(hours=1)))
-    claim = decide_claim(late, activity_id="activity-1", holder=ME, policy=POLICY)
+    claim = decide_claim(late, holder=ME, policy=POLICY)
     yield replace(_applied(late, claim.writes), name="letter-as-claimed-too-late", cause=Cause.TOO_LATE)
     comment = an_attempt(Phase.UNKNOWN, text="Well said.", deadline_at=NOW - SECOND)
     asked = a_snapshot(a_comment(), attempts=(comment,))

@@ -21,9 +21,10 @@ from adapters.unipile.sandbox import Sandbox
 from commands import execute
 from engagement_core.execute import Executor
 from engagement_core.outcome import Dropped
-from engagement_core.ports.activities import ActivityStore, Decision, Due, Orphan, Snapshot
+from engagement_core.ports.activities import ActivityStore, Decision, Due, Orphan, Snapshot, StoreUnavailable
 from engagement_core.ports.telemetry import Signal
 from runners.bootstrap import open_app
+from runners.service import working
 from servers import ServerUrls, fresh_database
 from stage import Stage, stage_settings
 
@@ -212,3 +213,24 @@ def test_a_worker_outlives_many_failovers(house: House) -> None:
                 lambda: execute(house.direct_url, "SELECT 1 FROM pod_activities WHERE status <> 'executed'") == []
             )
         assert len(sandbox.ledger()["effects"]) == 60
+
+
+def test_a_worker_that_ends_does_not_wait_for_a_database_that_is_away(house: House) -> None:
+    """Each decision that waits for it would wait for as long as a connection may take."""
+    tries: list[str] = []
+
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("it is away")
+
+    def tried(activity_id: str, *_: object, **__: object) -> None:
+        tries.append(activity_id)
+        away()
+
+    with Sandbox() as sandbox:
+        stage = Stage(stage_settings(house.url, sandbox), sandbox)
+        with working(stage.settings, stage.telemetry) as (app, _):
+            for number in range(3):
+                app.executor.backlog.add(f"like-{number}", lambda _: Decision(None))
+            app.duties.registry.beat = away  # type: ignore[method-assign]
+            app.executor.store.change = tried  # type: ignore[method-assign]
+    assert tries == []

@@ -118,7 +118,6 @@ def scene(database_url: str, redis_url: str) -> Iterator[Scene]:
 def _claim(store: PostgresActivityStore, activity_id: str, execution: int = 1) -> Claimed:
     decide = partial(
         decide_claim,
-        activity_id=activity_id,
         holder=Holder(worker_id="worker-1", token=f"worker-1/{execution}"),
         policy=ClaimPolicy(),
     )

@@ -55,7 +55,7 @@ def _execute_the_like(database_url: str, answer: Answer = _YES) -> object:
     with closing(PostgresPool(database_url, size=1)) as pool:
         store = PostgresActivityStore(pool)
         holder = Holder(worker_id="w", token="w/1")
-        claim = partial(decide_claim, activity_id=_ID, holder=holder, policy=ClaimPolicy())
+        claim = partial(decide_claim, holder=holder, policy=ClaimPolicy())
         claimed = store.change(_ID, claim)
         assert isinstance(claimed, Claimed)
         return store.change(_ID, partial(decide_verdict, attempt=claimed.attempt, answer=answer, policy=RetryPolicy()))

@@ -57,7 +57,7 @@ def tables(database: PostgresTables) -> PostgresTables:
 def claim(tables: PostgresTables, worker: str, activity_id: str = "activity-1") -> ClaimResult:
     """One worker's claim."""
     holder = Holder(worker_id=worker, token=f"{worker}/{activity_id}")
-    decide = partial(decide_claim, activity_id=activity_id, holder=holder, policy=ClaimPolicy())
+    decide = partial(decide_claim, holder=holder, policy=ClaimPolicy())
     return tables.store.change(activity_id, decide)
 
 
@@ -192,7 +192,7 @@ def test_cap_is_never_exceeded(tables: PostgresTables, kind: str) -> None:
         for number in range(worker, 40, 8):
             key = f"activity-{number}"
             holder = Holder(worker_id=f"worker-{worker}", token=f"{worker}/{number}")
-            result = store.change(key, partial(decide_claim, activity_id=key, holder=holder, policy=ClaimPolicy()))
+            result = store.change(key, partial(decide_claim, holder=holder, policy=ClaimPolicy()))
             if isinstance(result, Claimed) and kind == "comment":
                 result = store.change(key, partial(decide_begin, claimed=result, text="Hello!"))
             begun += isinstance(result, Claimed)

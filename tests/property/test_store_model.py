@@ -142,7 +142,7 @@ class OneActivity(RuleBasedStateMachine):
         """A wake-up, whether or not anything is due; the worker may stop after any step, and go on later."""
         self.tokens += 1
         holder = Holder(worker_id=f"worker-{self.tokens}", token=f"token-{self.tokens}")
-        claim = self.change(partial(decide_claim, activity_id=KEY, holder=holder, policy=ClaimPolicy()))
+        claim = self.change(partial(decide_claim, holder=holder, policy=ClaimPolicy()))
         if isinstance(claim, Claimed):
             self.executions.append(Execution(claimed=claim))
             self.go_on(self.executions[-1], how, steps - 1)

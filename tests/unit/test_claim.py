@@ -44,9 +44,9 @@ from engagement_core.ports.activities import (
 from engagement_core.ports.linkedin import Engagement
 
 
-def claim(snapshot: Snapshot, activity_id: str = "activity-1", **policy: Any) -> Decision[ClaimResult]:
+def claim(snapshot: Snapshot, **policy: Any) -> Decision[ClaimResult]:
     """My claim."""
-    return decide_claim(snapshot, activity_id=activity_id, holder=ME, policy=ClaimPolicy(**policy))
+    return decide_claim(snapshot, holder=ME, policy=ClaimPolicy(**policy))
 
 
 def buried(decision: Decision[ClaimResult]) -> tuple[Cause, str]:

@@ -71,9 +71,7 @@ def test_requeue_starts_the_count_of_attempts_afresh() -> None:
     after = (*crashes, saved)
     assert (count_refusals(after), count_crashes(after)) == (0, 0)
     again = replace(snapshot, activity=a_like(), attempts=after)
-    claim = decide_claim(
-        again, activity_id="activity-1", holder=Holder(worker_id="w", token="w/1"), policy=ClaimPolicy(max_crashes=5)
-    )
+    claim = decide_claim(again, holder=Holder(worker_id="w", token="w/1"), policy=ClaimPolicy(max_crashes=5))
     assert isinstance(claim.result, Claimed)
 
 

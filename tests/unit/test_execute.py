@@ -161,6 +161,18 @@ def test_a_database_that_breaks_before_the_call_means_that_nothing_is_sent(
     assert len(stage.linkedin.calls) == 1
 
 
+def test_an_outage_fills_no_memory() -> None:
+    """However often an activity is tried meanwhile, there is one claim to give back."""
+    stage = Stage(a_like())
+    with stage.breaking(1, after_commit=False):
+        assert isinstance(stage.execute(), Waits)
+    for _ in range(3):
+        assert stage.execute() == Waits(again_in=SECOND, reason="the database has yet to be told of its last try")
+    assert len(stage.backlog) == 1
+    stage.backlog.flush(stage.store)
+    assert isinstance(stage.execute(), Executed)
+
+
 @pytest.mark.parametrize(("activity", "nth"), [(a_like(), 2), (a_comment(), 3)], ids=["like", "comment"])
 @pytest.mark.parametrize("after_commit", [False, True])
 def test_a_database_that_breaks_after_the_call_does_not_lose_the_answer(
@@ -170,7 +182,9 @@ def test_a_database_that_breaks_after_the_call_does_not_lose_the_answer(
     stage = Stage(activity)
     with stage.breaking(nth, after_commit=after_commit):
         assert isinstance(stage.execute(), Dropped)
-    assert isinstance(stage.execute(), Dropped)
+    assert isinstance(stage.execute(), Waits)
+    somebody_else = replace(stage.executor, worker_id="worker-2", backlog=Backlog())
+    assert isinstance(somebody_else.execute("activity-1"), Dropped)
     assert stage.backlog.flush(stage.store) == 1
     assert stage.store.activities["activity-1"].status == "executed"
     assert len(stage.linkedin.calls) == 1

@@ -94,7 +94,7 @@ class World:
     def claim(self, key: str) -> ClaimResult:
         """One worker's claim."""
         holder = Holder(worker_id="worker-1", token=f"{key}/{self.clock.elapsed()}")
-        decide = partial(decide_claim, activity_id=key, holder=holder, policy=ClaimPolicy())
+        decide = partial(decide_claim, holder=holder, policy=ClaimPolicy())
         return self.store.change(key, decide)
 
     def begun(self) -> int:

@@ -494,7 +494,7 @@ def test_a_retry_of_a_comment_that_was_edited_is_said_anew() -> None:
 def test_a_claim_carries_the_text_that_was_made_from_this_original(source: str | None, text: str | None) -> None:
     """And says what its own is made from."""
     before = (earlier(1, event=Event.RELEASE, began_at=None, text="First!", text_source=source),)
-    decision = decide_claim(a_snapshot(a_comment(), attempts=before), activity_id=ID, holder=ME, policy=ClaimPolicy())
+    decision = decide_claim(a_snapshot(a_comment(), attempts=before), holder=ME, policy=ClaimPolicy())
     (saved,) = (write.attempt for write in decision.writes if isinstance(write, SaveAttempt))
     assert (saved.text, saved.text_source) == (text, "Great post!")
 
@@ -502,7 +502,7 @@ def test_a_claim_carries_the_text_that_was_made_from_this_original(source: str |
 def test_a_like_has_no_text_and_no_source() -> None:
     """Nor does one whose row has a comment."""
     like = a_like(comment_text="Great post!")
-    result = decide_claim(a_snapshot(like), activity_id=ID, holder=ME, policy=ClaimPolicy()).result
+    result = decide_claim(a_snapshot(like), holder=ME, policy=ClaimPolicy()).result
     assert isinstance(result, Claimed)
     assert (result.attempt.text, result.attempt.text_source) == (None, None)
 

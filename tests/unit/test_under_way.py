@@ -87,10 +87,10 @@ def test_a_call_that_breaks_is_over(calls: CallsUnderWay) -> None:
 def test_an_activity_of_a_crowded_account_waits_uncharged() -> None:
     """Nothing is written, and it is looked at again soon; with room it is claimed."""
     crowded = Holder(worker_id="worker-1", token="t", crowded=frozenset({"account-1"}))
-    decision = decide_claim(a_snapshot(a_like()), activity_id="activity-1", holder=crowded, policy=ClaimPolicy())
+    decision = decide_claim(a_snapshot(a_like()), holder=crowded, policy=ClaimPolicy())
     assert isinstance(decision.result, Waits)
     assert decision.result.again_in == timedelta(seconds=2)
     assert "account-1 does not answer" in decision.result.reason
     assert decision.writes == ()
-    free = decide_claim(a_snapshot(a_like()), activity_id="activity-1", holder=ME, policy=ClaimPolicy())
+    free = decide_claim(a_snapshot(a_like()), holder=ME, policy=ClaimPolicy())
     assert isinstance(free.result, Claimed)

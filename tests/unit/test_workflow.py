@@ -85,12 +85,6 @@ def test_the_tools_that_tests_need_are_got_in_the_step_that_runs_them() -> None:
     assert "\n. .ci/tools\n" in (_ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_the_tool_that_tests_the_alert_rules_is_installed() -> None:
-    """GitHub sets CI, and there its absence is a failure; the package that has promtool is Prometheus'."""
-    install = next(command for command in _commands("test") if "apt-get install" in command)
-    assert "prometheus" in install.split()
-
-
 def test_only_a_tag_is_published_and_only_after_everything_else() -> None:
     """With the right to do so in this job alone, and no secret at all."""
     publish = _JOBS["publish"]
