@@ -65,5 +65,8 @@ def _same_text(shown: str | None, sent: str | None) -> bool:
 
 
 def _plain(text: str) -> str:
-    # Providers trim, collapse blanks, change entities and compose accents on the way back.
-    return " ".join(unicodedata.normalize("NFC", html.unescape(text)).split())
+    # Providers trim, collapse blanks, change entities and compose accents on the way back; an entity that was sent as
+    # such may be changed once more.
+    for _ in range(3):
+        text = html.unescape(text)
+    return " ".join(unicodedata.normalize("NFC", text).split())

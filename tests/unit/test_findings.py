@@ -81,6 +81,8 @@ def test_entities_that_the_provider_changed_do_not_matter() -> None:
     escaped, plain = "Q&amp;A &lt;3", "Q&A <3"
     assert isinstance(look(Seen(own=(found(escaped),)), mine=replace(LOST, text=plain)).result, Executed)
     assert isinstance(look(Seen(own=(found(plain),)), mine=replace(LOST, text=escaped)).result, Executed)
+    twice = "Q&amp;amp;A &amp;lt;3"
+    assert isinstance(look(Seen(own=(found(twice),)), mine=replace(LOST, text=escaped)).result, Executed)
 
 
 def test_accents_that_the_provider_composed_do_not_matter() -> None:
