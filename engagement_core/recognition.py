@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -45,7 +46,9 @@ def recognise(snapshot: Snapshot, attempt: Attempt, seen: Seen, *, since: dateti
         seen: a complete read.
         since: when the first request left whose effect this may be.
     """
-    free = [own for own in seen.own if own.engagement_id not in snapshot.credited]
+    # An id that two comments bear says nothing of either; one comment that two pages show is one.
+    bearers = Counter(own.engagement_id for own in set(seen.own))
+    free = [own for own in seen.own if own.engagement_id not in snapshot.credited or bearers[own.engagement_id] > 1]
     recent = [own for own in free if own.created_at is None or own.created_at >= since - _TOLERANCE]
     if attempt.engagement_type is EngagementType.LIKE:
         return Recognised(ours=recent[0] if recent else None, shows_stranger=bool(recent))

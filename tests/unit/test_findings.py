@@ -129,6 +129,14 @@ def test_of_two_like_texts_the_one_that_nobody_has_is_ours() -> None:
     assert the(MarkExecuted, decision).engagement_id == "c-2"
 
 
+def test_id_that_two_comments_bear_accounts_for_neither() -> None:
+    """The provider's ids began anew: the other activity's old comment has the id of ours."""
+    older = found("Other words", created_at=NOW - timedelta(hours=1))
+    assert isinstance(look(Seen(own=(found(), older)), credited=frozenset({"c-1"})).result, Executed)
+    twice = look(Seen(own=(found(), found())), credited=frozenset({"c-1"}))
+    assert the(SaveAttempt, twice).attempt.event is Event.FIND_ABSENT
+
+
 def test_absence_is_believed_when_everything_is_visible() -> None:
     """It is scheduled again at once, and the attempt is charged."""
     decision = look(NOTHING)
