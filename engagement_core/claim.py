@@ -115,11 +115,18 @@ def _not_ours(snapshot: Snapshot) -> str | None:
     activity = snapshot.activity
     if activity is None:
         return None
+    if activity.status == PublicStatus.FAILED.value and (said := _last_error(snapshot)):
+        return f"it failed: {said}"
     if activity.status != PublicStatus.SCHEDULED.value:
         return f"its status is {activity.status!r}, not 'scheduled'"
     if any(attempt.may_have_had_effect for attempt in snapshot.attempts):
         return "another attempt owns it or may have had an effect"
     return None
+
+
+def _last_error(snapshot: Snapshot) -> str | None:
+    message = (snapshot.attempts[-1].error or {}).get("message") if snapshot.attempts else None
+    return None if message is None else str(message)
 
 
 def _claim_due(snapshot: Snapshot, activity: Activity, holder: Holder, policy: ClaimPolicy) -> Decision[ClaimResult]:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from engagement_core.activity import Account, Activity, Malformed, Pod, PublicStatus, VoiceCartridge
 from engagement_core.admission import HELD_STATUSES
 from engagement_core.attempt import Attempt
+from engagement_core.errors import Effect
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.activities import (
     PACED_FOR,
@@ -168,14 +169,19 @@ class InMemoryActivityStore:
             sent_in_last_day=self._sent_in_last_day(account, now),
             pace=self._pace(account, now),
         )
-        return replace(shown, credited=self._credited(activity_id, shown.post_id) & set(crediting))
+        return replace(shown, credited=self._credited(activity_id, shown) & set(crediting))
 
-    def _credited(self, activity_id: str, post_id: str) -> frozenset[str]:
+    def _credited(self, activity_id: str, shown: Snapshot) -> frozenset[str]:
         return frozenset(
             done.engagement_id
             for key, done in self.executed.items()
-            if key != activity_id and done.post_id == post_id and done.engagement_id is not None
+            if key != activity_id and done.post_id == shown.post_id and done.engagement_id is not None
+            if not self._is_of_another_account(key, shown.account_id)
         )
+
+    def _is_of_another_account(self, activity_id: str, account_id: str | None) -> bool:
+        applied = (each for each in self.attempts.get(activity_id, {}).values() if each.effect is Effect.APPLIED)
+        return account_id is not None and any(each.account_id != account_id for each in applied)
 
     def _acting(self, activity: Activity, pod: Pod | None) -> Account | None:
         if activity.profile_id:

@@ -177,7 +177,8 @@ def _with_credited(cursor: Cursor, snapshot: Snapshot, activity_id: str, crediti
     ids = sorted({storable(engagement_id) for engagement_id in crediting})
     for engagement_id in ids:
         cursor.execute(sql.CREDITING, {"engagement_id": engagement_id})
-    cursor.execute(sql.CREDITED, {"ids": ids, "id": activity_id, "post_id": storable(snapshot.post_id)})
+    where = {"post_id": storable(snapshot.post_id), "account_id": snapshot.account_id}
+    cursor.execute(sql.CREDITED, {"ids": ids, "id": activity_id, **where})
     return replace(snapshot, credited=frozenset(row[0] for row in cursor.fetchall()))
 
 

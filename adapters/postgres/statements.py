@@ -117,9 +117,11 @@ SELECT clock_timestamp(), count(*), max(began_at),
 CREDITING = "SELECT pg_advisory_xact_lock(hashtextextended('pod-engagement:credit:' || %(engagement_id)s, 0))"
 
 CREDITED = """
-SELECT execution_id FROM pod_activities
- WHERE execution_id = ANY(%(ids)s) AND id::text <> %(id)s
-   AND execution_result->'api_response'->>'post_id' = %(post_id)s
+SELECT a.execution_id FROM pod_activities a
+ WHERE a.execution_id = ANY(%(ids)s) AND a.id::text <> %(id)s
+   AND a.execution_result->'api_response'->>'post_id' = %(post_id)s
+   AND NOT EXISTS (SELECT 1 FROM engagement_attempts t
+                    WHERE t.activity_id = a.id::text AND t.effect = 'applied' AND t.account_id <> %(account_id)s)
 """
 
 # In the order of time along the partial index, which only a stable function can bound: `clock_timestamp()` is volatile,

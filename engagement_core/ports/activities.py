@@ -129,7 +129,7 @@ class Snapshot:
     as with a daily limit, read under a lock of the account's own: two of its sends never begin from the same facts.
     An activity that is being sent has the gate behind it: it may be shown without either, and waits for no such lock.
     `credited` are those of the provider's ids that were asked about and that another activity already has on the same
-    post. (An id names an engagement on its post; elsewhere, or in a provider's next life, it may come again.)
+    post, by the same account. (Elsewhere, or in a provider's next life, an id may come again.)
     """
 
     now: datetime
@@ -152,6 +152,13 @@ class Snapshot:
     def is_being_sent(self) -> bool:
         """The latest attempt has begun, and nobody has said how it ended."""
         return bool(self.attempts) and self.attempts[-1].phase is Phase.SENDING
+
+    @property
+    def account_id(self) -> str | None:
+        """The account that acted; the one that would, while none has."""
+        if self.attempts:
+            return self.attempts[-1].account_id
+        return None if self.account is None else self.account.id
 
     @property
     def post_id(self) -> str:

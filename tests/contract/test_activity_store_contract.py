@@ -316,6 +316,19 @@ def test_an_id_that_an_activity_of_another_post_has_is_not_credited(tables: Tabl
     assert show(tables, crediting=("c-2",)).credited == frozenset({"c-2"})
 
 
+def test_an_id_of_another_account_s_comment_on_the_same_post_is_not_credited(tables: Tables) -> None:
+    """A provider may count for each account."""
+    tables.put(a_comment(), a_comment(id="activity-2"), a_comment(id="activity-3"))
+    now = tables.now()
+    write(tables, SaveAttempt(an_attempt_at(now)))
+    for number, account_id in ((2, "account-2"), (3, "account-1")):
+        key = f"activity-{number}"
+        attempt = replace(an_attempt_at(now, account_id=account_id), activity_id=key, token=key)
+        write(tables, SaveAttempt(replace(attempt, phase=Phase.EXECUTED, event=Event.CONFIRM, effect=Effect.APPLIED)))
+        write(tables, executed(now, key, engagement_id=f"c-{number}"))
+    assert show(tables, crediting=("c-2", "c-3")).credited == frozenset({"c-3"})
+
+
 def test_provider_id_with_a_nul_can_be_asked_about(request: pytest.FixtureRequest, tables: Tables) -> None:
     """It comes out of JSON that somebody else wrote."""
     tables.put(a_comment())
