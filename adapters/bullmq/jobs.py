@@ -98,10 +98,6 @@ class BullJobs:
         await self._client.delete(self._queue.toKey(job_id) + ":lock")
         await self._backend.remove(job_id, False)
 
-    async def is_failed(self, job_id: str) -> bool:
-        """Whether it lies among the failed ones."""
-        return await self._client.zscore(self._queue.toKey("failed"), job_id) is not None
-
     async def take(self, *, until: float, longest_block: float) -> Taken | Misfit | None:
         """The next job, or None when it is `until` (monotonic seconds). BullMQ rings with a marker, which one pops."""
         while True:

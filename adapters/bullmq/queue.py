@@ -123,10 +123,7 @@ class BullmqQueue(Queue):
             self._mirror(wake_up.activity_id, settlement.reason)
 
     def bury(self, activity_id: str, reason: str) -> None:
-        """Mirror it in the dead-letter queue. A job that would ring for it goes; one that failed stays and says so."""
-        job_id = job_id_for(activity_id)
-        if not self._call(lambda bull: bull.ready.is_failed(job_id)):
-            self._call(lambda bull: bull.ready.remove(job_id))
+        """Mirror it in the dead-letter queue. A job that will ring for it stays: it fails then, and says so."""
         self._mirror(activity_id, reason)
 
     def unbury(self, activity_id: str) -> None:

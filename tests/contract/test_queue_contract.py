@@ -289,7 +289,23 @@ def test_a_buried_wake_up_lies_in_the_dead_letter_queue_alone(doorbell: Doorbell
     assert doorbell.is_silent()
 
 
+def test_burying_again_mirrors_the_last_word(doorbell: Doorbell) -> None:
+    """One letter for each activity."""
+    doorbell.queue.bury("a-1", "first")
+    doorbell.queue.bury("a-1", "last")
+    assert doorbell.dead_letters() == {"a-1": "last"}
+
+
+@pytest.mark.parametrize("doorbell", ["bullmq"], indirect=True)
+def test_a_job_of_a_dead_activity_still_rings_where_jobs_tell_what_became_of_them(doorbell: Doorbell) -> None:
+    """It is a producer's: it fails when it rings, with the reason; taken away it would tell nobody anything."""
+    doorbell.ring("a-1")
+    doorbell.queue.bury("a-1", "gone")
+    assert doorbell.receive().activity_id == "a-1"
+
+
 @pytest.mark.parametrize("after", [0, 60])
+@pytest.mark.parametrize("doorbell", ["rq", "in_memory"], indirect=True)
 def test_burying_takes_the_job_out_of_queue_and_schedule(doorbell: Doorbell, after: int) -> None:
     """A dead activity does not ring."""
     doorbell.ring("a-1", timedelta(seconds=after))

@@ -130,6 +130,14 @@ def test_any_other_status_is_not_ours(status: str) -> None:
     )
 
 
+def test_a_job_for_what_has_failed_hears_why() -> None:
+    """Whoever looks at the queue reads the reason, not that somebody else was quicker."""
+    failed = an_attempt(Phase.FAILED, event=Event.BURY, effect=Effect.NONE, error={"message": "The post is gone."})
+    assert claim(a_snapshot(a_like(status="failed"), attempts=(failed,))) == Decision(
+        Dropped(reason="it failed: The post is gone.", status="failed")
+    )
+
+
 @pytest.mark.parametrize("phase", [Phase.CLAIMED, Phase.SENDING, Phase.UNKNOWN, Phase.EXECUTED])
 def test_attempt_that_may_have_had_an_effect_forbids_another_one(phase: Phase) -> None:
     """Whatever the status says: somebody may have set it back by hand."""
