@@ -7,19 +7,19 @@ agenda.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from itertools import count
+from datetime import timedelta
 
 from engagement_core.execute import Executor
-from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
-from engagement_core.ports import queue as ring
+from engagement_core.outcome import Outcome, Waits
 from engagement_core.ports.activities import ActivityStore, StoreUnavailable
 from engagement_core.ports.clock import Clock
 from engagement_core.ports.queue import Queue, QueueUnavailable, Unreadable, WakeUp
 from engagement_core.ports.telemetry import Signal, Telemetry
 from runners.agenda import Agenda, Entry
+from runners.crew import Crew
+from runners.mirror import QueueMirror
 from runners.pulse import Pulse
 from runners.rounds import Outages, Round, Rounds
 
@@ -43,8 +43,6 @@ class WorkerPolicy:
     stuck_after: timedelta = timedelta(minutes=2)
 
 
-_LOCKED = 1.0
-_RELIEVED_EVERY = timedelta(milliseconds=500)
 _PREPARED_AHEAD = 500
 """How many activities are looked at for their words; with more than that in a minute, the voice is the bottleneck."""
 
@@ -66,7 +64,7 @@ class Worker:
         policy: WorkerPolicy,
         lasting_calls: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`lasting_calls`: how many calls have lasted so long that their threads are missing elsewhere."""
+        """`lasting_calls`: see `Crew`."""
         self._executor = executor
         self._store = store
         self._queue = queue
@@ -79,18 +77,22 @@ class Worker:
         self._pulse = Pulse()
         self._rounds = Rounds(telemetry=telemetry, outages=self._outages, pulse=self._pulse)
         self._duties = rounds
-        self._threads: list[threading.Thread] = []
-        self._lasting_calls = lasting_calls
-        self._relief = threading.Lock()
-        self._stand_ins = 0
-        self._numbers = count()
+        self._mirror = QueueMirror(queue=queue, telemetry=telemetry, outages=self._outages)
+        self._crew = Crew(
+            size=policy.concurrency,
+            agenda=agenda,
+            pulse=self._pulse,
+            carry_out=self._carry_out,
+            lasting_calls=lasting_calls,
+            stuck_after=policy.stuck_after,
+        )
         self._draining = threading.Event()
         self._interval = policy.poll_interval
 
     def start(self) -> None:
         """Begin to work."""
         self._telemetry.emit(Signal.WORKER_STARTED, concurrency=self._policy.concurrency)
-        self._start_executing()
+        self._crew.start()
         sweep = Round(name="sweep", do=self._sweep_round, needs=StoreUnavailable)
         listen = Round(name="listen", do=self._listen_round, needs=QueueUnavailable)
         # Last, because a drain waits for the rounds in this order, and a voice may take its time.
@@ -103,7 +105,7 @@ class Worker:
             )
             for number in range(self._policy.preparing)
         )
-        relieve = Round(name="relieve", do=self._relieve_round, needs=None)
+        relieve = Round(name="relieve", do=self._crew.relieve, needs=None)
         self._rounds.start((*self._duties, sweep, listen, relieve, *prepare))
 
     def burst(self, stop: threading.Event) -> None:
@@ -113,7 +115,7 @@ class Worker:
             StoreUnavailable: the database did not do its part.
         """
         self._telemetry.emit(Signal.WORKER_STARTED, concurrency=self._policy.concurrency, burst=True)
-        self._start_executing()
+        self._crew.start()
         self._rounds.start(self._duties)
         met_before: frozenset[str] = frozenset()
         while not stop.is_set():
@@ -135,34 +137,12 @@ class Worker:
         finished = self._agenda.wait_until_idle(grace.total_seconds())
         self._rounds.stop(5.0)
         if finished:
-            for thread in list(self._threads):
-                thread.join()
+            self._crew.join()
         for entry in left:
-            if not self._settle(entry, ring.Later(at=_utc_now())):
+            if entry.wake_up is not None and not self._mirror.hand_back(entry.wake_up):
                 break  # each of the others would wait for a server that is away, too
         self._telemetry.emit(Signal.WORKER_STOPPED, finished=finished)
         return finished
-
-    def _start_executing(self) -> None:
-        for number in range(self._policy.concurrency):
-            self._pulse.expect(self._start_thread(self._execute, f"execute-{number}"))
-
-    def _start_thread(self, run: Callable[[], None], name: str) -> threading.Thread:
-        thread = threading.Thread(target=run, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-        return thread
-
-    def _relieve_round(self) -> timedelta:
-        """A thread whose call lasts is stood in for, so that the other accounts go on at full speed."""
-        with self._relief:
-            while self._stand_ins < self._wanted() and not self._draining.is_set():
-                self._stand_ins += 1
-                self._start_thread(self._stand_in, f"stand-in-{next(self._numbers)}")
-        return _RELIEVED_EVERY
-
-    def _wanted(self) -> int:
-        return min(self._lasting_calls(), self._policy.concurrency)
 
     def is_draining(self) -> bool:
         """Whether it takes no new work any more."""
@@ -170,50 +150,21 @@ class Worker:
 
     def problems(self) -> tuple[str, ...]:
         """What does not move although it should, one sentence each; empty when all is well."""
-        return () if self.is_draining() else (*self._pulse.problems(), *self._undispatched())
-
-    def _undispatched(self) -> Iterator[str]:
-        late = self._agenda.late_by(_LOCKED)
-        if late is None:
-            yield "the agenda cannot be looked at"
-            return
-        idle = sum(not self._pulse.is_at(thread.name) for thread in list(self._threads))
-        if late > self._policy.stuck_after.total_seconds() and idle:
-            yield f"an activity has waited for a thread for {late:.0f} s although {idle} are idle"
-
-    def _execute(self) -> None:
-        while self._execute_next():
-            pass
-
-    def _stand_in(self) -> None:
-        while self._execute_next():
-            with self._relief:
-                if self._stand_ins > self._wanted():
-                    self._stand_ins -= 1
-                    self._threads.remove(threading.current_thread())
-                    return
-
-    def _execute_next(self) -> bool:
-        entry = self._agenda.take()
-        if entry is None:
-            return False
-        with self._pulse.at(threading.current_thread().name, self._policy.stuck_after):
-            self._carry_out(entry)
-        return True
+        return () if self.is_draining() else (*self._pulse.problems(), *self._crew.problems())
 
     def _carry_out(self, entry: Entry) -> None:
         outcome = self._outcome_of(entry)
         left = self._agenda.done(entry, self._again_at(outcome))
         if left is entry:
-            self._follow(entry, outcome)
+            self._mirror.follow(entry, outcome)
         elif left is not None:
-            self._leave_to_the_sweep(left)
+            self._mirror.leave_to_the_sweep(left)
 
     def _outcome_of(self, entry: Entry) -> Outcome:
         try:
             return self._executor.execute(entry.activity_id)
         except Exception as error:  # noqa: BLE001 - a defect met by one activity must not end the thread
-            self._tell_of_defect(entry.activity_id, error)
+            self._mirror.tell_of_defect(entry.activity_id, error)
             # For the sweep to bring again: a job that rang anew at once would do nothing else.
             return Waits(again_in=None, reason="a defect ended its execution")
 
@@ -223,39 +174,6 @@ class Worker:
             return None
         return self._clock.elapsed() + outcome.again_in.total_seconds()
 
-    def _follow(self, entry: Entry, outcome: Outcome) -> None:
-        """What the outcome means for the job that rang."""
-        if isinstance(outcome, Waits) and outcome.again_in is not None:
-            self._settle(entry, ring.Later(at=_utc_now() + outcome.again_in))
-        elif isinstance(outcome, Buried):
-            reason = outcome.failure.message
-            if entry.wake_up is None:
-                self._quietly(entry.activity_id, lambda: self._queue.bury(entry.activity_id, reason))
-            self._settle(entry, ring.Buried(reason=reason))
-        else:
-            # It has ended, or the sweep finds it when whatever blocks it is lifted.
-            self._settle(entry, _done(outcome))
-
-    def _settle(self, entry: Entry, settlement: ring.Settlement) -> bool:
-        wake_up = entry.wake_up
-        return wake_up is None or self._quietly(entry.activity_id, lambda: self._queue.settle(wake_up, settlement))
-
-    def _quietly(self, activity_id: str, tell: Callable[[], None]) -> bool:
-        """The queue is a mirror: that it cannot be told changes nothing. Whether it was told."""
-        try:
-            tell()
-        except QueueUnavailable as error:
-            self._outages.met(error)
-        except Exception as error:  # noqa: BLE001 - nor must a defect met by one job end the thread
-            self._tell_of_defect(activity_id, error)
-        else:
-            return True
-        return False
-
-    def _tell_of_defect(self, activity_id: str, error: Exception) -> None:
-        message = f"{type(error).__name__}: {error}"
-        self._telemetry.emit(Signal.EXECUTION_FAILED, activity_id=activity_id, message=message)
-
     def _listen_round(self) -> timedelta:
         # Jobs are left to an idle worker. (The round does not end meanwhile: that would say that Redis is there.)
         while not self._agenda.await_free_thread(self._policy.listen.total_seconds()):
@@ -263,13 +181,10 @@ class Worker:
                 return self._policy.listen
         received = self._queue.receive(self._policy.listen)
         if isinstance(received, WakeUp) and not self._agenda.await_free_thread(0):
-            self._hand_back(received)  # every thread has become busy while we listened
+            self._mirror.hand_back(received)  # every thread has become busy while we listened
         else:
             self._note(received)
         return timedelta(0)
-
-    def _hand_back(self, received: WakeUp) -> None:
-        self._settle(Entry(received.activity_id, received), ring.Later(at=_utc_now()))
 
     def _note(self, received: WakeUp | Unreadable | None) -> None:
         if isinstance(received, Unreadable):
@@ -282,11 +197,7 @@ class Worker:
     def _bring(self, entry: Entry, at: float) -> None:
         left = self._agenda.add(entry, at)
         if left is not None:
-            self._leave_to_the_sweep(left)
-
-    def _leave_to_the_sweep(self, left: Entry) -> None:
-        """It is in hand already, or comes again when there is room."""
-        self._settle(left, ring.Done(status="scheduled", note="it is in hand"))
+            self._mirror.leave_to_the_sweep(left)
 
     def _report(self, received: Unreadable) -> None:
         try:
@@ -331,19 +242,3 @@ class Worker:
         except QueueUnavailable as error:
             self._outages.met(error)
         return found
-
-
-def _done(outcome: Outcome) -> ring.Done:
-    match outcome:
-        case Executed():
-            return ring.Done(note=outcome.provenance.value)
-        case Dropped():
-            return ring.Done(status=outcome.status, note=outcome.reason)
-        case Waits():
-            return ring.Done(status="scheduled", note=outcome.reason)
-        case Unknown() | Buried():
-            return ring.Done(status="scheduled", note=outcome.failure.message)
-
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)

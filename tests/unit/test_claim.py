@@ -20,6 +20,7 @@ from core_side import (
     a_snapshot,
     all_of,
     an_account,
+    an_attempt,
     earlier,
     the,
 )

@@ -1,4 +1,4 @@
-"""The only place that constructs adapters."""
+"""One process wired together: what executes, what looks after it, and what shows it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from adapters.alerts.log import LogAlerts
 from adapters.alerts.webhook import WebhookAlerts
 from adapters.clock import SystemClock
-from adapters.http.breaker import HostBreaker
 from adapters.http.session import HttpSession
 from adapters.postgres.accounts import PostgresAccountRegister
 from adapters.postgres.activities import PostgresActivityStore
@@ -30,18 +28,13 @@ from adapters.rq.queue import RqQueue
 from adapters.telemetry.page_server import PageServer
 from adapters.telemetry.prometheus import PrometheusTelemetry
 from adapters.telemetry.several import SeveralListeners
-from adapters.unipile.gateway import DIALECTS, UnipileGateway
-from adapters.voices.http import HttpVoice
-from adapters.voices.none import NoVoice
-from adapters.voices.openai import OpenAiVoice
-from adapters.voices.template import TemplateVoice
+from adapters.unipile.gateway import DIALECTS
 from engagement_core.backlog import Backlog
 from engagement_core.claim import ClaimPolicy
 from engagement_core.delivery import Delivery
 from engagement_core.execute import Executor
 from engagement_core.findings import ReconcilePolicy
 from engagement_core.health import AccountCare
-from engagement_core.ports.queue import QueueUnavailable
 from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.voice import Voice
 from engagement_core.reconcile import Reconciler
@@ -49,35 +42,20 @@ from engagement_core.retry import RetryPolicy
 from engagement_core.sweep import OrphanPolicy
 from engagement_core.watch import Watch
 from runners.agenda import Agenda
+from runners.bootstrap.provider import build_gateway
+from runners.bootstrap.queue import build_queue
+from runners.bootstrap.voice import build_voice, needed_by_voice, takes_time
 from runners.duties import Duties
 from runners.monitor import Monitor
-from runners.settings import Settings, SettingsProblem
+from runners.settings import Settings
 from runners.worker import Worker, WorkerPolicy
 
 if TYPE_CHECKING:
     from adapters.bullmq.queue import BullmqQueue
 
-__all__ = [
-    "App",
-    "build_monitor",
-    "build_worker",
-    "claim_policy",
-    "connections_of",
-    "needed_by_voice",
-    "new_worker_id",
-    "open_app",
-    "open_provider",
-    "queue_kind",
-]
+__all__ = ["App", "build_monitor", "build_worker", "claim_policy", "connections_of", "new_worker_id", "open_app"]
 
 _MOST_CONNECTIONS = 10
-_ABANDONED_AFTER = timedelta(minutes=5)
-_VOICES: dict[str, type[TemplateVoice] | type[NoVoice]] = {"template": TemplateVoice, "none": NoVoice}
-# The voices that take time, and what must be set for them.
-_SLOW_VOICES: dict[str, tuple[str, ...]] = {
-    "openai": ("voice_base_url", "voice_api_key", "voice_model"),
-    "http": ("voice_base_url",),
-}
 _PREPARING = 2
 
 
@@ -112,7 +90,7 @@ def open_app(settings: Settings, *, worker_id: str, telemetry: Telemetry) -> Ite
     pool = PostgresPool(str(settings.database_url), size=connections_of(settings))
     queue = build_queue(settings)
     session = HttpSession()
-    voice_session = HttpSession() if settings.voice_provider in _SLOW_VOICES else session
+    voice_session = HttpSession() if takes_time(settings) else session
     try:
         store = PostgresActivityStore(pool)
         yield _wire(
@@ -124,18 +102,13 @@ def open_app(settings: Settings, *, worker_id: str, telemetry: Telemetry) -> Ite
             queue=queue,
             store=store,
             session=session,
-            voice=_voice(settings, clock, voice_session),
+            voice=build_voice(settings, clock, voice_session),
         )
     finally:
         queue.close()
         voice_session.close()
         session.close()
         pool.close()
-
-
-def needed_by_voice(settings: Settings) -> tuple[str, ...]:
-    """The settings that the chosen voice cannot do without."""
-    return _SLOW_VOICES.get(settings.voice_provider, ())
 
 
 def claim_policy(settings: Settings) -> ClaimPolicy:
@@ -147,53 +120,6 @@ def connections_of(settings: Settings) -> int:
     """How many database connections a worker opens at most."""
     # The rounds borrow a connection now and then; two is the least that never makes them wait for a call to end.
     return min(max(settings.concurrency, 2), _MOST_CONNECTIONS)
-
-
-@contextmanager
-def open_provider(settings: Settings) -> Iterator[UnipileGateway]:
-    """The provider alone, for whoever only asks it something.
-
-    Raises:
-        SettingsProblem: the API key cannot be used.
-    """
-    with HttpSession() as session:
-        yield _gateway(settings, SystemClock(), session)
-
-
-def build_queue(settings: Settings) -> RqQueue | BullmqQueue:
-    """The queue that the settings name.
-
-    Raises:
-        SettingsProblem: its URL is not set or is not one, or its library is not installed.
-    """
-    settings.need("redis_url")
-    try:
-        return queue_kind(settings)(
-            str(settings.redis_url),
-            name=settings.queue_name,
-            dead_letter_name=settings.dead_letter_queue_name,
-            abandoned_after=max(_ABANDONED_AFTER, 2 * settings.job_timeout),
-        )
-    except QueueUnavailable as error:
-        # Making one connects to nothing: all that it can object to is the URL.
-        raise SettingsProblem(str(error)) from None
-
-
-def queue_kind(settings: Settings) -> type[RqQueue] | partial[BullmqQueue]:
-    """The kind of queue that the settings name, to be made with what both kinds have.
-
-    Raises:
-        SettingsProblem: its library is not installed.
-    """
-    if settings.queue != "bullmq":
-        return RqQueue
-    try:
-        from adapters.bullmq.queue import BullmqQueue  # noqa: PLC0415 - an extra, which only those have who chose it
-    except ModuleNotFoundError as error:
-        raise SettingsProblem(
-            f"POD_ENGAGEMENT_QUEUE is 'bullmq', which needs {error.name}: pip install 'pod-engagement[bullmq]'"
-        ) from error
-    return partial(BullmqQueue, prefix=settings.bullmq_prefix)
 
 
 def build_worker(app: App, settings: Settings) -> Worker:
@@ -209,7 +135,7 @@ def build_worker(app: App, settings: Settings) -> Worker:
         report_unreadable=app.duties.report_unreadable,
         policy=WorkerPolicy(
             concurrency=settings.concurrency,
-            preparing=_PREPARING if settings.voice_provider in _SLOW_VOICES else 0,
+            preparing=_PREPARING if takes_time(settings) else 0,
             poll_interval=min(max(settings.poll_interval, timedelta(seconds=1)), timedelta(seconds=5)),
             # Beyond its deadline an attempt has its verdict to write, to a database that may be slow.
             stuck_after=settings.job_timeout + timedelta(minutes=1),
@@ -247,7 +173,7 @@ def _wire(
     telemetry = SeveralListeners(telemetry)
     retry = RetryPolicy(max_attempts=settings.max_retries, backoff=settings.retry_backoff)
     reconcile = ReconcilePolicy(visibility_lag=settings.visibility_lag, retry=retry)
-    linkedin = _gateway(settings, clock, session)
+    linkedin = build_gateway(settings, clock, session)
     backlog = Backlog()
     executor = Executor(
         worker_id=worker_id,
@@ -317,33 +243,7 @@ def _wire(
     )
 
 
-def _gateway(settings: Settings, clock: SystemClock, session: HttpSession) -> UnipileGateway:
-    try:
-        return UnipileGateway(
-            base_url=settings.unipile_base_url,
-            dialect=DIALECTS[settings.unipile_api_version],
-            api_key=str(settings.unipile_api_key),
-            session=session,
-            breaker=HostBreaker(host=urlsplit(settings.unipile_base_url).netloc, clock=clock),
-        )
-    except ValueError as error:
-        raise SettingsProblem(f"UNIPILE_API_KEY: {error}") from error
-
-
 def _webhook(settings: Settings, session: HttpSession, clock: SystemClock) -> WebhookAlerts | None:
     if settings.alert_webhook_url is None:
         return None
     return WebhookAlerts(settings.alert_webhook_url, session=session, clock=clock)
-
-
-def _voice(settings: Settings, clock: SystemClock, session: HttpSession) -> Voice:
-    if settings.voice_provider not in _SLOW_VOICES:
-        return _VOICES[settings.voice_provider]()
-    url, key = str(settings.voice_base_url), settings.voice_api_key
-    breaker = HostBreaker(host="The voice", clock=clock, fail_max=3, reset_timeout=timedelta(seconds=30))
-    try:
-        if settings.voice_provider == "http":
-            return HttpVoice(url, api_key=key, session=session, breaker=breaker)
-        return OpenAiVoice(url, api_key=str(key), model=str(settings.voice_model), session=session, breaker=breaker)
-    except ValueError as error:
-        raise SettingsProblem(f"VOICE_API_KEY: {error}") from error
