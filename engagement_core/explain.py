@@ -126,10 +126,11 @@ def _times(failures: int) -> str:
 def _doomed(cause: Cause, why: str, at: datetime | None) -> Explanation:
     """The claim will not send it."""
     is_invalid = cause is Cause.INVALID_ACTIVITY
+    never = "; a row without a finite time never is" if at is None else ""
     return Explanation(
         phase=Phase.SCHEDULED,
         why=f"It cannot be executed: {why}",
-        next=f"It becomes a dead letter ({TAXONOMY[cause].error_type.value}) when it is due.",
+        next=f"It becomes a dead letter ({TAXONOMY[cause].error_type.value}) when it is due{never}.",
         next_at=at,
         person="Correct its row." if is_invalid else f"Once it is one: {TAXONOMY[cause].next_step}",
     )

@@ -8,11 +8,12 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from engagement_core.activity import Account, Activity, Malformed, Pod, PublicStatus, VoiceCartridge
+from adapters.in_memory.rows import InMemoryRows
+from engagement_core.activity import Account, Activity, Pod, PublicStatus
 from engagement_core.admission import HELD_STATUSES
 from engagement_core.attempt import Attempt
 from engagement_core.errors import Effect
@@ -20,21 +21,13 @@ from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.activities import (
     PACED_FOR,
     PACED_PER_SWEEP,
-    AddDeadLetter,
-    Block,
     BlockScope,
-    CloseDeadLetter,
     Control,
     ControlKind,
-    DeadLetter,
     Decision,
     Due,
-    MarkExecuted,
-    MarkFailed,
-    MarkScheduled,
     Orphan,
     Pace,
-    RaiseAlert,
     SaveAttempt,
     Snapshot,
     StoreUnavailable,
@@ -49,31 +42,9 @@ _SCHEDULED = PublicStatus.SCHEDULED.value
 
 
 @dataclass
-class InMemoryActivityStore:
-    """Fills `engagement_core.ports.activities.ActivityStore`.
+class InMemoryActivityStore(InMemoryRows):
+    """Fills `engagement_core.ports.activities.ActivityStore`. `spacing`: see `Pace`."""
 
-    `now` is the "database's" clock. The public dictionaries are the tables: a test fills and reads them. `beats` are
-    the workers' last signs of life; `executed` and `failed` keep the last write that ended each activity; `raised` says
-    when each open incident was raised, the first time and again; `blocked_at` when each control was put in force, and
-    `released` from when until when an account was held that has been released. `spacing`: see `Pace`.
-    """
-
-    now: Callable[[], datetime]
-    activities: dict[str, Activity | Malformed] = field(default_factory=dict)
-    pods: dict[str, Pod] = field(default_factory=dict)
-    accounts: dict[str, Account] = field(default_factory=dict)
-    cartridges: dict[str, VoiceCartridge] = field(default_factory=dict)
-    attempts: dict[str, dict[int, Attempt]] = field(default_factory=dict)
-    controls: list[Control] = field(default_factory=list)
-    dead_letters: dict[str, DeadLetter] = field(default_factory=dict)
-    alerts: dict[str, RaiseAlert] = field(default_factory=dict)
-    raised: dict[str, list[datetime]] = field(default_factory=dict)
-    beats: dict[str, datetime] = field(default_factory=dict)
-    executed: dict[str, MarkExecuted] = field(default_factory=dict)
-    failed: dict[str, MarkFailed] = field(default_factory=dict)
-    notes: dict[str, MarkScheduled] = field(default_factory=dict)
-    blocked_at: dict[tuple[ControlKind, BlockScope, str], datetime] = field(default_factory=dict)
-    released: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
     spacing: timedelta = timedelta(seconds=1)
 
     def __post_init__(self) -> None:
@@ -87,7 +58,7 @@ class InMemoryActivityStore:
             decision = decide(self._show(activity_id, crediting))
             self._refuse_second_effect(decision.writes)
             for write in decision.writes:
-                _APPLY[type(write)](self, write)
+                self.apply(write)
             return decision.result
 
     def due(self, *, look_ahead: timedelta, limit: int) -> tuple[Due, ...]:
@@ -268,65 +239,7 @@ class InMemoryActivityStore:
             if sum(attempt.may_have_had_effect for attempt in after.values()) > 1:
                 raise StoreUnavailable(f"activity {activity_id} has another attempt that may have had an effect")
 
-    def _save(self, write: SaveAttempt) -> None:
-        self.attempts.setdefault(write.attempt.activity_id, {})[write.attempt.number] = write.attempt
-
-    def _mark_scheduled(self, write: MarkScheduled) -> None:
-        self._update(write.activity_id, PublicStatus.SCHEDULED, counts=write.counts, next_retry_at=write.next_retry_at)
-        self.notes[write.activity_id] = write
-
-    def _mark_executed(self, write: MarkExecuted) -> None:
-        self._update(write.activity_id, PublicStatus.EXECUTED, next_retry_at=None)
-        self.executed[write.activity_id] = write
-
-    def _mark_failed(self, write: MarkFailed) -> None:
-        self._update(write.activity_id, PublicStatus.FAILED, counts=write.counts, next_retry_at=None)
-        self.failed[write.activity_id] = write
-
-    def _update(self, activity_id: str, status: PublicStatus, *, counts: bool = False, **changes: Any) -> None:
-        activity = self.activities.get(activity_id)
-        if activity is None:
-            return  # its row was deleted
-        if isinstance(activity, Malformed):
-            self.activities[activity_id] = replace(activity, status=status.value)
-            return
-        failures = activity.failure_count + int(counts)
-        self.activities[activity_id] = replace(activity, status=status.value, failure_count=failures, **changes)
-
-    def _add_dead_letter(self, write: AddDeadLetter) -> None:
-        self.dead_letters[write.letter.activity_id] = write.letter
-
-    def _close_dead_letter(self, write: CloseDeadLetter) -> None:
-        self.dead_letters.pop(write.activity_id, None)
-
-    def _block(self, write: Block) -> None:
-        new = write.control
-        self.blocked_at[new.kind, new.scope, new.scope_id] = self.now()
-        for index, old in enumerate(self.controls):
-            if (old.kind, old.scope, old.scope_id) == (new.kind, new.scope, new.scope_id):
-                endless = old.until is None or new.until is None
-                until = None if endless else max(old.until, new.until)  # type: ignore[type-var]
-                self.controls[index] = replace(new, until=until)
-                return
-        self.controls.append(new)
-
-    def _raise_alert(self, write: RaiseAlert) -> None:
-        self.alerts.setdefault(write.incident, write)
-        self.raised.setdefault(write.incident, []).append(self.now())
-
 
 def _holds_back(control: Control, account: Account) -> bool:
     is_ours = (control.scope, control.scope_id) == (BlockScope.ACCOUNT, account.id)
     return is_ours and control.kind in (ControlKind.COOL_DOWN, ControlKind.HOLD)
-
-
-_APPLY: dict[type, Callable[[InMemoryActivityStore, Any], None]] = {
-    SaveAttempt: InMemoryActivityStore._save,
-    MarkScheduled: InMemoryActivityStore._mark_scheduled,
-    MarkExecuted: InMemoryActivityStore._mark_executed,
-    MarkFailed: InMemoryActivityStore._mark_failed,
-    AddDeadLetter: InMemoryActivityStore._add_dead_letter,
-    CloseDeadLetter: InMemoryActivityStore._close_dead_letter,
-    Block: InMemoryActivityStore._block,
-    RaiseAlert: InMemoryActivityStore._raise_alert,
-}

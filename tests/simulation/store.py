@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.in_memory.activities import InMemoryActivityStore
-from engagement_core.activity import PublicStatus
 from engagement_core.claim import Claimed
 from engagement_core.lifecycle import Event, IllegalEvent
 from engagement_core.ports.activities import (
@@ -43,11 +42,6 @@ class Tables(InMemoryActivityStore):
     def show(self, activity_id: str, crediting: tuple[str, ...]) -> Snapshot:
         """What a change would be shown now."""
         return self._show(activity_id, crediting)
-
-    def _update(self, activity_id: str, status: PublicStatus, *, counts: bool = False, **changes: Any) -> None:
-        """As in SQL: the update of a row that somebody has deleted updates nothing."""
-        if activity_id in self.activities:
-            super()._update(activity_id, status, counts=counts, **changes)
 
 
 def commit(world: World, activity_id: str, decide: _Decide[T], crediting: tuple[str, ...] = ()) -> T:
