@@ -191,7 +191,7 @@ def _activity(row: tuple[Any, ...]) -> Activity:
 
 
 def _attempts(sql: _Sql, activity_id: str | None = None) -> tuple[Attempt, ...]:
-    query = "SELECT record FROM attempts WHERE activity_id = ?1 OR ?1 IS NULL ORDER BY activity_id, number"
+    query = "SELECT record FROM attempts WHERE activity_id = coalesce(?, activity_id) ORDER BY activity_id, number"
     return tuple(_attempt(json.loads(record)) for (record,) in sql(query, activity_id))
 
 
