@@ -261,7 +261,7 @@ def test_the_clocks_of_worker_and_database_disagree(
     scene: Scene, skew: timedelta, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker whose time of day is an hour off still sends on the database's time: not early, not late."""
-    monkeypatch.setattr("runners.worker._utc_now", lambda: datetime.now(timezone.utc) + skew)
+    monkeypatch.setattr("runners.mirror._utc_now", lambda: datetime.now(timezone.utc) + skew)
     with scene.worker():
         scene.add("skewed", due_in=2.0)
         scene.wait_for(Signal.JOB_COMPLETED)

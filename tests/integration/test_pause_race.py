@@ -54,8 +54,9 @@ def test_nothing_arrives_after_pause_has_returned(stage: Stage, seed: int, monke
             scope = tuple(part.format(number) for part in SCOPES[number % len(SCOPES)])
             app.duties.beat()
             sends = [
-                threads.submit(execute, app, f"like-{number}-{n}", rng.uniform(0, 0.1)) for n in range(1, EACH + 1)
+                threads.submit(execute, app, f"like-{number}-{n}", rng.uniform(0, 0.04)) for n in range(1, EACH + 1)
             ]
+            time.sleep(rng.uniform(0, 0.04))  # any moment of theirs
             paused = command("pause", *scope)
             returned[f"unipile-{number}"] = time.time()
             assert paused.exit_code == 0, paused.output
