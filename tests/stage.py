@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from itertools import pairwise
+from functools import partial
+from itertools import count, pairwise
 from typing import Any
 
 import psycopg2
@@ -54,6 +55,7 @@ class Stage:
     spacing: timedelta = timedelta(milliseconds=20)
     health: HealthPolicy = field(default_factory=HealthPolicy)
     telemetry: InMemoryTelemetry = field(default_factory=InMemoryTelemetry)
+    _numbers: Iterator[int] = field(default_factory=partial(count, 1), init=False, repr=False)
 
     def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """One statement, on a connection of its own."""
@@ -94,7 +96,9 @@ class Stage:
     @contextmanager
     def app(self) -> Iterator[App]:
         """The wired application, with this stage's times."""
-        with open_app(self.settings, worker_id="worker-1", telemetry=self.telemetry) as app:
+        # Another process is another worker: two of one name would give their attempts the same tokens.
+        worker_id = f"worker-{next(self._numbers)}"
+        with open_app(self.settings, worker_id=worker_id, telemetry=self.telemetry) as app:
             pool = PostgresPool(str(self.settings.database_url), size=10)
             store = PostgresActivityStore(pool, spacing=self.spacing)
             reconciler = replace(app.duties.reconciler, store=store)
