@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from adapters.postgres.pool import PostgresPool
+from adapters.postgres.rows import as_account
 from adapters.postgres.statements import BLOCK
 from adapters.postgres.storable import storable
-from engagement_core.activity import Account
 from engagement_core.errors import Cause
 from engagement_core.ports.accounts import Failing, Hold
 from engagement_core.ports.activities import BlockScope, ControlKind
@@ -76,30 +76,25 @@ class PostgresAccountRegister:
 
     def held(self, *, limit: int) -> tuple[Hold, ...]:
         """See the port."""
-        return tuple(_hold(row) for row in self._query(_HELD, limit=limit))
+        return tuple(_hold(row) for row in self._pool.query(_HELD, limit=limit))
 
     def plan(self, hold: Hold, *, probe_at: datetime, probes: int) -> bool:
         """See the port."""
-        return bool(self._query(_PLAN, **_same(hold), before=hold.probe_at, probe_at=probe_at, probes=probes))
+        return bool(self._pool.query(_PLAN, **_same(hold), before=hold.probe_at, probe_at=probe_at, probes=probes))
 
     def release(self, hold: Hold) -> bool:
         """See the port."""
-        return bool(self._query(_RELEASE, **_same(hold)))
+        return bool(self._pool.query(_RELEASE, **_same(hold)))
 
     def failing(self, *, within: timedelta, at_least: int, limit: int) -> tuple[Failing, ...]:
         """See the port."""
-        rows = self._query(_FAILING, within=within, at_least=at_least, limit=limit, cause=Cause.SERVER_ERROR.value)
+        rows = self._pool.query(_FAILING, within=within, at_least=at_least, limit=limit, cause=Cause.SERVER_ERROR.value)
         return tuple(Failing(account_id=row[0], began_at=tuple(row[1]), seen_at=row[2]) for row in rows)
 
     def cool_down(self, account_id: str, *, until: datetime, reason: str) -> None:
         """See the port."""
         control = {"kind": ControlKind.COOL_DOWN.value, "scope": BlockScope.ACCOUNT.value, "scope_id": account_id}
-        self._query(BLOCK + "RETURNING id", **control, until=until, reason=storable(reason))
-
-    def _query(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        with self._pool.connection() as connection, connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            return cursor.fetchall()
+        self._pool.query(BLOCK + "RETURNING id", **control, until=until, reason=storable(reason))
 
 
 def _same(hold: Hold) -> dict[str, Any]:
@@ -107,14 +102,5 @@ def _same(hold: Hold) -> dict[str, Any]:
 
 
 def _hold(row: tuple[Any, ...]) -> Hold:
-    account_id, profile_id, provider_account_id, access_token, status, daily_limit, *of_hold = row
-    held_at, probe_at, probes, seen_at = of_hold
-    account = Account(
-        id=account_id,
-        profile_id=profile_id,
-        provider_account_id=provider_account_id,
-        access_token=access_token,
-        status=status,
-        daily_limit=daily_limit,
-    )
-    return Hold(account=account, held_at=held_at, probe_at=probe_at, probes=probes, seen_at=seen_at)
+    *account, held_at, probe_at, probes, seen_at = row
+    return Hold(account=as_account(account), held_at=held_at, probe_at=probe_at, probes=probes, seen_at=seen_at)

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from psycopg2.errors import InsufficientPrivilege, UndefinedFunction
-from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres import statements as sql
@@ -86,7 +85,7 @@ class PostgresActivityStore:
         crowding: set[str] = set()  # accounts that come back slowly, whose backlog hides the others' work
         for _ in range(_LOOKS_PAST_A_CROWD):
             parameters = {"held": sorted(HELD_STATUSES), "crowding": sorted(crowding)}
-            rows = self._query(self._sql.due, look_ahead=look_ahead, limit=limit, **parameters)
+            rows = self._pool.query(self._sql.due, look_ahead=look_ahead, limit=limit, **parameters)
             turns: Counter[str] = Counter()
             for activity_id, due_in, account_id in rows:
                 turns[account_id] += account_id is not None
@@ -100,12 +99,12 @@ class PostgresActivityStore:
 
     def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
         """See the port."""
-        rows = self._query(sql.ORPHANS, silent_for=silent_for, margin=margin, limit=limit)
+        rows = self._pool.query(sql.ORPHANS, silent_for=silent_for, margin=margin, limit=limit)
         return tuple(Orphan(activity_id=row[0], number=row[1], reason=row[2]) for row in rows)
 
     def unknowns(self, *, limit: int) -> tuple[str, ...]:
         """See the port."""
-        return tuple(row[0] for row in self._query(sql.UNKNOWNS, limit=limit))
+        return tuple(row[0] for row in self._pool.query(sql.UNKNOWNS, limit=limit))
 
     def _learn(self) -> None:
         """What the database is like at present."""
@@ -114,10 +113,6 @@ class PostgresActivityStore:
             self._sql = sql.render(self._catalog)
             is_kept = self._sql.kept_read.is_usable(connection)
         self._open = self._sql.open_and_call if is_kept else self._sql.open_and_show
-
-    def _query(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        with self._pool.connection() as connection:
-            return _fetch(connection, statement, parameters)
 
     def _show(self, cursor: Cursor, activity_id: str, crediting: tuple[str, ...]) -> Snapshot:
         if not self._catalog.can_be_activity_id(activity_id):
@@ -188,12 +183,6 @@ def _apply(cursor: Cursor, decision: Decision[Any], snapshot: Snapshot) -> None:
         return
     rendered = [cursor.mogrify(*as_sql(write, snapshot)) for write in decision.writes]
     cursor.execute(b";\n".join([*rendered, b"COMMIT"]))
-
-
-def _fetch(connection: Connection, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return cursor.fetchall()
 
 
 def _one(cursor: Cursor) -> tuple[Any, ...]:

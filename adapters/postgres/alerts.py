@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from psycopg2.extensions import cursor as Cursor
-
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.statements import RAISE_ALERT
 from adapters.postgres.storable import storable
@@ -63,38 +61,29 @@ class PostgresAlertOutbox:
     def put(self, alert: RaiseAlert) -> None:
         """See the port."""
         columns = {name: storable(getattr(alert, name)) for name in _PUT_COLUMNS}
-        self._query(RAISE_ALERT + "RETURNING id", **columns)
+        self._pool.query(RAISE_ALERT + "RETURNING id", **columns)
 
     def resolve(self, incident: OpenIncident, message: str) -> bool:
         """See the port."""
         seen = {"incident": incident.incident, "times": incident.times, "raised_at": incident.raised_at}
-        return bool(self._query(_RESOLVE, **seen, message=storable(message)))
+        return bool(self._pool.query(_RESOLVE, **seen, message=storable(message)))
 
     def take(self, *, limit: int) -> tuple[Alert, ...]:
         """See the port."""
-        alerts = [_alert(row) for row in self._query(_TAKE, limit=limit)]
+        alerts = [_alert(row) for row in self._pool.query(_TAKE, limit=limit)]
         return tuple(sorted(alerts, key=lambda alert: alert.id))
 
     def delivered(self, alert: Alert) -> None:
         """See the port."""
-        self._query(_DELIVERED, id=alert.id)
+        self._pool.query(_DELIVERED, id=alert.id)
 
     def failed(self, alert: Alert) -> None:
         """See the port."""
-        self._query(_FAILED, id=alert.id)
+        self._pool.query(_FAILED, id=alert.id)
 
     def give_back(self, alerts: tuple[Alert, ...]) -> None:
         """See the port."""
-        self._query(_GIVE_BACK, ids=[alert.id for alert in alerts])
-
-    def _query(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        with self._pool.connection() as connection, connection.cursor() as cursor:
-            return _fetch(cursor, statement, parameters)
-
-
-def _fetch(cursor: Cursor, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    cursor.execute(statement, parameters)
-    return cursor.fetchall()
+        self._pool.query(_GIVE_BACK, ids=[alert.id for alert in alerts])
 
 
 def _alert(row: tuple[Any, ...]) -> Alert:

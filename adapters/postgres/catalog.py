@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.row_security import rows_hidden
+from adapters.postgres.rules import WRITTEN
 from adapters.postgres.storable import storable
 
 __all__ = ["AS_CREATED", "HOW_TO_PERMIT", "Catalog", "SchemaProblem", "checked", "read_catalog"]
@@ -26,21 +27,8 @@ _UUID = re.compile(rf"\{{{_DIGITS}\}}|{_DIGITS}")
 
 _REQUIRED = {
     "pod_activities": [
-        "id",
-        "pod_id",
-        "engagement_type",
-        "post_id",
-        "profile_id",
-        "comment_text",
-        "scheduled_for",
-        "status",
-        "executed_at",
-        "execution_result",
-        "comment_generated",
-        "failure_count",
-        "last_error",
-        "next_retry_at",
-        "execution_id",
+        *("id", "pod_id", "engagement_type", "post_id", "profile_id", "comment_text", "scheduled_for"),
+        *WRITTEN,
     ],
     "pods": ["id", "voice_cartridge_id", "linkedin_account_id"],
     "voice_cartridges": ["id", "personality_style", "tone", "templates"],

@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.pool import PostgresPool, fetch
 from engagement_core.errors import ErrorType
 from engagement_core.lifecycle import Phase
 from engagement_core.ports.close_up import CloseUp, Failed, InFlight, Late
@@ -91,5 +91,4 @@ def _failed(row: tuple[Any, ...]) -> Failed:
 
 
 def _rows(cursor: Cursor, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-    cursor.execute(statement, {"shown": _MOST_SHOWN, "sorted": _MOST_SORTED, **parameters})
-    return cursor.fetchall()
+    return fetch(cursor, statement, shown=_MOST_SHOWN, sorted=_MOST_SORTED, **parameters)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from psycopg2.extensions import cursor as Cursor
-
 from adapters.postgres.catalog import checked, read_catalog
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.statements import BLOCK, PAUSE_LOCK
@@ -74,7 +72,7 @@ class PostgresControls:
 
     def knows(self, scope: BlockScope, scope_id: str) -> bool:
         """Whether there is such a pod or account: to pause one that does not exist protects nobody."""
-        return scope is BlockScope.ALL or bool(self._query(_EXISTS[scope], scope_id=scope_id)[0][0])
+        return scope is BlockScope.ALL or bool(self._pool.query(_EXISTS[scope], scope_id=scope_id)[0][0])
 
     def pause(self, scope: BlockScope, scope_id: str, reason: str) -> None:
         """Put a pause in force: nothing of the scope begins any more. What has begun goes on: see `in_flight`."""
@@ -94,25 +92,16 @@ class PostgresControls:
         """
         id_type = self._catalog.types["pod_activities", "id"]
         statement = _IN_FLIGHT.format(scope=_SCOPES[scope].format(id_type=id_type))
-        return int(self._query(statement, scope_id=scope_id, silent_for=silent_for)[0][0])
+        return int(self._pool.query(statement, scope_id=scope_id, silent_for=silent_for)[0][0])
 
     def resume(self, scope: BlockScope, scope_id: str) -> tuple[Control, ...]:
         """Lift the scope's pause and hold, and return what was lifted."""
-        rows = self._query(_LIFT, scope=scope.value, scope_id=scope_id)
+        rows = self._pool.query(_LIFT, scope=scope.value, scope_id=scope_id)
         return tuple(_control(row) for row in rows)
 
     def in_force(self, *, limit: int) -> tuple[Control, ...]:
         """What blocks something at present, the oldest first, at most `limit`."""
-        return tuple(_control(row) for row in self._query(_IN_FORCE, limit=limit))
-
-    def _query(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        with self._pool.connection() as connection, connection.cursor() as cursor:
-            return _fetch(cursor, statement, parameters)
-
-
-def _fetch(cursor: Cursor, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    cursor.execute(statement, parameters)
-    return cursor.fetchall()
+        return tuple(_control(row) for row in self._pool.query(_IN_FORCE, limit=limit))
 
 
 def _control(row: tuple[Any, ...]) -> Control:

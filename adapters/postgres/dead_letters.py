@@ -35,24 +35,19 @@ class PostgresDeadLetters:
 
     def page(self, wanted: LetterFilter, *, limit: int, after: int = 0) -> tuple[FiledLetter, ...]:
         """See the port."""
-        rows = self._query(_PAGE, **_parameters(wanted), limit=limit, after=after)
+        rows = self._pool.query(_PAGE, **_parameters(wanted), limit=limit, after=after)
         return tuple(_filed(row) for row in rows)
 
     def count(self, wanted: LetterFilter) -> Mapping[ErrorType, int]:
         """See the port."""
-        return {ErrorType(row[0]): row[1] for row in self._query(_COUNT, **_parameters(wanted))}
+        return {ErrorType(row[0]): row[1] for row in self._pool.query(_COUNT, **_parameters(wanted))}
 
     def find(self, activity_id: str) -> FiledLetter | None:
         """See the port."""
         if "\x00" in activity_id:
             return None
-        rows = self._query(_FIND, activity_id=activity_id)
+        rows = self._pool.query(_FIND, activity_id=activity_id)
         return _filed(rows[0]) if rows else None
-
-    def _query(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        with self._pool.connection() as connection, connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            return cursor.fetchall()
 
 
 def _parameters(wanted: LetterFilter) -> dict[str, Any]:

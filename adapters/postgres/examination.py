@@ -19,6 +19,7 @@ from adapters.postgres.catalog import read_catalog
 from adapters.postgres.grants import missing_grants
 from adapters.postgres.pool import first_line
 from adapters.postgres.row_security import tables_under_row_security, writes_hidden
+from adapters.postgres.rows import as_account
 from adapters.postgres.rules import broken_rules
 from adapters.postgres.schema import pending
 from engagement_core.activity import Account
@@ -208,17 +209,7 @@ def _accounts(connection: Connection) -> tuple[Account, ...]:
         return ()
     with connection.cursor() as cursor:
         cursor.execute(_ACCOUNTS, {"limit": MOST_ACCOUNTS})
-        return tuple(
-            Account(
-                id=row[0],
-                profile_id=row[1],
-                provider_account_id=row[2],
-                access_token=row[3],
-                status=row[4],
-                daily_limit=row[5],
-            )
-            for row in cursor.fetchall()
-        )
+        return tuple(as_account(row) for row in cursor.fetchall())
 
 
 def _told(statements: tuple[str, ...]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres.along_indexes import ALONG_INDEXES
 from adapters.postgres.catalog import checked, read_catalog
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.pool import PostgresPool, fetch
 from engagement_core.admission import HELD_STATUSES
 from engagement_core.errors import ErrorType
 from engagement_core.ports.activities import BlockScope, Control, ControlKind
@@ -114,8 +114,8 @@ class PostgresOverviewReader:
         """See the port."""
         with self._pool.connection() as connection, connection.cursor() as cursor:
             cursor.execute(f"BEGIN; {ALONG_INDEXES}")
-            oldest = _rows(cursor, _OLDEST_DUE.format(at=_DUE_AT, rows=_COUNTED["due"]))
-            ((alive, now),) = _rows(cursor, _ALIVE, silent_for=self._silent_for)
+            oldest = fetch(cursor, _OLDEST_DUE.format(at=_DUE_AT, rows=_COUNTED["due"]))
+            ((alive, now),) = fetch(cursor, _ALIVE, silent_for=self._silent_for)
             seen = Overview(
                 seen_at=now,
                 **{name: _count(cursor, name) for name in _COUNTED},
@@ -123,7 +123,7 @@ class PostgresOverviewReader:
                 lateness=self._lateness(cursor),
                 recent=_judged(cursor),
                 dead_letters=_dead_letters(cursor),
-                controls=tuple(_control(row) for row in _rows(cursor, _CONTROLS, limit=_MOST_LISTED)),
+                controls=tuple(_control(row) for row in fetch(cursor, _CONTROLS, limit=_MOST_LISTED)),
                 held_accounts=_held_accounts(cursor),
                 workers_alive=alive,
             )
@@ -132,24 +132,24 @@ class PostgresOverviewReader:
 
     def _lateness(self, cursor: Cursor) -> Lateness:
         statement = _LATENESS.format(id_type=self._catalog.types["pod_activities", "id"])
-        ((sends, percentiles),) = _rows(cursor, statement, since=timedelta(hours=1), limit=_MOST_JUDGED)
+        ((sends, percentiles),) = fetch(cursor, statement, since=timedelta(hours=1), limit=_MOST_JUDGED)
         p50, p99 = (timedelta(seconds=float(value)) for value in percentiles) if sends else (None, None)
         return Lateness(sends=sends, p50=p50, p99=p99)
 
 
 def _count(cursor: Cursor, name: str) -> Count:
-    ((counted,),) = _rows(cursor, _COUNT.format(rows=_COUNTED[name]), limit=_MOST_COUNTED + 1)
+    ((counted,),) = fetch(cursor, _COUNT.format(rows=_COUNTED[name]), limit=_MOST_COUNTED + 1)
     if counted <= _MOST_COUNTED:
         return Count(counted)
     if name == "due":
-        ((walked,),) = _rows(cursor, _COUNT.format(rows=_WALKED), limit=_MOST_WALKED)
+        ((walked,),) = fetch(cursor, _COUNT.format(rows=_WALKED), limit=_MOST_WALKED)
         return Count(walked, exact=False)
-    ((plan,),) = _rows(cursor, _ESTIMATE.format(rows=_ESTIMATED[name]))
+    ((plan,),) = fetch(cursor, _ESTIMATE.format(rows=_ESTIMATED[name]))
     return Count(max(counted, int(plan[0]["Plan"]["Plan Rows"])), exact=False)
 
 
 def _judged(cursor: Cursor) -> RecentSends:
-    rows = _rows(cursor, _JUDGED, since=timedelta(hours=24), limit=_MOST_JUDGED)
+    rows = fetch(cursor, _JUDGED, since=timedelta(hours=24), limit=_MOST_JUDGED)
     return RecentSends(
         judged=sum(count for _, _, count in rows),
         succeeded=sum(count for succeeded, _, count in rows if succeeded),
@@ -158,19 +158,14 @@ def _judged(cursor: Cursor) -> RecentSends:
 
 
 def _dead_letters(cursor: Cursor) -> dict[ErrorType, int]:
-    return {ErrorType(error_type): count for error_type, count in _rows(cursor, _DEAD_LETTERS, limit=_MOST_COUNTED)}
+    return {ErrorType(error_type): count for error_type, count in fetch(cursor, _DEAD_LETTERS, limit=_MOST_COUNTED)}
 
 
 def _held_accounts(cursor: Cursor) -> tuple[HeldAccount, ...]:
-    rows = _rows(cursor, _HELD, held=sorted(HELD_STATUSES), limit=_MOST_LISTED)
+    rows = fetch(cursor, _HELD, held=sorted(HELD_STATUSES), limit=_MOST_LISTED)
     return tuple(HeldAccount(account_id=account_id, status=status) for account_id, status in rows)
 
 
 def _control(row: tuple[Any, ...]) -> Control:
     kind, scope, scope_id, until, reason = row
     return Control(kind=ControlKind(kind), scope=BlockScope(scope), scope_id=scope_id, until=until, reason=reason)
-
-
-def _rows(cursor: Cursor, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-    cursor.execute(statement, parameters)
-    return cursor.fetchall()

@@ -15,11 +15,12 @@ from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres.url import checked_database_url
 from engagement_core.ports.activities import StoreUnavailable
 
-__all__ = ["PostgresPool", "connect", "first_line"]
+__all__ = ["PostgresPool", "connect", "fetch", "first_line"]
 
 # Only what the client library does by itself: a transaction pooler refuses start-up options.
 _CONNECT_OPTIONS: dict[str, Any] = {
@@ -79,6 +80,11 @@ class PostgresPool:
             self._give_back(connection)
             self._permits.release()
 
+    def query(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        """The rows of one statement, on a connection of its own; raises as `connection` does."""
+        with self.connection() as connection, connection.cursor() as cursor:
+            return fetch(cursor, statement, **parameters)
+
     def close(self) -> None:
         """Close what is idle; connections in use are closed when they come back."""
         self._closed = True
@@ -127,6 +133,12 @@ def connect(database_url: str, **options: Any) -> Connection:
     except psycopg2.Error as error:
         raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from error
     return connection
+
+
+def fetch(cursor: Cursor, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """The rows of one statement, where several share a connection."""
+    cursor.execute(statement, parameters)
+    return cursor.fetchall()
 
 
 def _is_alive(connection: Connection) -> bool:

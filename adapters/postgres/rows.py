@@ -12,7 +12,7 @@ from engagement_core.errors import Effect
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.activities import BlockScope, Control, ControlKind, Snapshot
 
-__all__ = ["as_controls", "as_deleted", "as_snapshot", "released_at"]
+__all__ = ["as_account", "as_controls", "as_deleted", "as_snapshot", "released_at"]
 
 _ACTIVITY, _POD, _ACCOUNT, _CARTRIDGE, _CONTROLS, _ATTEMPT = (
     slice(1, 11),
@@ -37,7 +37,7 @@ def as_snapshot(rows: Sequence[Sequence[Any]]) -> Snapshot:
         now=first[0],
         activity=activity,
         pod=_pod(first[_POD]),
-        account=_account(first[_ACCOUNT]),
+        account=None if first[_ACCOUNT][0] is None else as_account(first[_ACCOUNT]),
         cartridge=_cartridge(first[_CARTRIDGE]),
         controls=as_controls(first[_CONTROLS]),
         attempts=tuple(_attempt(activity.id, row[_ATTEMPT]) for row in rows if row[_ATTEMPT.start] is not None),
@@ -89,10 +89,9 @@ def _pod(columns: Sequence[Any]) -> Pod | None:
     return Pod(id=pod_id, voice_cartridge_id=cartridge_id, linkedin_account_id=account_id)
 
 
-def _account(columns: Sequence[Any]) -> Account | None:
+def as_account(columns: Sequence[Any]) -> Account:
+    """An account, from its six columns in the order of its fields."""
     account_id, profile_id, provider_account_id, access_token, status, daily_limit = columns
-    if account_id is None:
-        return None
     return Account(
         id=account_id,
         profile_id=profile_id,

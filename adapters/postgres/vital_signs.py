@@ -6,11 +6,10 @@ The one rule: every statement walks an index and stops after a limit, as in the 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.pool import PostgresPool, fetch
 from engagement_core.ports.alerts import IncidentKind, OpenIncident
 from engagement_core.ports.vital_signs import OldestUnknown, SilentWorker, VitalSigns
 
@@ -88,9 +87,9 @@ class PostgresVitalSigns:
     def look(self, *, attempts_of: timedelta) -> VitalSigns:
         """See the port."""
         with self._pool.connection() as connection, connection.cursor() as cursor:
-            ((seen_at,),) = _rows(cursor, _NOW)
+            ((seen_at,),) = fetch(cursor, _NOW)
             open_incidents = _open_incidents(cursor)
-            judged = dict(_rows(cursor, _ATTEMPTS, since=attempts_of, limit=_MOST_ATTEMPTS))
+            judged = dict(fetch(cursor, _ATTEMPTS, since=attempts_of, limit=_MOST_ATTEMPTS))
             return VitalSigns(
                 seen_at=seen_at,
                 open_incidents=open_incidents,
@@ -105,7 +104,7 @@ class PostgresVitalSigns:
 
     def _silent(self, cursor: Cursor) -> tuple[SilentWorker, ...]:
         kind = IncidentKind.WORKER_LOST.value
-        rows = _rows(cursor, _SILENT, silent_for=self._silent_for, kind=kind, limit=_MOST_WORKERS)
+        rows = fetch(cursor, _SILENT, silent_for=self._silent_for, kind=kind, limit=_MOST_WORKERS)
         return tuple(
             SilentWorker(worker_id=row[0], host=row[1], beat_at=row[2], replaced_by=row[3], is_news=row[4])
             for row in rows
@@ -115,12 +114,12 @@ class PostgresVitalSigns:
 def _open_incidents(cursor: Cursor) -> tuple[OpenIncident, ...]:
     return tuple(
         OpenIncident(incident=row[0], kind=row[1], activity_id=row[2], times=row[3], raised_at=row[4], last_at=row[5])
-        for row in _rows(cursor, _OPEN, limit=_MOST_INCIDENTS)
+        for row in fetch(cursor, _OPEN, limit=_MOST_INCIDENTS)
     )
 
 
 def _oldest_unknown(cursor: Cursor) -> OldestUnknown | None:
-    rows = _rows(cursor, _OLDEST_UNKNOWN, limit=_MOST_ATTEMPTS)
+    rows = fetch(cursor, _OLDEST_UNKNOWN, limit=_MOST_ATTEMPTS)
     return OldestUnknown(activity_id=rows[0][0], since=rows[0][1]) if rows else None
 
 
@@ -134,10 +133,5 @@ def _subjects(cursor: Cursor, statement: str, incidents: list[OpenIncident]) -> 
         return frozenset()
     since: list[datetime] = [incident.last_at for incident in incidents]
     return frozenset(
-        row[0] for row in _rows(cursor, statement, subjects=[each.subject for each in incidents], since=since)
+        row[0] for row in fetch(cursor, statement, subjects=[each.subject for each in incidents], since=since)
     )
-
-
-def _rows(cursor: Cursor, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-    cursor.execute(statement, parameters)
-    return cursor.fetchall()
