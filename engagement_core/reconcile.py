@@ -53,26 +53,25 @@ class Reconciler:
 
     def _try_to_settle(self, activity_id: str, slow: set[str | None]) -> StoreUnavailable | None:
         try:
-            self.settle(activity_id, slow)
+            self._settle(activity_id, slow)
         except StoreUnavailable as error:
             return error
         return None
 
-    def settle(self, activity_id: str, slow: set[str | None] | None = None) -> Reconciled:
+    def settle(self, activity_id: str) -> Reconciled:
         """Read back what became of one activity, and decide.
-
-        Args:
-            activity_id: of the activity.
-            slow: the accounts whose reads were slow in this turn; the activity's is put there if its read is.
 
         Raises:
             StoreUnavailable: the database did not do its part.
         """
+        return self._settle(activity_id, set())
+
+    def _settle(self, activity_id: str, slow: set[str | None]) -> Reconciled:
+        """`slow` are the accounts whose reads were slow in this turn; the activity's is put there if its read is."""
         snapshot = self.store.change(activity_id, as_it_is)
         mine = unknown_attempt(snapshot)
         if mine is None:
             return Dropped(reason="its outcome is not unknown any more")
-        slow = set() if slow is None else slow
         if mine.account_id in slow:
             later = partial(_wait_for_another_turn, token=mine.token, pause=self.policy.shortest_pause)
             return self.store.change(activity_id, later)

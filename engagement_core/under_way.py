@@ -65,7 +65,7 @@ class CallsUnderWay:
 
     def _crowded(self) -> frozenset[str]:
         self._slow.update(account_id for account_id, begun in self._begun.items() if self._lasting(begun))
-        return frozenset(account_id for account_id in self._slow if len(self._begun[account_id]) >= self._most)
+        return frozenset(account_id for account_id in self._slow if len(self._begun.get(account_id, ())) >= self._most)
 
     def _ended(self, account_id: str, began: float) -> None:
         with self._lock:
@@ -74,7 +74,7 @@ class CallsUnderWay:
                 self._slow.add(account_id)
             else:
                 self._slow.discard(account_id)
-            if not self._begun[account_id] and account_id not in self._slow:
+            if not self._begun[account_id]:
                 del self._begun[account_id]
 
     def _lasting(self, begun: list[float]) -> int:
