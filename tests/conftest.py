@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +20,9 @@ from adapters.embedded.wheels import wheels_installed
 from node_side import install_packages
 from pooler import pgbouncer_program, pooled, refuse_without_pooler
 from servers import Plan, ServerUrls, Source, docker_answers, fresh_database, kept_servers, plan_servers, refuse
+
+if TYPE_CHECKING:
+    from tables import PostgresTables
 
 _PLAN = pytest.StashKey[Plan]()
 
@@ -107,6 +111,15 @@ def database_url(servers: ServerUrls, template_database: str) -> Iterator[str]:
     """A fresh database with our schema, for one test."""
     with fresh_database(servers.database_url, template_database) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def database(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables]:
+    """One database for all tests on a page: a new one for each would take longer than the tests."""
+    from tables import postgres_tables  # noqa: PLC0415 - as above
+
+    with postgres_tables(servers.database_url, template_database) as tables:
+        yield tables
 
 
 @pytest.fixture

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from itertools import count, pairwise
 from typing import Any
 
-import psycopg2
-
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.pool import PostgresPool
 from adapters.unipile.sandbox import Sandbox
+from commands import execute
 from engagement_core.health import HealthPolicy
 from engagement_core.ports.telemetry import Signal
 from runners.bootstrap import App, build_worker, open_app
@@ -59,13 +58,7 @@ class Stage:
 
     def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """One statement, on a connection of its own."""
-        with (
-            closing(psycopg2.connect(self.settings.database_url)) as connection,
-            connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(statement, parameters or None)
-            return cursor.fetchall() if cursor.description else []
+        return execute(str(self.settings.database_url), statement, *parameters)
 
     def add_account(self, number: int, **columns: Any) -> None:
         """Account `account-N` of `pod-N`, which the provider calls `unipile-N`, with the token `token-N`."""

@@ -17,6 +17,7 @@ import psycopg2
 import pytest
 
 from adapters.unipile.sandbox import Sandbox
+from commands import execute
 
 _PATIENCE = 20.0
 
@@ -78,9 +79,7 @@ class World:
 
     def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Bare SQL, as another service would send it."""
-        with closing(psycopg2.connect(self.database_url)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
+        return execute(self.database_url, statement, *parameters)
 
     def activity(self, activity_id: str) -> dict[str, Any]:
         """One row of `pod_activities`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,8 +18,7 @@ from engagement_core.attempt import Attempt
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.accounts import AccountRegister, Hold
 from engagement_core.ports.activities import Block, BlockScope, Control, ControlKind, Pace, SaveAttempt
-from servers import ServerUrls
-from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, show, write
+from tables import InMemoryTables, PostgresTables, Tables, show, write
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -67,13 +66,6 @@ class Accounts:
         """Accounts that failed three times or more."""
         found = self.register.failing(within=HOUR, at_least=3, limit=10)
         return [(each.account_id, each.began_at) for each in found]
-
-
-@pytest.fixture(scope="module")
-def database(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables]:
-    """One database for all tests on this page."""
-    with postgres_tables(servers.database_url, template_database) as tables:
-        yield tables
 
 
 @pytest.fixture

@@ -55,13 +55,6 @@ AWKWARD = "nul \x00 surrogate \ud800 emoji 👩‍👩‍👧 quote ' percent %s
 STORED = "nul  surrogate ? emoji 👩‍👩‍👧 quote ' percent %s backslash \\ brace {}"
 
 
-@pytest.fixture(scope="module")
-def database(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables]:
-    """One database for all tests on this page: a new one for each would take longer than the tests."""
-    with postgres_tables(servers.database_url, template_database) as tables:
-        yield tables
-
-
 @pytest.fixture
 def postgres(database: PostgresTables) -> PostgresTables:
     """Empty tables in PostgreSQL."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Protocol
 
@@ -16,8 +15,7 @@ from core_side import a_like
 from engagement_core.ports.activities import RaiseAlert
 from engagement_core.ports.alerts import AlertOutbox, AlertState, OpenIncident
 from engagement_core.ports.vital_signs import VitalSignsReader
-from servers import ServerUrls
-from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, write
+from tables import InMemoryTables, PostgresTables, Tables, write
 
 MINUTE = timedelta(minutes=1)
 
@@ -63,13 +61,6 @@ class PostgresOutbox:
             " next_try_at = next_try_at - %(by)s",
             {"by": duration},
         )
-
-
-@pytest.fixture(scope="module")
-def database(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables]:
-    """One database for all tests on this page."""
-    with postgres_tables(servers.database_url, template_database) as tables:
-        yield tables
 
 
 @pytest.fixture

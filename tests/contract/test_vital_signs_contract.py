@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Protocol
@@ -27,8 +26,7 @@ from engagement_core.ports.activities import (
 )
 from engagement_core.ports.alerts import IncidentKind
 from engagement_core.ports.vital_signs import OldestUnknown, VitalSigns, VitalSignsReader
-from servers import ServerUrls
-from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, write
+from tables import InMemoryTables, PostgresTables, Tables, write
 
 MINUTE = timedelta(minutes=1)
 SILENT_FOR = timedelta(seconds=6)
@@ -76,13 +74,6 @@ class PostgresSigns:
             " WHERE worker_id = %(id)s",
             {"id": worker_id, "started": started},
         )
-
-
-@pytest.fixture(scope="module")
-def database(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables]:
-    """One database for all tests on this page."""
-    with postgres_tables(servers.database_url, template_database) as tables:
-        yield tables
 
 
 @pytest.fixture

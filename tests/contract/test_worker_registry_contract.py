@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
@@ -14,8 +13,7 @@ from adapters.postgres.workers import PostgresWorkerRegistry
 from core_side import a_like, an_attempt
 from engagement_core.ports.activities import SaveAttempt
 from engagement_core.ports.workers import WorkerRegistry
-from servers import ServerUrls
-from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, write
+from tables import InMemoryTables, PostgresTables, Tables, write
 
 SILENT_FOR = timedelta(seconds=6)
 
@@ -56,13 +54,6 @@ class PostgresRegistered:
     def let_pass(self, duration: timedelta) -> None:
         """See `Registered`."""
         self.rows.sql("UPDATE engagement_workers SET beat_at = beat_at - %(by)s", {"by": duration})
-
-
-@pytest.fixture(scope="module")
-def database(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables]:
-    """One database for all tests on this page."""
-    with postgres_tables(servers.database_url, template_database) as tables:
-        yield tables
 
 
 @pytest.fixture

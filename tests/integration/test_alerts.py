@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -30,8 +30,7 @@ from engagement_core.lifecycle import Phase
 from engagement_core.ports.activities import ActivityStore, BlockScope, Decision, RaiseAlert, SaveAttempt, Snapshot
 from engagement_core.ports.alerts import IncidentKind
 from engagement_core.watch import Watch
-from servers import ServerUrls
-from tables import PostgresTables, postgres_tables, write
+from tables import PostgresTables, write
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
@@ -91,13 +90,6 @@ _TIMES = {
     "engagement_attempts": ("began_at", "claimed_at", "deadline_at"),
     "engagement_workers": ("beat_at", "started_at"),
 }
-
-
-@pytest.fixture(scope="module")
-def database(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables]:
-    """One database for all tests on this page."""
-    with postgres_tables(servers.database_url, template_database) as tables:
-        yield tables
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
-import psycopg2
 import pytest
 
 from adapters.in_memory.telemetry import InMemoryTelemetry
@@ -22,6 +21,7 @@ from adapters.postgres.controls import PostgresControls
 from adapters.postgres.pool import PostgresPool
 from adapters.rq.queue import RqQueue
 from adapters.unipile.sandbox import Sandbox
+from commands import execute
 from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
 from engagement_core.errors import Cause, Failure
 from engagement_core.outcome import Dropped, Executed
@@ -48,13 +48,7 @@ class Scene:
     telemetry: InMemoryTelemetry = field(default_factory=InMemoryTelemetry)
 
     def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with (
-            closing(psycopg2.connect(self.settings.database_url)) as connection,
-            connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
+        return execute(str(self.settings.database_url), statement, *parameters)
 
     def add(self, activity_id: str, *, post: str = "post-1", comment: str | None = None, due_in: float = 0.0) -> None:
         self.sql(

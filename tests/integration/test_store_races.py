@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -30,20 +30,18 @@ from engagement_core.ports.linkedin import Answer, Applied, Found, Seen
 from engagement_core.retry import RetryPolicy
 from engagement_core.sweep import decide_orphan
 from engagement_core.verdict import decide_verdict
-from servers import ServerUrls
-from tables import PostgresTables, postgres_tables, show
+from tables import PostgresTables, show
 
 YES = Applied(engagement_id="c-1", created_at=None)
 LIMITED = Failure(cause=Cause.RATE_LIMITED, message="Too many requests.")
 
 
 @pytest.fixture(scope="module")
-def database(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables]:
+def database(database: PostgresTables) -> PostgresTables:
     """One database for all tests on this page, where the store locks and reads in a function of the server."""
-    with postgres_tables(servers.database_url, template_database) as tables:
-        with tables.pool.connection() as connection:
-            assert render(read_catalog(connection)).kept_read.is_usable(connection)
-        yield tables
+    with database.pool.connection() as connection:
+        assert render(read_catalog(connection)).kept_read.is_usable(connection)
+    return database
 
 
 @pytest.fixture

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-import psycopg2
 import pytest
 
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.unipile.sandbox import Sandbox
+from commands import execute
 from engagement_core.outcome import Executed, Outcome, Waits
 from engagement_core.ports.telemetry import Signal
 from runners.bootstrap import App, open_app
@@ -36,13 +36,7 @@ class Scene:
     telemetry: InMemoryTelemetry = field(default_factory=InMemoryTelemetry)
 
     def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with (
-            closing(psycopg2.connect(self.settings.database_url)) as connection,
-            connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
+        return execute(str(self.settings.database_url), statement, *parameters)
 
     def add(self, activity_id: str = "a-1", *, due_in: float = 0.0, comment: str | None = "Great post!") -> None:
         self.sql(
