@@ -86,7 +86,8 @@ def started(
 def execute(database_url: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
     """Run a statement and commit; its rows, if it has any."""
     with closing(psycopg2.connect(database_url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
+        # Without parameters a "%" stands for itself; an empty tuple would have the driver read it.
+        cursor.execute(statement, parameters or None)
         return cursor.fetchall() if cursor.description else []
 
 
