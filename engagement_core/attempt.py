@@ -35,9 +35,9 @@ class Attempt:
     holds another one decides nothing. `phase` is the activity's phase while the attempt is open, and the phase it
     was left in afterwards. `account_id`, `engagement_type`, `post_id` and `text` (the frozen comment) are what
     was sent, whatever the activity's row says by now; one that was released before it began may have a text too.
-    `text_source` is the original that the text is made from (None in rows from before it was kept). `look_at` is when
-    an unknown outcome is looked for next. `evidence` is an answer that came after the attempt had been closed by
-    somebody else.
+    `text_source` is the original that the text is made from (None in rows from before it was kept). `answer` is what
+    the provider said or, later, showed. `look_at` is when an unknown outcome is looked for next. `evidence` is an
+    answer that came after the attempt had been closed by somebody else.
     """
 
     activity_id: str
@@ -72,6 +72,12 @@ class Attempt:
     def proves_effect(self) -> bool:
         """An answer that came late says that it happened."""
         return self.evidence is not None and self.evidence.get("effect") == Effect.APPLIED.value
+
+    @property
+    def engagement_id(self) -> str | None:
+        """The provider's id of what it did, where the provider has told one."""
+        said = self.answer or self.evidence or {}
+        return said.get("engagement_id")
 
     @property
     def may_have_had_effect(self) -> bool:

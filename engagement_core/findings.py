@@ -19,7 +19,7 @@ from engagement_core.outcome import Buried, Dropped, Executed, Waits
 from engagement_core.ports.activities import Decision, SaveAttempt, Snapshot
 from engagement_core.ports.linkedin import NoReadBack, ReadBack, Seen
 from engagement_core.presence import find_present, witness
-from engagement_core.recognition import STRANGER, recognise
+from engagement_core.recognition import recognise
 from engagement_core.retry import RetryPolicy
 from engagement_core.waiting import wait_again
 
@@ -70,7 +70,7 @@ def decide_reconcile(
     case = _Case(snapshot=snapshot, mine=mine, policy=policy)
     seen_late = witness(snapshot)
     if seen_late is not None:
-        return case.present((seen_late.evidence or {}).get("engagement_id"))
+        return case.present(seen_late.engagement_id)
     if isinstance(seen, NoReadBack):
         return case.without_read_back()
     if isinstance(seen, Failure):
@@ -91,7 +91,9 @@ class _Case:
         return Decision(found.result, found.writes)
 
     def judge(self, seen: Seen, read_at: datetime) -> Decision[Reconciled]:
-        recognised = recognise(self.snapshot, self.mine, seen, since=self._doubted_since)
+        recognised = recognise(
+            self.snapshot, self.mine, seen, since=self._doubted_since, lag=self.policy.visibility_lag
+        )
         ours = recognised.ours
         visible_at = self.mine.deadline_at + self.policy.visibility_lag
         is_complete = read_at >= visible_at
@@ -101,8 +103,8 @@ class _Case:
             return self.present(ours.engagement_id)
         if not is_complete:
             return self._wait_until(visible_at, "the provider may not show it yet")
-        if recognised.shows_stranger:
-            return self.look_again(STRANGER)
+        if recognised.doubt is not None:
+            return self.look_again(recognised.doubt)
         return self._try_again(Event.FIND_ABSENT, Effect.NONE)
 
     def without_read_back(self) -> Decision[Reconciled]:

@@ -20,7 +20,7 @@ from engagement_core.outcome import Dropped, Waits
 from engagement_core.ports.activities import Decision, SaveAttempt, Snapshot
 from engagement_core.ports.linkedin import ReadBack, Seen
 from engagement_core.presence import find_present
-from engagement_core.recognition import STRANGER, recognise
+from engagement_core.recognition import recognise
 from engagement_core.release import release
 
 __all__ = ["decide_last_look"]
@@ -33,23 +33,22 @@ def decide_last_look(
     mine = still_claimed(snapshot, claimed.attempt)
     if mine is None:
         return Decision(Dropped(reason="the claim was lost to somebody else"))
-    # Anything since the very first attempt may be ours; but how long we insist is counted from a person's requeue.
-    first = _first_began(snapshot.attempts, default=snapshot.now)
+    # How long we insist is counted from a person's requeue; what may be ours, from the very first sending.
     since_requeue = attempts_since_requeue(snapshot.attempts)
-    insisting_since = _first_began(since_requeue, default=min(each.claimed_at for each in since_requeue))
+    insisting_since = _first_began(since_requeue) or min(each.claimed_at for each in since_requeue)
     case = _LastLook(snapshot=snapshot, mine=mine, age=snapshot.now - insisting_since, policy=policy)
     if not isinstance(seen, Seen):
         return case.postpone("the read-back before sending again failed")
     about_to_send = replace(mine, text=text)
-    recognised = recognise(snapshot, about_to_send, seen, since=first)
+    recognised = recognise(snapshot, about_to_send, seen, since=snapshot.first_began_at, lag=policy.visibility_lag)
     if recognised.ours is not None:
         found = find_present(snapshot, about_to_send, engagement_id=recognised.ours.engagement_id)
         return Decision(found.result, found.writes)
-    return case.postpone(STRANGER) if recognised.shows_stranger else Decision(None)
+    return Decision(None) if recognised.doubt is None else case.postpone(recognised.doubt)
 
 
-def _first_began(attempts: tuple[Attempt, ...], *, default: datetime) -> datetime:
-    return min((each.began_at for each in attempts if each.began_at), default=default)
+def _first_began(attempts: tuple[Attempt, ...]) -> datetime | None:
+    return min((each.began_at for each in attempts if each.began_at), default=None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,8 @@ __all__ = ["believe", "find_present", "witness"]
 
 def find_present(snapshot: Snapshot, attempt: Attempt, *, engagement_id: str | None) -> Decision[Executed]:
     """A read-back, or the late answer of another attempt, shows it."""
-    ended = attempt.after(Event.FIND_PRESENT, effect=Effect.APPLIED, ended_at=snapshot.now)
+    shown = {"effect": Effect.APPLIED.value, "engagement_id": engagement_id}
+    ended = attempt.after(Event.FIND_PRESENT, effect=Effect.APPLIED, ended_at=snapshot.now, answer=shown)
     executed = _executed(snapshot, attempt, Provenance.RECONCILED, engagement_id)
     outcome = Executed(provenance=Provenance.RECONCILED, engagement_type=attempt.engagement_type)
     return Decision(outcome, (SaveAttempt(ended), executed))
@@ -27,8 +28,7 @@ def witness(snapshot: Snapshot) -> Attempt | None:
 def believe(snapshot: Snapshot, attempt: Attempt, before: tuple[Write, ...] = ()) -> Decision[Executed]:
     """Take the word of a late answer. `before` are writes that make room for it."""
     believed = attempt.after(Event.CONFIRM, effect=Effect.APPLIED)
-    engagement_id = (attempt.evidence or {}).get("engagement_id")
-    executed = _executed(snapshot, attempt, Provenance.RESPONSE, engagement_id)
+    executed = _executed(snapshot, attempt, Provenance.RESPONSE, attempt.engagement_id)
     outcome = Executed(provenance=Provenance.RESPONSE, engagement_type=attempt.engagement_type)
     return Decision(outcome, (*before, SaveAttempt(believed), executed))
 

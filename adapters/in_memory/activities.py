@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from adapters.in_memory.rows import InMemoryRows
-from engagement_core.activity import Account, Activity, Pod, PublicStatus
+from engagement_core.activity import Account, Activity, EngagementType, Pod, PublicStatus
 from engagement_core.admission import HELD_STATUSES
 from engagement_core.attempt import Attempt
 from engagement_core.errors import Effect
@@ -21,6 +21,7 @@ from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.activities import (
     PACED_FOR,
     PACED_PER_SWEEP,
+    RIVALRY,
     BlockScope,
     Control,
     ControlKind,
@@ -140,7 +141,26 @@ class InMemoryActivityStore(InMemoryRows):
             sent_in_last_day=self._sent_in_last_day(account, now),
             pace=self._pace(account, now),
         )
-        return replace(shown, credited=self._credited(activity_id, shown) & set(crediting))
+        if not crediting:
+            return shown
+        credited = self._credited(activity_id, shown) & set(crediting)
+        return replace(shown, credited=credited, rivals=self._rivals(activity_id, shown))
+
+    def _rivals(self, activity_id: str, shown: Snapshot) -> tuple[Attempt, ...]:
+        since = shown.first_began_at - RIVALRY
+        return tuple(
+            each
+            for each in self._all_attempts()
+            if each.activity_id != activity_id
+            and (each.account_id, each.post_id) == (shown.account_id, shown.post_id)
+            and each.engagement_type is EngagementType.COMMENT
+            and each.began_at is not None
+            and each.began_at > since
+            and (
+                each.phase in (Phase.SENDING, Phase.UNKNOWN)
+                or (each.effect is Effect.APPLIED and each.engagement_id is None)
+            )
+        )
 
     def _credited(self, activity_id: str, shown: Snapshot) -> frozenset[str]:
         return frozenset(

@@ -16,12 +16,13 @@ from adapters.postgres import statements as sql
 from adapters.postgres.catalog import Catalog, SchemaProblem
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.readiness import ready_catalog
-from adapters.postgres.rows import as_controls, as_deleted, as_snapshot, released_at
+from adapters.postgres.rows import as_attempt, as_controls, as_deleted, as_snapshot, released_at
 from adapters.postgres.storable import storable
 from adapters.postgres.writes import as_sql
 from engagement_core.admission import HELD_STATUSES
 from engagement_core.ports.activities import (
     PACED_PER_SWEEP,
+    RIVALRY,
     Block,
     BlockScope,
     ControlKind,
@@ -172,9 +173,12 @@ def _with_credited(cursor: Cursor, snapshot: Snapshot, activity_id: str, crediti
     ids = sorted({storable(engagement_id) for engagement_id in crediting})
     for engagement_id in ids:
         cursor.execute(sql.CREDITING, {"engagement_id": engagement_id})
-    where = {"post_id": storable(snapshot.post_id), "account_id": snapshot.account_id}
-    cursor.execute(sql.CREDITED, {"ids": ids, "id": activity_id, **where})
-    return replace(snapshot, credited=frozenset(row[0] for row in cursor.fetchall()))
+    where = {"id": activity_id, "post_id": storable(snapshot.post_id), "account_id": snapshot.account_id}
+    cursor.execute(sql.CREDITED, {"ids": ids, **where})
+    credited = frozenset(row[0] for row in cursor.fetchall())
+    cursor.execute(sql.RIVALS, {"since": snapshot.first_began_at - RIVALRY, **where})
+    rivals = tuple(as_attempt(*row) for row in cursor.fetchall())
+    return replace(snapshot, credited=credited, rivals=rivals)
 
 
 def _apply(cursor: Cursor, decision: Decision[Any], snapshot: Snapshot) -> None:

@@ -12,7 +12,7 @@ from engagement_core.errors import Effect
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.activities import BlockScope, Control, ControlKind, Snapshot
 
-__all__ = ["as_account", "as_controls", "as_deleted", "as_snapshot", "released_at"]
+__all__ = ["as_account", "as_attempt", "as_controls", "as_deleted", "as_snapshot", "released_at"]
 
 _ACTIVITY, _POD, _ACCOUNT, _CARTRIDGE, _CONTROLS, _ATTEMPT = (
     slice(1, 11),
@@ -26,7 +26,7 @@ _ACTIVITY, _POD, _ACCOUNT, _CARTRIDGE, _CONTROLS, _ATTEMPT = (
 
 def as_deleted(rows: Sequence[Sequence[Any]], activity_id: str) -> Snapshot:
     """What is left of an activity whose row was deleted, as `SHOW_DELETED` returns it."""
-    return Snapshot(now=rows[0][0], activity=None, attempts=tuple(_attempt(activity_id, row[1:]) for row in rows))
+    return Snapshot(now=rows[0][0], activity=None, attempts=tuple(as_attempt(activity_id, *row[1:]) for row in rows))
 
 
 def as_snapshot(rows: Sequence[Sequence[Any]]) -> Snapshot:
@@ -40,7 +40,7 @@ def as_snapshot(rows: Sequence[Sequence[Any]]) -> Snapshot:
         account=None if first[_ACCOUNT][0] is None else as_account(first[_ACCOUNT]),
         cartridge=_cartridge(first[_CARTRIDGE]),
         controls=as_controls(first[_CONTROLS]),
-        attempts=tuple(_attempt(activity.id, row[_ATTEMPT]) for row in rows if row[_ATTEMPT.start] is not None),
+        attempts=tuple(as_attempt(activity.id, *row[_ATTEMPT]) for row in rows if row[_ATTEMPT.start] is not None),
     )
 
 
@@ -120,7 +120,8 @@ def _control(fields: Sequence[Any]) -> Control:
     )
 
 
-def _attempt(activity_id: str, columns: Sequence[Any]) -> Attempt:
+def as_attempt(activity_id: str, *columns: Any) -> Attempt:
+    """An attempt, from the columns that the statements list."""
     number, token, worker_id, phase, event, effect, account_id, kind, post_id, *times_and_texts = columns
     claimed_at, deadline_at, began_at, ended_at, look_at, text, *records = times_and_texts
     answer, error, evidence, crashed, requeued_at, text_source = records

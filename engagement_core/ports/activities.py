@@ -22,6 +22,7 @@ from engagement_core.lifecycle import Phase
 __all__ = [
     "PACED_FOR",
     "PACED_PER_SWEEP",
+    "RIVALRY",
     "ActivityStore",
     "AddDeadLetter",
     "Block",
@@ -106,6 +107,10 @@ PACED_PER_SWEEP = 10
 be looked at again and again."""
 
 
+RIVALRY = timedelta(days=1)
+"""How long before an activity was first sent a rival of it may have begun; see `Snapshot.rivals`."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pace:
     """An account that comes back slowly: it was released at `released_at`, a shorter time ago than it had been kept
@@ -130,6 +135,9 @@ class Snapshot:
     An activity that is being sent has the gate behind it: it may be shown without either, and waits for no such lock.
     `credited` are those of the provider's ids that were asked about and that another activity already has on the same
     post, by the same account. (Elsewhere, or in a provider's next life, an id may come again.)
+    `rivals` are, when ids were asked about, the attempts of other activities of which the same post may show a comment
+    by the same account under an id that is on nobody's record: those that are being sent, and those that happened
+    without the provider's telling an id; none that began more than `RIVALRY` before this activity's first sending.
     """
 
     now: datetime
@@ -142,6 +150,7 @@ class Snapshot:
     sent_in_last_day: int = 0
     pace: Pace | None = None
     credited: frozenset[str] = frozenset()
+    rivals: tuple[Attempt, ...] = ()
 
     @property
     def is_claimed(self) -> bool:
@@ -152,6 +161,11 @@ class Snapshot:
     def is_being_sent(self) -> bool:
         """The latest attempt has begun, and nobody has said how it ended."""
         return bool(self.attempts) and self.attempts[-1].phase is Phase.SENDING
+
+    @property
+    def first_began_at(self) -> datetime:
+        """When the activity was first sent; now, if it never was."""
+        return min((attempt.began_at for attempt in self.attempts if attempt.began_at), default=self.now)
 
     @property
     def account_id(self) -> str | None:
@@ -303,7 +317,7 @@ class ActivityStore(Protocol):
         quick and pure: it runs while the row is locked, and may run again. Nothing is written if it raises.
         A decision that puts an account on hold is made alone: of two at a time, the second sees the first one's hold.
         `crediting` names the provider's ids that the decision may credit to this activity: two decisions about one id
-        never overlap, and `Snapshot.credited` shows those that another activity has.
+        never overlap, `Snapshot.credited` shows those that another activity has, and `Snapshot.rivals` is filled.
         """
         ...
 

@@ -322,6 +322,37 @@ def test_an_id_of_another_account_s_comment_on_the_same_post_is_not_credited(tab
     assert show(tables, crediting=("c-2", "c-3")).credited == frozenset({"c-3"})
 
 
+def test_rivals_are_other_comments_on_the_post_whose_id_nobody_knows(tables: Tables) -> None:
+    """Shown when ids are asked about: on their way, unknown, or executed without an id; by the same account."""
+    now = tables.now()
+    comment = {"engagement_type": EngagementType.COMMENT, "text": "Hello there!"}
+    mine = an_attempt_at(now, **comment)
+    done = {"phase": Phase.EXECUTED, "event": Event.CONFIRM, "effect": Effect.APPLIED}
+    named = {"answer": {"engagement_id": "c-1"}}
+    others = {
+        "under way": {},
+        "lost": {"phase": Phase.UNKNOWN, "event": Event.LOSE_TRACK},
+        "nameless": {**done, "answer": {"engagement_id": None}},
+        "nameless and late": {**done, "evidence": {"engagement_id": None}},
+        "named": {**done, **named},
+        "named late": {**done, "evidence": named["answer"]},
+        "claimed": {"phase": Phase.CLAIMED, "began_at": None},
+        "refused": {"phase": Phase.SCHEDULED, "event": Event.REFUSE, "effect": Effect.NONE},
+        "of another account": {"account_id": "account-2"},
+        "on another post": {"post_id": "post-2"},
+        "a like": {"engagement_type": EngagementType.LIKE},
+        "of the day before": {**done, "began_at": now - DAY - MINUTE},
+    }
+    tables.put(a_comment(), *(a_comment(id=key) for key in others))
+    write(tables, SaveAttempt(mine))
+    for key, changes in others.items():
+        write(tables, SaveAttempt(replace(mine, activity_id=key, token=key, **changes)))
+    rivals = show(tables, crediting=("c-9",)).rivals
+    assert {rival.activity_id for rival in rivals} == {"under way", "lost", "nameless", "nameless and late"}
+    assert {rival.text for rival in rivals} == {"Hello there!"}
+    assert show(tables).rivals == ()
+
+
 def test_provider_id_with_a_nul_can_be_asked_about(request: pytest.FixtureRequest, tables: Tables) -> None:
     """It comes out of JSON that somebody else wrote."""
     tables.put(a_comment())

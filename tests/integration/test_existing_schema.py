@@ -74,11 +74,11 @@ UNION ALL SELECT format('%s on %s', polname, polrelid::regclass) FROM pg_policy
 
 
 def _theirs(database_url: str, *, words: str = _WORDS, column: str = "") -> None:
-    execute(database_url, (_SURROUNDINGS + _ACTIVITIES.format(words=words, column=column)).replace("%", "%%"))
+    execute(database_url, _SURROUNDINGS + _ACTIVITIES.format(words=words, column=column))
 
 
 def _dump(database_url: str) -> set[str]:
-    return {row[0] for row in execute(database_url, _DUMP.replace("%", "%%"))}
+    return {row[0] for row in execute(database_url, _DUMP)}
 
 
 def _add(database_url: str, status: str) -> str:
@@ -260,7 +260,7 @@ def test_a_column_that_they_must_fill_is_named_when_an_activity_is_scheduled(emp
 def _script(name: str) -> str:
     page = _PAGE.read_text(encoding="utf-8")
     (script,) = re.findall(rf"<!-- {name} -->\n```sql\n(.*?)```", page, re.DOTALL)
-    return script.replace("%", "%%")
+    return script
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class House:
         """What `engagement migrate --sql --role` prints, executed by the owner."""
         printed = Commands()("migrate", "--sql", "--role", self.role)
         assert printed.exit_code == 0, printed.stderr
-        self.as_owner(printed.stdout.replace("%", "%%"))
+        self.as_owner(printed.stdout)
 
     @contextmanager
     def store(self) -> Iterator[PostgresActivityStore]:
@@ -69,9 +69,9 @@ def house(direct_servers: ServerUrls, database_url: str) -> Iterator[House]:
     role = f'the "worker\'s" $$ 100% {uuid.uuid4().hex[:8]}'
     name = role.replace('"', '""')
     add_rows(database_url, "a-1")
-    execute(database_url, f'CREATE ROLE "{name}"'.replace("%", "%%"))
+    execute(database_url, f'CREATE ROLE "{name}"')
     database = urlsplit(database_url).path.lstrip("/")
-    execute(database_url, f"ALTER DATABASE {database} SET role = {_literal(role)}".replace("%", "%%"))
+    execute(database_url, f"ALTER DATABASE {database} SET role = {_literal(role)}")
     # A pooler's sessions from before would still be somebody else's.
     sessions = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{database}'"
     execute(direct_servers.database_url, sessions)
@@ -79,7 +79,7 @@ def house(direct_servers: ServerUrls, database_url: str) -> Iterator[House]:
         yield House(url=database_url, role=role)
     finally:
         drop = f'SET LOCAL ROLE NONE; ALTER DATABASE {database} RESET role; DROP OWNED BY "{name}"; DROP ROLE "{name}"'
-        execute(database_url, drop.replace("%", "%%"))
+        execute(database_url, drop)
 
 
 def _literal(text: str) -> str:
@@ -122,7 +122,7 @@ def test_the_printed_rights_are_the_least(house: House) -> None:
 def test_every_right_that_is_granted_is_needed(house: House) -> None:
     """Without any one of them the store says which it is, before anything is sent."""
     house.grant()
-    name = '"' + house.role.replace('"', '""').replace("%", "%%") + '"'
+    name = '"' + house.role.replace('"', '""') + '"'
     rights = [(table, "SELECT") for table in _ALL_TABLES]
     rights += [("pod_activities", "UPDATE")]
     rights += [(f"engagement_{each}", "DELETE") for each in ("workers", "controls", "alerts")]
@@ -195,7 +195,7 @@ def test_policy_of_another_role_shows_nothing(house: House) -> None:
 
 def test_a_role_may_look_without_being_able_to_work(house: House) -> None:
     """A dashboard needs no right to write."""
-    name = '"' + house.role.replace('"', '""').replace("%", "%%") + '"'
+    name = '"' + house.role.replace('"', '""') + '"'
     house.as_owner(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")
     with closing(PostgresPool(house.url, size=1)) as pool:
         assert PostgresOverviewReader(pool).look().due.value == 1

@@ -13,9 +13,9 @@ __all__ = ["KNOWN_LIMITS"]
 KNOWN_LIMITS: Mapping[str, str] = MappingProxyType(
     {
         "identical comments": (
-            "Two comments of the same words, by one account on one post, both at once without a known outcome or id: "
-            "which is which cannot be told by reading. One may be credited to the other; then one of them is missing, "
-            "or, while the reads still lag, is sent again."
+            "Two comments of the same words, by one account on one post, both at once of unknown outcome, and one "
+            "answer that comes only after the other's was judged: which is which could not be told by reading. Then "
+            "one of them is taken for executed, and is missing."
         )
     }
 )

@@ -34,7 +34,7 @@ from engagement_core.ports.activities import (
 )
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.linkedin import Found, NoReadBack, ReadBack, Seen
-from engagement_core.recognition import STRANGER
+from engagement_core.recognition import RIVAL, STRANGER
 from engagement_core.reconcile import Reconciler
 
 POLICY = ReconcilePolicy()
@@ -354,3 +354,47 @@ def test_nothing_is_buried_that_somebody_took_away() -> None:
     assert isinstance(decision.result, Dropped)
     assert all_of(AddDeadLetter, decision) == []
     assert the(SaveAttempt, decision).attempt.phase is Phase.FAILED
+
+
+_MINUTE = timedelta(minutes=1)
+_UNDER_WAY = replace(LOST, activity_id="activity-2", token="worker-2/1", phase=Phase.SENDING)
+_WITHOUT_ID = replace(
+    _UNDER_WAY, phase=Phase.EXECUTED, event=Event.CONFIRM, effect=Effect.APPLIED, ended_at=NOW, answer={}
+)
+_LOST_TOO = replace(_UNDER_WAY, phase=Phase.UNKNOWN, event=Event.LOSE_TRACK, deadline_at=LOST.deadline_at + SECOND)
+
+
+@pytest.mark.parametrize("rival", [_UNDER_WAY, _WITHOUT_ID, _LOST_TOO], ids=lambda rival: rival.phase.value)
+@pytest.mark.parametrize("created_at", [NOW, NOW - 9 * _MINUTE, NOW + 9 * _MINUTE, None])
+def test_what_another_activity_may_have_posted_in_the_same_words_is_not_taken(rival: Attempt, created_at: Any) -> None:
+    """Its answer may still name it, or named nothing; neither is ours sent again meanwhile."""
+    decision = look(Seen(own=(found(created_at=created_at),)), rivals=(rival,))
+    assert decision.result == Waits(again_in=PAUSE, reason=RIVAL)
+    assert the(SaveAttempt, decision).attempt.phase is Phase.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "rival",
+    [
+        replace(_UNDER_WAY, text="Other words"),
+        replace(_WITHOUT_ID, began_at=NOW - 12 * _MINUTE, ended_at=NOW - 11 * _MINUTE),
+        replace(_UNDER_WAY, began_at=NOW + 11 * _MINUTE),
+        replace(_LOST_TOO, deadline_at=LOST.deadline_at),
+    ],
+    ids=("other words", "long before", "long after", "judged by now as well"),
+)
+def test_what_another_activity_cannot_have_posted_is_taken(rival: Attempt) -> None:
+    """Of two that are both judged by what is shown, each takes one, and it is the same which."""
+    assert isinstance(look(Seen(own=(found(),)), rivals=(rival,)).result, Executed)
+
+
+def test_a_rival_whose_comment_is_not_shown_forbids_nothing() -> None:
+    """What the post does not show is nobody's."""
+    assert the(SaveAttempt, look(NOTHING, rivals=(_UNDER_WAY,))).attempt.event is Event.FIND_ABSENT
+
+
+def test_the_later_one_is_not_taken_while_an_earlier_one_may_be_ours() -> None:
+    """With a clock that is behind, ours seems to be from before its sending; the later one is another's then."""
+    assert LOST.began_at is not None
+    shown = Seen(own=(found(created_at=LOST.began_at - 6 * SECOND), found(engagement_id="c-2")))
+    assert look(shown).result == Waits(again_in=PAUSE, reason=STRANGER)
