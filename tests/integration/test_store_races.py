@@ -214,6 +214,8 @@ def test_two_read_backs_never_credit_one_comment_twice(tables: PostgresTables) -
         lost = Failure(cause=Cause.NO_ANSWER, message="No answer came.")
         tables.store.change(mine.activity.id, deciding(begun, lost))
         claims.append(begun)
+    tables.sql("UPDATE engagement_attempts SET deadline_at = clock_timestamp()")
+    read_at = tables.now()
     seen = Seen(own=(Found(engagement_id="c-1", text="Hello!", created_at=None),))
 
     def look(each: Claimed) -> Any:
@@ -221,7 +223,7 @@ def test_two_read_backs_never_credit_one_comment_twice(tables: PostgresTables) -
             decide_reconcile,
             token=each.attempt.token,
             seen=seen,
-            read_at=each.attempt.deadline_at,
+            read_at=read_at,
             policy=ReconcilePolicy(visibility_lag=timedelta(0)),
         )
         return tables.store.change(each.activity.id, decide, crediting=seen.ids)

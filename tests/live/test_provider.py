@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 
 from core_side import a_snapshot, an_attempt
 from engagement_core.errors import Effect, ErrorType, Failure
@@ -48,8 +49,8 @@ def test_a_comment_is_shown_as_ours(live: Live) -> None:
     answer = live.gateway.engage(comment, live.deadline())
     assert isinstance(answer, Applied), answer
     sent = replace(an_attempt(text=comment.text), began_at=began_at)
-    seen = seen_when(live, comment, lambda seen: recognise(a_snapshot(), sent, seen, since=began_at).ours is not None)
-    ours = recognise(a_snapshot(), sent, seen, since=began_at).ours
+    recognised = partial(recognise, a_snapshot(), sent, since=began_at, lag=live.patience)
+    ours = recognised(seen_when(live, comment, lambda seen: recognised(seen).ours is not None)).ours
     assert ours is not None
     assert answer.engagement_id in (None, ours.engagement_id)
     assert ours.created_at is None or abs(ours.created_at - began_at) < timedelta(minutes=1)
