@@ -76,8 +76,7 @@ class Attempt:
     @property
     def engagement_id(self) -> str | None:
         """The provider's id of what it did, where the provider has told one."""
-        said = self.answer or self.evidence or {}
-        return said.get("engagement_id")
+        return (self.answer or {}).get("engagement_id") or (self.evidence or {}).get("engagement_id")
 
     @property
     def may_have_had_effect(self) -> bool:

@@ -146,7 +146,7 @@ class Executor:
         if isinstance(seen, NoReadBack):
             return None
         decide = partial(decide_last_look, claimed=claimed, text=text, seen=seen, policy=self.reconcile_policy)
-        return self.store.change(claimed.activity.id, decide, crediting=seen.ids if isinstance(seen, Seen) else ())
+        return self.store.change(claimed.activity.id, decide, crediting=seen.ids if isinstance(seen, Seen) else None)
 
     def _send(self, claimed: Claimed, deadline: Deadline) -> Answer:
         with self.calls.call(claimed.account.id) as has_room:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta, timezone
 
 from engagement_core.activity import EngagementType
 from engagement_core.attempt import Attempt
+from engagement_core.errors import Effect
 from engagement_core.lifecycle import Phase
 from engagement_core.ports.activities import Snapshot
 from engagement_core.ports.linkedin import Found, Seen
@@ -43,7 +44,7 @@ def recognise(snapshot: Snapshot, attempt: Attempt, seen: Seen, *, since: dateti
     """What of `seen` is what `attempt` sent.
 
     Args:
-        snapshot: `credited` are the ids that belong to other activities, `rivals` are those whose id nobody knows.
+        snapshot: `credited` are ids that belong to other activities, `neighbours` what those sent to the same post.
         attempt: what was sent: its type and its text.
         seen: a complete read.
         since: when the first request left whose effect this may be.
@@ -55,30 +56,43 @@ def recognise(snapshot: Snapshot, attempt: Attempt, seen: Seen, *, since: dateti
         return Recognised(ours=recent[0] if recent else None)
     alike = [own for own in free if _same_text(own.text, attempt.text)]
     candidates = [own for own in alike if own.created_at is None or own.created_at >= since - _SKEW]
-    rivals = [each for each in snapshot.rivals if _same_text(each.text, attempt.text)]
-    if any(_may_be_of(rival, own, now=snapshot.now, lag=lag) for rival in rivals for own in candidates):
+    rivals = _rivals(snapshot, attempt, candidates)
+    # A rival that is executed has posted one of them, and no answer will tell which: what is more may be ours.
+    posted = sum(rival.effect is Effect.APPLIED for rival in rivals)
+    if any(_may_be_named(rival, snapshot.now, lag) for rival in rivals) or 0 < len(candidates) <= posted:
         return Recognised(ours=None, doubt=RIVAL)
-    if not candidates or any(own not in recent for own in candidates):
+    fitting = [own for own in candidates if own in recent]
+    if not fitting or len(candidates) - len(fitting) > posted:
         return Recognised(ours=None, doubt=STRANGER if recent or candidates else None)
     # The earliest that it can be: a later one of the same words may be another activity's, which can be none but that.
-    return Recognised(ours=min(candidates, key=_date))
+    return Recognised(ours=min(fitting, key=_date))
 
 
 def _on_nobodys_record(snapshot: Snapshot, seen: Seen) -> list[Found]:
+    named = snapshot.credited | {each.engagement_id for each in snapshot.neighbours if each.engagement_id is not None}
     # An id that two comments bear says nothing of either; one comment that two pages show is one.
     bearers = Counter(own.engagement_id for own in set(seen.own))
-    return [own for own in seen.own if own.engagement_id not in snapshot.credited or bearers[own.engagement_id] > 1]
+    return [own for own in seen.own if own.engagement_id not in named or bearers[own.engagement_id] > 1]
 
 
-def _may_be_of(rival: Attempt, own: Found, *, now: datetime, lag: timedelta) -> bool:
-    if rival.phase is Phase.UNKNOWN and now >= rival.deadline_at + lag:
-        # It is judged by what is shown as we are: of two comments in the same words each takes one, and it is the same
-        # which. Sooner its answer may still come, and name the one that we would take.
-        return False
+def _rivals(snapshot: Snapshot, attempt: Attempt, candidates: list[Found]) -> list[Attempt]:
+    """Neighbours that may have posted one of the candidates, under an id that is on nobody's record."""
+    nameless = [each for each in snapshot.neighbours if each.engagement_id is None]
+    alike = [each for each in nameless if _same_text(each.text, attempt.text)]
+    return [each for each in alike if any(_may_have_posted(each, own) for own in candidates)]
+
+
+def _may_have_posted(rival: Attempt, own: Found) -> bool:
     if own.created_at is None or rival.began_at is None:
         return True
     is_later = rival.ended_at is not None and own.created_at > rival.ended_at + _SKEW
     return own.created_at >= rival.began_at - _SKEW and not is_later
+
+
+def _may_be_named(rival: Attempt, now: datetime, lag: timedelta) -> bool:
+    """Its answer may still come, and name the comment that we would take. Once its own read-back is due, each of us
+    takes one of those in the same words, and it is the same which."""
+    return rival.phase is Phase.SENDING or (rival.effect is Effect.UNKNOWN and now < rival.deadline_at + lag)
 
 
 def _date(own: Found) -> datetime:

@@ -82,7 +82,7 @@ class Reconciler:
         decide: Callable[[Snapshot], Decision[Reconciled]] = partial(
             decide_reconcile, token=mine.token, seen=seen, read_at=snapshot.now, policy=self.policy
         )
-        outcome = self.store.change(activity_id, decide, crediting=seen.ids if isinstance(seen, Seen) else ())
+        outcome = self.store.change(activity_id, decide, crediting=seen.ids if isinstance(seen, Seen) else None)
         self.telemetry.emit(
             Signal.OUTCOME_RECONCILED,
             activity_id=activity_id,

@@ -19,9 +19,9 @@ from engagement_core.attempt import Attempt
 from engagement_core.errors import Effect
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.activities import (
+    NEIGHBOURS_FOR,
     PACED_FOR,
     PACED_PER_SWEEP,
-    RIVALRY,
     BlockScope,
     Control,
     ControlKind,
@@ -52,7 +52,7 @@ class InMemoryActivityStore(InMemoryRows):
         self._lock = threading.RLock()
 
     def change(
-        self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] = ()
+        self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] | None = None
     ) -> T:
         """See the port."""
         with self._lock:
@@ -121,45 +121,47 @@ class InMemoryActivityStore(InMemoryRows):
     def _all_attempts(self) -> list[Attempt]:
         return [attempt for attempts in self.attempts.values() for attempt in attempts.values()]
 
-    def _show(self, activity_id: str, crediting: tuple[str, ...]) -> Snapshot:
+    def _show(self, activity_id: str, crediting: tuple[str, ...] | None) -> Snapshot:
         now = self.now()
         activity = self.activities.get(activity_id)
         attempts = self.attempts.get(activity_id, {})
         ordered = tuple(attempts[number] for number in sorted(attempts))
-        if not isinstance(activity, Activity):
-            return Snapshot(now=now, activity=activity, attempts=ordered)
+        if isinstance(activity, Activity):
+            shown = self._with_surroundings(activity, now)
+        else:
+            shown = Snapshot(now=now, activity=activity)
+        shown = replace(shown, attempts=ordered)
+        if crediting is None:
+            return shown
+        credited = self._credited(activity_id, shown) & set(crediting)
+        return replace(shown, credited=credited, neighbours=self._neighbours(activity_id, shown))
+
+    def _with_surroundings(self, activity: Activity, now: datetime) -> Snapshot:
         pod = self.pods.get(activity.pod_id)
         account = self._acting(activity, pod)
-        shown = Snapshot(
+        return Snapshot(
             now=now,
             activity=activity,
             pod=pod,
             account=account,
             cartridge=self.cartridges.get(pod.voice_cartridge_id or "") if pod else None,
-            attempts=ordered,
             controls=self._in_force(activity, account, now),
             sent_in_last_day=self._sent_in_last_day(account, now),
             pace=self._pace(account, now),
         )
-        if not crediting:
-            return shown
-        credited = self._credited(activity_id, shown) & set(crediting)
-        return replace(shown, credited=credited, rivals=self._rivals(activity_id, shown))
 
-    def _rivals(self, activity_id: str, shown: Snapshot) -> tuple[Attempt, ...]:
-        since = shown.first_began_at - RIVALRY
+    def _neighbours(self, activity_id: str, shown: Snapshot) -> tuple[Attempt, ...]:
+        since = shown.first_began_at - NEIGHBOURS_FOR
         return tuple(
             each
             for each in self._all_attempts()
             if each.activity_id != activity_id
+            and each.account_id is not None
             and (each.account_id, each.post_id) == (shown.account_id, shown.post_id)
             and each.engagement_type is EngagementType.COMMENT
+            and each.may_have_had_effect
             and each.began_at is not None
             and each.began_at > since
-            and (
-                each.phase in (Phase.SENDING, Phase.UNKNOWN)
-                or (each.effect is Effect.APPLIED and each.engagement_id is None)
-            )
         )
 
     def _credited(self, activity_id: str, shown: Snapshot) -> frozenset[str]:

@@ -21,8 +21,8 @@ from adapters.postgres.storable import storable
 from adapters.postgres.writes import as_sql
 from engagement_core.admission import HELD_STATUSES
 from engagement_core.ports.activities import (
+    NEIGHBOURS_FOR,
     PACED_PER_SWEEP,
-    RIVALRY,
     Block,
     BlockScope,
     ControlKind,
@@ -59,7 +59,7 @@ class PostgresActivityStore:
         self._learn()
 
     def change(
-        self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] = ()
+        self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] | None = None
     ) -> T:
         """See the port."""
         try:
@@ -115,7 +115,7 @@ class PostgresActivityStore:
             is_kept = self._sql.kept_read.is_usable(connection)
         self._open = self._sql.open_and_call if is_kept else self._sql.open_and_show
 
-    def _show(self, cursor: Cursor, activity_id: str, crediting: tuple[str, ...]) -> Snapshot:
+    def _show(self, cursor: Cursor, activity_id: str, crediting: tuple[str, ...] | None) -> Snapshot:
         if not self._catalog.can_be_activity_id(activity_id):
             cursor.execute("BEGIN; SELECT clock_timestamp()")
             return Snapshot(now=_one(cursor)[0], activity=None)
@@ -166,19 +166,18 @@ def _alone(
     return replace(snapshot, now=now, controls=others + as_controls(controls)), sent, began_at, claimed_at
 
 
-def _with_credited(cursor: Cursor, snapshot: Snapshot, activity_id: str, crediting: tuple[str, ...]) -> Snapshot:
-    if not crediting:
+def _with_credited(cursor: Cursor, snapshot: Snapshot, activity_id: str, crediting: tuple[str, ...] | None) -> Snapshot:
+    if crediting is None:
         return snapshot
     # In one order everywhere: two read-backs of the same post would otherwise wait for each other.
     ids = sorted({storable(engagement_id) for engagement_id in crediting})
     for engagement_id in ids:
         cursor.execute(sql.CREDITING, {"engagement_id": engagement_id})
     where = {"id": activity_id, "post_id": storable(snapshot.post_id), "account_id": snapshot.account_id}
+    cursor.execute(sql.NEIGHBOURS, {"since": snapshot.first_began_at - NEIGHBOURS_FOR, **where})
+    neighbours = tuple(as_attempt(*row) for row in cursor.fetchall())
     cursor.execute(sql.CREDITED, {"ids": ids, **where})
-    credited = frozenset(row[0] for row in cursor.fetchall())
-    cursor.execute(sql.RIVALS, {"since": snapshot.first_began_at - RIVALRY, **where})
-    rivals = tuple(as_attempt(*row) for row in cursor.fetchall())
-    return replace(snapshot, credited=credited, rivals=rivals)
+    return replace(snapshot, credited=frozenset(row[0] for row in cursor.fetchall()), neighbours=neighbours)
 
 
 def _apply(cursor: Cursor, decision: Decision[Any], snapshot: Snapshot) -> None:

@@ -124,12 +124,10 @@ SELECT a.execution_id FROM pod_activities a
                     WHERE t.activity_id = a.id::text AND t.effect = 'applied' AND t.account_id <> %(account_id)s)
 """
 
-RIVALS = f"""
+NEIGHBOURS = f"""
 SELECT t.activity_id, {_ATTEMPT} FROM engagement_attempts t
- WHERE t.account_id = %(account_id)s AND t.began_at > %(since)s
-   AND t.post_id = %(post_id)s AND t.engagement_type = 'comment' AND t.activity_id <> %(id)s
-   AND (t.phase IN ('sending', 'unknown')
-        OR t.effect = 'applied' AND COALESCE(t.answer, t.evidence)->>'engagement_id' IS NULL)
+ WHERE t.account_id = %(account_id)s AND t.began_at > %(since)s AND t.post_id = %(post_id)s
+   AND t.engagement_type = 'comment' AND t.effect IN ('unknown', 'applied') AND t.activity_id <> %(id)s
 """  # noqa: S608  # our own column list
 
 # In the order of time along the partial index, which only a stable function can bound: `clock_timestamp()` is volatile,

@@ -20,9 +20,9 @@ from engagement_core.errors import Effect, ErrorType
 from engagement_core.lifecycle import Phase
 
 __all__ = [
+    "NEIGHBOURS_FOR",
     "PACED_FOR",
     "PACED_PER_SWEEP",
-    "RIVALRY",
     "ActivityStore",
     "AddDeadLetter",
     "Block",
@@ -107,8 +107,8 @@ PACED_PER_SWEEP = 10
 be looked at again and again."""
 
 
-RIVALRY = timedelta(days=1)
-"""How long before an activity was first sent a rival of it may have begun; see `Snapshot.rivals`."""
+NEIGHBOURS_FOR = timedelta(days=1)
+"""How long before an activity was first sent its neighbours may have begun; see `Snapshot.neighbours`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,9 +135,9 @@ class Snapshot:
     An activity that is being sent has the gate behind it: it may be shown without either, and waits for no such lock.
     `credited` are those of the provider's ids that were asked about and that another activity already has on the same
     post, by the same account. (Elsewhere, or in a provider's next life, an id may come again.)
-    `rivals` are, when ids were asked about, the attempts of other activities of which the same post may show a comment
-    by the same account under an id that is on nobody's record: those that are being sent, and those that happened
-    without the provider's telling an id; none that began more than `RIVALRY` before this activity's first sending.
+    `neighbours` are shown with them: the attempts of other activities at a comment by the same account on the same
+    post that may have had an effect, or had it; none that began more than `NEIGHBOURS_FOR` before this activity's first
+    sending.
     """
 
     now: datetime
@@ -150,7 +150,7 @@ class Snapshot:
     sent_in_last_day: int = 0
     pace: Pace | None = None
     credited: frozenset[str] = frozenset()
-    rivals: tuple[Attempt, ...] = ()
+    neighbours: tuple[Attempt, ...] = ()
 
     @property
     def is_claimed(self) -> bool:
@@ -309,15 +309,16 @@ class ActivityStore(Protocol):
     """Every method raises `StoreUnavailable` when the database does not do its part."""
 
     def change(
-        self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] = ()
+        self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] | None = None
     ) -> T:
         """Lock the activity, show it, apply what `decide` returns; durable when this returns.
 
         Concurrent changes of one activity happen one after the other, each seeing the one before. `decide` must be
         quick and pure: it runs while the row is locked, and may run again. Nothing is written if it raises.
         A decision that puts an account on hold is made alone: of two at a time, the second sees the first one's hold.
-        `crediting` names the provider's ids that the decision may credit to this activity: two decisions about one id
-        never overlap, `Snapshot.credited` shows those that another activity has, and `Snapshot.rivals` is filled.
+        `crediting` names the provider's ids that the decision may credit to this activity, and is None for one that
+        credits nothing: two decisions about one id never overlap, `Snapshot.credited` shows those that another activity
+        has, and `Snapshot.neighbours` is filled.
         """
         ...
 

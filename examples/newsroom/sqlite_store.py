@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
@@ -100,7 +100,7 @@ class SqliteActivityStore:
         return str(word)
 
     def change(
-        self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] = ()
+        self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] | None = None
     ) -> T:
         """See the port."""
         with self._transaction() as sql:
@@ -139,19 +139,20 @@ class SqliteActivityStore:
         unknown = [each for each in attempts if each.phase is Phase.UNKNOWN]
         return tuple(each.activity_id for each in unknown if each.look_at and each.look_at <= now)[:limit]
 
-    def _show(self, sql: _Sql, activity_id: str, crediting: tuple[str, ...]) -> Snapshot:
+    def _show(self, sql: _Sql, activity_id: str, crediting: tuple[str, ...] | None) -> Snapshot:
         now = _now()
         rows = sql("SELECT * FROM activities WHERE id = ?", activity_id)
         others = sql("SELECT engagement_id FROM activities WHERE engagement_id IS NOT NULL AND id <> ?", activity_id)
-        return Snapshot(
+        shown = Snapshot(
             now=now,
             activity=_activity(rows[0]) if rows else None,
             pod=self._pod,
             account=self._account,
             attempts=_attempts(sql, activity_id),
             controls=_controls(sql, now),
-            credited=frozenset(crediting) & {row[0] for row in others},
+            credited=frozenset(crediting or ()) & {row[0] for row in others},
         )
+        return shown if crediting is None else replace(shown, neighbours=_neighbours(sql, activity_id, shown.post_id))
 
     @contextmanager
     def _transaction(self) -> Iterator[_Sql]:
@@ -193,6 +194,12 @@ def _activity(row: tuple[Any, ...]) -> Activity:
 def _attempts(sql: _Sql, activity_id: str | None = None) -> tuple[Attempt, ...]:
     query = "SELECT record FROM attempts WHERE activity_id = coalesce(?, activity_id) ORDER BY activity_id, number"
     return tuple(_attempt(json.loads(record)) for (record,) in sql(query, activity_id))
+
+
+def _neighbours(sql: _Sql, activity_id: str, post_id: str) -> tuple[Attempt, ...]:
+    of_post = (each for each in _attempts(sql) if each.post_id == post_id and each.activity_id != activity_id)
+    comments = (each for each in of_post if each.engagement_type is EngagementType.COMMENT and each.began_at)
+    return tuple(each for each in comments if each.may_have_had_effect)
 
 
 def _attempt(record: dict[str, Any]) -> Attempt:

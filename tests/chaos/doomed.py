@@ -62,7 +62,7 @@ class _DyingStore:
     transactions: int = 0
 
     def change(
-        self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] = ()
+        self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] | None = None
     ) -> T:
         self.transactions += 1
         step = f"in_transaction_{self.transactions}"

@@ -322,20 +322,16 @@ def test_an_id_of_another_account_s_comment_on_the_same_post_is_not_credited(tab
     assert show(tables, crediting=("c-2", "c-3")).credited == frozenset({"c-3"})
 
 
-def test_rivals_are_other_comments_on_the_post_whose_id_nobody_knows(tables: Tables) -> None:
-    """Shown when ids are asked about: on their way, unknown, or executed without an id; by the same account."""
+def test_neighbours_are_others_comments_on_the_post_that_may_have_had_an_effect(tables: Tables) -> None:
+    """By the same account; shown when ids are asked about, be there none."""
     now = tables.now()
-    comment = {"engagement_type": EngagementType.COMMENT, "text": "Hello there!"}
-    mine = an_attempt_at(now, **comment)
+    mine = an_attempt_at(now, engagement_type=EngagementType.COMMENT, text="Hello there!")
     done = {"phase": Phase.EXECUTED, "event": Event.CONFIRM, "effect": Effect.APPLIED}
-    named = {"answer": {"engagement_id": "c-1"}}
-    others = {
+    others: dict[str, dict[str, Any]] = {
         "under way": {},
         "lost": {"phase": Phase.UNKNOWN, "event": Event.LOSE_TRACK},
-        "nameless": {**done, "answer": {"engagement_id": None}},
-        "nameless and late": {**done, "evidence": {"engagement_id": None}},
-        "named": {**done, **named},
-        "named late": {**done, "evidence": named["answer"]},
+        "given up": {"phase": Phase.FAILED, "event": Event.BURY},
+        "done": done,
         "claimed": {"phase": Phase.CLAIMED, "began_at": None},
         "refused": {"phase": Phase.SCHEDULED, "event": Event.REFUSE, "effect": Effect.NONE},
         "of another account": {"account_id": "account-2"},
@@ -347,10 +343,11 @@ def test_rivals_are_other_comments_on_the_post_whose_id_nobody_knows(tables: Tab
     write(tables, SaveAttempt(mine))
     for key, changes in others.items():
         write(tables, SaveAttempt(replace(mine, activity_id=key, token=key, **changes)))
-    rivals = show(tables, crediting=("c-9",)).rivals
-    assert {rival.activity_id for rival in rivals} == {"under way", "lost", "nameless", "nameless and late"}
-    assert {rival.text for rival in rivals} == {"Hello there!"}
-    assert show(tables).rivals == ()
+    for crediting in ((), ("c-9",)):
+        neighbours = show(tables, crediting=crediting).neighbours
+        assert {each.activity_id for each in neighbours} == {"under way", "lost", "given up", "done"}
+        assert {each.text for each in neighbours} == {"Hello there!"}
+    assert show(tables).neighbours == ()
 
 
 def test_provider_id_with_a_nul_can_be_asked_about(request: pytest.FixtureRequest, tables: Tables) -> None:

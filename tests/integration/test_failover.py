@@ -75,7 +75,7 @@ class _Failover:
         self.passes(signal.value)
 
     def change(
-        self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] = ()
+        self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] | None = None
     ) -> T:
         """See `ActivityStore`."""
         step = self.count("in_transaction")

@@ -100,7 +100,7 @@ class OneActivity(RuleBasedStateMachine):
         self.may_repeat = kind is EngagementType.LIKE and not reads_back
         self.tokens = 0
 
-    def change(self, decide: Any, crediting: tuple[str, ...] = ()) -> Any:
+    def change(self, decide: Any, crediting: tuple[str, ...] | None = None) -> Any:
         """Through the store, like everything."""
         return self.store.change(KEY, decide, crediting=crediting)
 

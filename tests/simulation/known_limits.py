@@ -13,9 +13,9 @@ __all__ = ["KNOWN_LIMITS"]
 KNOWN_LIMITS: Mapping[str, str] = MappingProxyType(
     {
         "identical comments": (
-            "Two comments of the same words, by one account on one post, both at once of unknown outcome, and one "
-            "answer that comes only after the other's was judged: which is which could not be told by reading. Then "
-            "one of them is taken for executed, and is missing."
+            "Two comments of the same words, by one account on one post, the outcomes of both in doubt, and the answer "
+            "to one recorded later than its deadline plus the lag: the other, which is missing, may have been taken "
+            "for it."
         )
     }
 )

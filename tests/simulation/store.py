@@ -39,12 +39,12 @@ _Decide = Callable[[Snapshot], Decision[T]]
 class Tables(InMemoryActivityStore):
     """The in-memory store, which can also be looked at without a change."""
 
-    def show(self, activity_id: str, crediting: tuple[str, ...]) -> Snapshot:
+    def show(self, activity_id: str, crediting: tuple[str, ...] | None) -> Snapshot:
         """What a change would be shown now."""
         return self._show(activity_id, crediting)
 
 
-def commit(world: World, activity_id: str, decide: _Decide[T], crediting: tuple[str, ...] = ()) -> T:
+def commit(world: World, activity_id: str, decide: _Decide[T], crediting: tuple[str, ...] | None = None) -> T:
     """Change an activity now, watched by the promise."""
     seen: list[tuple[Snapshot, Decision[Any]]] = []
 
@@ -74,7 +74,7 @@ class WorkersStore(ActivityStore):
 
     worker: Worker
 
-    def change(self, activity_id: str, decide: _Decide[T], *, crediting: tuple[str, ...] = ()) -> T:
+    def change(self, activity_id: str, decide: _Decide[T], *, crediting: tuple[str, ...] | None = None) -> T:
         """See the port."""
         world, temper = self.worker.world, self.worker.world.temper
         what = name_of(decide)

@@ -72,7 +72,7 @@ def test_verdict_without_the_row_lock_is_found(monkeypatch: pytest.MonkeyPatch) 
         activity_id: str,
         decide: Callable[[Snapshot], Decision[T]],
         *,
-        crediting: tuple[str, ...] = (),
+        crediting: tuple[str, ...] | None = None,
     ) -> T:
         if name_of(decide) != "decide_verdict":
             return locked(self, activity_id, decide, crediting=crediting)

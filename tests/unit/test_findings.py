@@ -359,7 +359,12 @@ def test_nothing_is_buried_that_somebody_took_away() -> None:
 _MINUTE = timedelta(minutes=1)
 _UNDER_WAY = replace(LOST, activity_id="activity-2", token="worker-2/1", phase=Phase.SENDING)
 _WITHOUT_ID = replace(
-    _UNDER_WAY, phase=Phase.EXECUTED, event=Event.CONFIRM, effect=Effect.APPLIED, ended_at=NOW, answer={}
+    _UNDER_WAY,
+    phase=Phase.EXECUTED,
+    event=Event.CONFIRM,
+    effect=Effect.APPLIED,
+    ended_at=NOW,
+    answer={"engagement_id": None},
 )
 _LOST_TOO = replace(_UNDER_WAY, phase=Phase.UNKNOWN, event=Event.LOSE_TRACK, deadline_at=LOST.deadline_at + SECOND)
 
@@ -368,7 +373,7 @@ _LOST_TOO = replace(_UNDER_WAY, phase=Phase.UNKNOWN, event=Event.LOSE_TRACK, dea
 @pytest.mark.parametrize("created_at", [NOW, NOW - 9 * _MINUTE, NOW + 9 * _MINUTE, None])
 def test_what_another_activity_may_have_posted_in_the_same_words_is_not_taken(rival: Attempt, created_at: Any) -> None:
     """Its answer may still name it, or named nothing; neither is ours sent again meanwhile."""
-    decision = look(Seen(own=(found(created_at=created_at),)), rivals=(rival,))
+    decision = look(Seen(own=(found(created_at=created_at),)), neighbours=(rival,))
     assert decision.result == Waits(again_in=PAUSE, reason=RIVAL)
     assert the(SaveAttempt, decision).attempt.phase is Phase.UNKNOWN
 
@@ -385,12 +390,12 @@ def test_what_another_activity_may_have_posted_in_the_same_words_is_not_taken(ri
 )
 def test_what_another_activity_cannot_have_posted_is_taken(rival: Attempt) -> None:
     """Of two that are both judged by what is shown, each takes one, and it is the same which."""
-    assert isinstance(look(Seen(own=(found(),)), rivals=(rival,)).result, Executed)
+    assert isinstance(look(Seen(own=(found(),)), neighbours=(rival,)).result, Executed)
 
 
 def test_a_rival_whose_comment_is_not_shown_forbids_nothing() -> None:
     """What the post does not show is nobody's."""
-    assert the(SaveAttempt, look(NOTHING, rivals=(_UNDER_WAY,))).attempt.event is Event.FIND_ABSENT
+    assert the(SaveAttempt, look(NOTHING, neighbours=(_UNDER_WAY,))).attempt.event is Event.FIND_ABSENT
 
 
 def test_the_later_one_is_not_taken_while_an_earlier_one_may_be_ours() -> None:
@@ -398,3 +403,29 @@ def test_the_later_one_is_not_taken_while_an_earlier_one_may_be_ours() -> None:
     assert LOST.began_at is not None
     shown = Seen(own=(found(created_at=LOST.began_at - 6 * SECOND), found(engagement_id="c-2")))
     assert look(shown).result == Waits(again_in=PAUSE, reason=STRANGER)
+
+
+def test_what_a_neighbour_has_is_not_ours_although_its_row_does_not_say_so() -> None:
+    """Its row was deleted, or somebody has emptied it; its attempt knows."""
+    named = replace(_WITHOUT_ID, answer={"engagement_id": "c-1"})
+    assert the(SaveAttempt, look(Seen(own=(found(),)), neighbours=(named,))).attempt.event is Event.FIND_ABSENT
+
+
+def test_of_more_comments_than_others_have_posted_one_is_ours() -> None:
+    """An executed neighbour without an id has posted one; which of them is all the same."""
+    assert LOST.began_at is not None
+    theirs = found(created_at=LOST.began_at - _MINUTE)
+    two = look(Seen(own=(theirs, found(engagement_id="c-2"))), neighbours=(_WITHOUT_ID,))
+    assert the(MarkExecuted, two).engagement_id == "c-2"
+    also = replace(_WITHOUT_ID, activity_id="activity-3", token="worker-3/1")
+    assert look(Seen(own=(theirs, found(engagement_id="c-2"))), neighbours=(_WITHOUT_ID, also)).result == Waits(
+        again_in=PAUSE, reason=RIVAL
+    )
+
+
+def test_comments_that_are_shown_without_ids_are_counted_as_well() -> None:
+    """Two of us and one comment: who asks is not the one that is known to have posted it."""
+    nameless = found(engagement_id=None)
+    assert look(Seen(own=(nameless,)), neighbours=(_WITHOUT_ID,)).result == Waits(again_in=PAUSE, reason=RIVAL)
+    other = found(engagement_id=None, created_at=NOW + SECOND)
+    assert isinstance(look(Seen(own=(nameless, other)), neighbours=(_WITHOUT_ID,)).result, Executed)
