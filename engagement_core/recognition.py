@@ -58,11 +58,11 @@ def recognise(snapshot: Snapshot, attempt: Attempt, seen: Seen, *, since: dateti
     candidates = [own for own in alike if own.created_at is None or own.created_at >= since - _SKEW]
     rivals = _rivals(snapshot, attempt, candidates)
     # A rival that is executed has posted one of them, and no answer will tell which: what is more may be ours.
-    posted = sum(rival.effect is Effect.APPLIED for rival in rivals)
-    if any(_may_be_named(rival, snapshot.now, lag) for rival in rivals) or 0 < len(candidates) <= posted:
+    posted = [rival for rival in rivals if rival.effect is Effect.APPLIED]
+    if any(_may_be_named(rival, snapshot.now, lag) for rival in rivals) or 0 < len(candidates) <= len(posted):
         return Recognised(ours=None, doubt=RIVAL)
     fitting = [own for own in candidates if own in recent]
-    if not fitting or len(candidates) - len(fitting) > posted:
+    if not fitting or not _are_theirs([own for own in candidates if own not in fitting], posted):
         return Recognised(ours=None, doubt=STRANGER if recent or candidates else None)
     # The earliest that it can be: a later one of the same words may be another activity's, which can be none but that.
     return Recognised(ours=min(fitting, key=_date))
@@ -70,23 +70,35 @@ def recognise(snapshot: Snapshot, attempt: Attempt, seen: Seen, *, since: dateti
 
 def _on_nobodys_record(snapshot: Snapshot, seen: Seen) -> list[Found]:
     named = snapshot.credited | {each.engagement_id for each in snapshot.neighbours if each.engagement_id is not None}
-    # An id that two comments bear says nothing of either; one comment that two pages show is one.
-    bearers = Counter(own.engagement_id for own in set(seen.own))
-    return [own for own in seen.own if own.engagement_id not in named or bearers[own.engagement_id] > 1]
+    # One comment that two pages show is one; an id that two comments bear says nothing of either.
+    shown = tuple(dict.fromkeys(seen.own))
+    bearers = Counter(own.engagement_id for own in shown)
+    return [own for own in shown if own.engagement_id not in named or bearers[own.engagement_id] > 1]
 
 
 def _rivals(snapshot: Snapshot, attempt: Attempt, candidates: list[Found]) -> list[Attempt]:
     """Neighbours that may have posted one of the candidates, under an id that is on nobody's record."""
     nameless = [each for each in snapshot.neighbours if each.engagement_id is None]
     alike = [each for each in nameless if _same_text(each.text, attempt.text)]
-    return [each for each in alike if any(_may_have_posted(each, own) for own in candidates)]
+    return [each for each in alike if any(_is_of_its_time(own, each, within=_SKEW) for own in candidates)]
 
 
-def _may_have_posted(rival: Attempt, own: Found) -> bool:
-    if own.created_at is None or rival.began_at is None:
+def _are_theirs(shown: list[Found], posted: list[Attempt]) -> bool:
+    """Each comment is explained by a neighbour of its own, so that none of them may be ours after all."""
+    left = list(posted)
+    for own in shown:
+        author = next((each for each in left if _is_of_its_time(own, each, within=_TOLERANCE)), None)
+        if author is None:
+            return False
+        left.remove(author)
+    return True
+
+
+def _is_of_its_time(own: Found, sent: Attempt, *, within: timedelta) -> bool:
+    if own.created_at is None or sent.began_at is None:
         return True
-    is_later = rival.ended_at is not None and own.created_at > rival.ended_at + _SKEW
-    return own.created_at >= rival.began_at - _SKEW and not is_later
+    is_later = sent.ended_at is not None and own.created_at > sent.ended_at + within
+    return own.created_at >= sent.began_at - within and not is_later
 
 
 def _may_be_named(rival: Attempt, now: datetime, lag: timedelta) -> bool:

@@ -411,16 +411,37 @@ def test_what_a_neighbour_has_is_not_ours_although_its_row_does_not_say_so() -> 
     assert the(SaveAttempt, look(Seen(own=(found(),)), neighbours=(named,))).attempt.event is Event.FIND_ABSENT
 
 
-def test_of_more_comments_than_others_have_posted_one_is_ours() -> None:
-    """An executed neighbour without an id has posted one; which of them is all the same."""
+def _posted_before(age: timedelta, number: int = 2) -> Attempt:
+    """A neighbour that was executed without an id, so long before ours was sent."""
     assert LOST.began_at is not None
-    theirs = found(created_at=LOST.began_at - _MINUTE)
-    two = look(Seen(own=(theirs, found(engagement_id="c-2"))), neighbours=(_WITHOUT_ID,))
-    assert the(MarkExecuted, two).engagement_id == "c-2"
-    also = replace(_WITHOUT_ID, activity_id="activity-3", token="worker-3/1")
-    assert look(Seen(own=(theirs, found(engagement_id="c-2"))), neighbours=(_WITHOUT_ID, also)).result == Waits(
-        again_in=PAUSE, reason=RIVAL
-    )
+    at = LOST.began_at - age
+    return replace(_WITHOUT_ID, activity_id=f"activity-{number}", began_at=at, ended_at=at + SECOND)
+
+
+def test_of_more_comments_than_others_have_posted_one_is_ours() -> None:
+    """An executed neighbour without an id has posted one, at its time."""
+    neighbour = _posted_before(_MINUTE)
+    theirs, ours = found(created_at=neighbour.began_at), found(engagement_id="c-2")
+    assert the(MarkExecuted, look(Seen(own=(theirs, ours)), neighbours=(neighbour,))).engagement_id == "c-2"
+    both = (neighbour, _posted_before(2 * _MINUTE, number=3))
+    assert look(Seen(own=(theirs, ours)), neighbours=both).result == Waits(again_in=PAUSE, reason=RIVAL)
+
+
+@pytest.mark.parametrize("neighbours", [(_posted_before(2 * _MINUTE),), (_posted_before(_MINUTE),)])
+def test_one_that_is_too_early_for_ours_and_nobody_else_s_for_certain_forbids_to_take_another(
+    neighbours: tuple[Attempt, ...],
+) -> None:
+    """The provider's clock may be behind: ours would be the early one, and its owner's the one that we took."""
+    assert LOST.began_at is not None
+    early = [found(engagement_id=f"c-{n}", created_at=LOST.began_at - _MINUTE) for n in (3, 4)]
+    shown = Seen(own=(*early, found()))
+    assert look(shown, neighbours=neighbours).result == Waits(again_in=PAUSE, reason=STRANGER)
+
+
+def test_a_comment_that_two_pages_show_is_one() -> None:
+    """A neighbour has posted it; a second one would be ours."""
+    neighbour = _posted_before(SECOND)
+    assert look(Seen(own=(found(), found())), neighbours=(neighbour,)).result == Waits(again_in=PAUSE, reason=RIVAL)
 
 
 def test_comments_that_are_shown_without_ids_are_counted_as_well() -> None:
