@@ -6,7 +6,7 @@ attempt of the same activity may exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -16,7 +16,7 @@ from engagement_core.activity import EngagementType
 from engagement_core.errors import Effect
 from engagement_core.lifecycle import IN_FLIGHT, Event, Phase, next_phase
 
-__all__ = ["Attempt", "Provenance", "attempts_since_requeue", "count_crashes", "count_refusals"]
+__all__ = ["Attempt", "Provenance", "attempts_since_requeue", "count_crashes", "count_refusals", "first_began"]
 
 
 class Provenance(str, Enum):
@@ -102,6 +102,11 @@ def attempts_since_requeue(attempts: tuple[Attempt, ...]) -> tuple[Attempt, ...]
         if attempts[index].requeued_at is not None:
             return attempts[index + 1 :]
     return attempts
+
+
+def first_began(attempts: Iterable[Attempt]) -> datetime | None:
+    """When the first of them that was sent was sent; None if none was."""
+    return min((attempt.began_at for attempt in attempts if attempt.began_at is not None), default=None)
 
 
 # Each of these ended an attempt that the provider could judge and that left nothing behind, or nothing that matters.

@@ -22,7 +22,7 @@ from engagement_core.last_look import decide_last_look
 from engagement_core.outcome import Buried, Dropped, Outcome, Waits
 from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline
-from engagement_core.ports.linkedin import Answer, LinkedIn, NoReadBack, NotSent, Seen
+from engagement_core.ports.linkedin import Answer, LinkedIn, NoReadBack, NotSent, ids_to_credit
 from engagement_core.ports.telemetry import Signal, Telemetry
 from engagement_core.ports.voice import Voice
 from engagement_core.prepare import Preparer
@@ -146,7 +146,7 @@ class Executor:
         if isinstance(seen, NoReadBack):
             return None
         decide = partial(decide_last_look, claimed=claimed, text=text, seen=seen, policy=self.reconcile_policy)
-        return self.store.change(claimed.activity.id, decide, crediting=seen.ids if isinstance(seen, Seen) else None)
+        return self.store.change(claimed.activity.id, decide, crediting=ids_to_credit(seen))
 
     def _send(self, claimed: Claimed, deadline: Deadline) -> Answer:
         with self.calls.call(claimed.account.id) as has_room:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from engagement_core.activity import EngagementType
-from engagement_core.attempt import Attempt, count_refusals
+from engagement_core.attempt import Attempt, count_refusals, first_began
 from engagement_core.burial import bury, note
 from engagement_core.errors import Cause, Effect, Failure
 from engagement_core.lifecycle import Event, Phase
@@ -155,8 +155,8 @@ class _Case:
     @property
     def _doubted_since(self) -> datetime:
         """What an earlier attempt left, although it was believed absent, is this engagement too."""
-        doubted = (each.began_at for each in self.snapshot.attempts if each.event is Event.FIND_ABSENT)
-        return min((at for at in doubted if at is not None), default=self._began_at)
+        doubted = (each for each in self.snapshot.attempts if each.event is Event.FIND_ABSENT)
+        return first_began(doubted) or self._began_at
 
     @property
     def _what_was_seen(self) -> str:

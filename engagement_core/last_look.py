@@ -7,9 +7,9 @@ on for as long as an unknown outcome is, and is then left to a person.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from engagement_core.attempt import Attempt, attempts_since_requeue
+from engagement_core.attempt import Attempt, attempts_since_requeue, first_began
 from engagement_core.begin import still_claimed
 from engagement_core.burial import bury
 from engagement_core.claim import Claimed, ClaimResult
@@ -35,7 +35,7 @@ def decide_last_look(
         return Decision(Dropped(reason="the claim was lost to somebody else"))
     # How long we insist is counted from a person's requeue; what may be ours, from the very first sending.
     since_requeue = attempts_since_requeue(snapshot.attempts)
-    insisting_since = _first_began(since_requeue) or min(each.claimed_at for each in since_requeue)
+    insisting_since = first_began(since_requeue) or min(each.claimed_at for each in since_requeue)
     case = _LastLook(snapshot=snapshot, mine=mine, age=snapshot.now - insisting_since, policy=policy)
     if not isinstance(seen, Seen):
         return case.postpone("the read-back before sending again failed")
@@ -45,10 +45,6 @@ def decide_last_look(
         found = find_present(snapshot, about_to_send, engagement_id=recognised.ours.engagement_id)
         return Decision(found.result, found.writes)
     return Decision(None) if recognised.doubt is None else case.postpone(recognised.doubt)
-
-
-def _first_began(attempts: tuple[Attempt, ...]) -> datetime | None:
-    return min((each.began_at for each in attempts if each.began_at), default=None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -51,17 +51,17 @@ def recognise(snapshot: Snapshot, attempt: Attempt, seen: Seen, *, since: dateti
         lag: how long after its deadline an attempt's effect may still not be shown.
     """
     free = _on_nobodys_record(snapshot, seen)
-    recent = [own for own in free if own.created_at is None or own.created_at >= since - _TOLERANCE]
+    recent = _not_before(since - _TOLERANCE, free)
     if attempt.engagement_type is EngagementType.LIKE:
         return Recognised(ours=recent[0] if recent else None)
     alike = [own for own in free if _same_text(own.text, attempt.text)]
-    candidates = [own for own in alike if own.created_at is None or own.created_at >= since - _SKEW]
+    candidates = _not_before(since - _SKEW, alike)
     rivals = _rivals(snapshot, attempt, candidates)
     # A rival that is executed has posted one of them, and no answer will tell which: what is more may be ours.
     posted = [rival for rival in rivals if rival.effect is Effect.APPLIED]
     if any(_may_be_named(rival, snapshot.now, lag) for rival in rivals) or 0 < len(candidates) <= len(posted):
         return Recognised(ours=None, doubt=RIVAL)
-    fitting = [own for own in candidates if own in recent]
+    fitting = _not_before(since - _TOLERANCE, candidates)
     if not fitting or not _are_theirs([own for own in candidates if own not in fitting], posted):
         return Recognised(ours=None, doubt=STRANGER if recent or candidates else None)
     # The earliest that it can be: a later one of the same words may be another activity's, which can be none but that.
@@ -74,6 +74,10 @@ def _on_nobodys_record(snapshot: Snapshot, seen: Seen) -> list[Found]:
     shown = tuple(dict.fromkeys(seen.own))
     bearers = Counter(own.engagement_id for own in shown)
     return [own for own in shown if own.engagement_id not in named or bearers[own.engagement_id] > 1]
+
+
+def _not_before(at: datetime, shown: list[Found]) -> list[Found]:
+    return [own for own in shown if own.created_at is None or own.created_at >= at]
 
 
 def _rivals(snapshot: Snapshot, attempt: Attempt, candidates: list[Found]) -> list[Attempt]:

@@ -16,7 +16,7 @@ from engagement_core.findings import Reconciled, ReconcilePolicy, decide_reconci
 from engagement_core.outcome import Buried, Dropped, Waits
 from engagement_core.ports.activities import ActivityStore, Decision, SaveAttempt, Snapshot, StoreUnavailable, as_it_is
 from engagement_core.ports.clock import Clock, Deadline
-from engagement_core.ports.linkedin import Engagement, LinkedIn, ReadBack, Seen
+from engagement_core.ports.linkedin import Engagement, LinkedIn, ReadBack, ids_to_credit
 from engagement_core.ports.telemetry import Signal, Telemetry
 
 __all__ = ["READ_BACKS_PER_TURN", "Reconciler"]
@@ -82,7 +82,7 @@ class Reconciler:
         decide: Callable[[Snapshot], Decision[Reconciled]] = partial(
             decide_reconcile, token=mine.token, seen=seen, read_at=snapshot.now, policy=self.policy
         )
-        outcome = self.store.change(activity_id, decide, crediting=seen.ids if isinstance(seen, Seen) else None)
+        outcome = self.store.change(activity_id, decide, crediting=ids_to_credit(seen))
         self.telemetry.emit(
             Signal.OUTCOME_RECONCILED,
             activity_id=activity_id,

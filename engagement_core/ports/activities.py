@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
 from engagement_core.activity import Account, Activity, Malformed, Pod, VoiceCartridge
-from engagement_core.attempt import Attempt, Provenance
+from engagement_core.attempt import Attempt, Provenance, first_began
 from engagement_core.errors import Effect, ErrorType
 from engagement_core.lifecycle import Phase
 
@@ -165,7 +165,7 @@ class Snapshot:
     @property
     def first_began_at(self) -> datetime:
         """When the activity was first sent; now, if it never was."""
-        return min((attempt.began_at for attempt in self.attempts if attempt.began_at), default=self.now)
+        return first_began(self.attempts) or self.now
 
     @property
     def account_id(self) -> str | None:

@@ -22,6 +22,7 @@ __all__ = [
     "NotSent",
     "ReadBack",
     "Seen",
+    "ids_to_credit",
 ]
 
 
@@ -82,6 +83,11 @@ class NoReadBack:
 
 
 ReadBack = Seen | NoReadBack | Failure
+
+
+def ids_to_credit(seen: ReadBack) -> tuple[str, ...] | None:
+    """What a decision about this read may credit (see `ActivityStore.change`): nothing where it shows nothing."""
+    return seen.ids if isinstance(seen, Seen) and seen.own else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
