@@ -9,14 +9,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg2
 from click.testing import CliRunner, Result
 
 from runners.cli.main import engagement
 
-__all__ = ["Commands", "add_rows", "execute", "started"]
+__all__ = ["Commands", "add_rows", "execute", "left_behind", "started"]
 
 _UNSET = (
     "DATABASE_URL",
@@ -81,6 +83,16 @@ def started(
             yield process
         finally:
             process.kill()
+
+
+def left_behind(folder: Path) -> list[str]:
+    """The processes, by folder and command line, that have to do with `folder`."""
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        where = f"{process.info['cwd']} {' '.join(process.info['cmdline'] or ())}"
+        if str(folder) in where:
+            found.append(where)
+    return found
 
 
 def execute(database_url: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -5,12 +5,13 @@ The one rule: what the doctor meets here is what it would meet outside; nothing 
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +61,15 @@ class Clinic:
                 cursor.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
+    @contextmanager
+    def spoilt(self, by: Sequence[str], mend: Sequence[str]) -> Iterator[None]:
+        """The database after the statements `by`; `mend` takes them back, whatever happens meanwhile."""
+        self.sql(*by)
+        try:
+            yield
+        finally:
+            self.sql(*mend)
+
     def guest(self, password: str = PASSWORD, role: str = "guest", database: str = "postgres") -> str:
         """The URL of a role that needs a password."""
         return f"postgresql://{role}:{quote(password, safe='')}@/{database}?host={self.sockets}&port=5432"
@@ -85,8 +95,6 @@ class Clinic:
 
 
 def _json(text: str) -> dict[str, Any]:
-    import json  # noqa: PLC0415
-
     told: dict[str, Any] = json.loads(text)
     return told
 

@@ -25,6 +25,7 @@ import pytest
 from psycopg2.extensions import parse_dsn
 
 from provider_side import CERTIFICATE, free_port
+from servers import keeper
 
 __all__ = ["PASSWORD", "pgbouncer_program", "pooled", "refuse_without_pooler"]
 
@@ -74,26 +75,14 @@ def refuse_without_pooler(environ: Mapping[str, str]) -> NoReturn:
 @contextmanager
 def pooled(server_url: str) -> Iterator[str]:
     """The URL of the same database through a pooler that runs until the block or this process ends."""
-    with subprocess.Popen(
-        [sys.executable, __file__],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
-    ) as keeper:
-        assert keeper.stdin is not None
-        assert keeper.stdout is not None
-        try:
-            keeper.stdin.write(json.dumps(server_url) + "\n")
-            keeper.stdin.flush()
-            port = keeper.stdout.readline().strip()
-            assert port, "PgBouncer could not be started"
-            database = parse_dsn(server_url).get("dbname", "postgres")
-            password = quote(PASSWORD, safe="")
-            yield f"postgresql://{_USER}:{password}@127.0.0.1:{port}/{quote(database)}?sslmode=require"
-        finally:
-            keeper.stdin.close()
+    with keeper(__file__) as (tell, told):
+        tell.write(json.dumps(server_url) + "\n")
+        tell.flush()
+        port = told.readline().strip()
+        assert port, "PgBouncer could not be started"
+        database = parse_dsn(server_url).get("dbname", "postgres")
+        password = quote(PASSWORD, safe="")
+        yield f"postgresql://{_USER}:{password}@127.0.0.1:{port}/{quote(database)}?sslmode=require"
 
 
 def _keep(server_url: str) -> None:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -35,6 +35,7 @@ __all__ = [
     "Source",
     "docker_answers",
     "fresh_database",
+    "keeper",
     "kept_servers",
     "plan_servers",
     "refuse",
@@ -124,23 +125,33 @@ def docker_answers() -> bool:
 @contextmanager
 def kept_servers(source: Source) -> Iterator[ServerUrls]:
     """Servers from Docker or the wheels, until the block or this process ends."""
+    with keeper(__file__, source.name) as (_, told):
+        answer = json.loads(told.readline() or '{"failure": "the keeper of the servers died"}')
+        if "failure" in answer:
+            pytest.fail(f"the servers could not be started: {answer['failure']}", pytrace=False)
+        yield ServerUrls(**answer)
+
+
+@contextmanager
+def keeper(script: str, *arguments: str) -> Iterator[tuple[IO[str], IO[str]]]:
+    """A process of a session of its own that keeps something running until its input ends: what it is told, and tells.
+
+    Its input ends with the block, and with this process, however that ends.
+    """
     with subprocess.Popen(
-        [sys.executable, __file__, source.name],
+        [sys.executable, script, *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
         text=True,
-    ) as keeper:
-        assert keeper.stdin is not None
-        assert keeper.stdout is not None
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
-            answer = json.loads(keeper.stdout.readline() or '{"failure": "the keeper of the servers died"}')
-            if "failure" in answer:
-                pytest.fail(f"the servers could not be started: {answer['failure']}", pytrace=False)
-            yield ServerUrls(**answer)
+            yield process.stdin, process.stdout
         finally:
-            keeper.stdin.close()
+            process.stdin.close()
 
 
 @contextmanager

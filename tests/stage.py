@@ -23,6 +23,7 @@ from engagement_core.health import HealthPolicy
 from engagement_core.ports.telemetry import Signal
 from runners.bootstrap import App, build_worker, open_app
 from runners.settings import Settings
+from runners.worker import Worker
 
 __all__ = ["Stage", "stage_settings"]
 
@@ -106,13 +107,18 @@ class Stage:
     @contextmanager
     def working(self) -> Iterator[App]:
         """A worker that works, and is drained in the end."""
-        with self.app() as app:
-            worker = build_worker(app, self.settings)
-            worker.start()
-            try:
-                yield app
-            finally:
-                worker.drain(timedelta(seconds=10))
+        with self.app() as app, self.worker(app):
+            yield app
+
+    @contextmanager
+    def worker(self, app: App) -> Iterator[Worker]:
+        """One that works for `app`, can be looked into, and is drained in the end."""
+        worker = build_worker(app, self.settings)
+        worker.start()
+        try:
+            yield worker
+        finally:
+            worker.drain(timedelta(seconds=10))
 
     def wait_for(self, signal: Signal, count: int, patience: float = 40.0) -> None:
         """Block until something was told so often."""

@@ -45,8 +45,12 @@ class World:
 
     def engagement(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
+        return self.python("-m", "runners", *arguments, **more)
+
+    def python(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run this Python to its end, in the environment of a user."""
         return subprocess.run(
-            [sys.executable, "-m", "runners", *arguments],
+            [sys.executable, *arguments],
             env=self.environment(**more),
             cwd=self.folder,
             capture_output=True,

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
+from commands import left_behind
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -36,15 +36,6 @@ def _measured(folder: Path, name: str) -> tuple[dict[str, float], dict[str, Any]
     return {figure["name"]: figure["value"] for figure in told["figures"]}, told
 
 
-def _left_behind(folder: Path) -> list[str]:
-    found = []
-    for process in psutil.process_iter(["cwd", "cmdline"]):
-        where = f"{process.info['cwd']} {' '.join(process.info['cmdline'] or ())}"
-        if str(folder) in where:
-            found.append(where)
-    return found
-
-
 def test_the_lateness_that_it_tells_follows_from_the_ledger(tmp_path: Path) -> None:
     """An observation for each activity, the quantiles are theirs, none is early, lost or doubled; nothing is left."""
     figures, told = _measured(tmp_path, "lateness")
@@ -56,7 +47,7 @@ def test_the_lateness_that_it_tells_follows_from_the_ledger(tmp_path: Path) -> N
     assert abs(figures["lateness_p50"] - late[99]) < 0.01
     assert abs(figures["lateness_p99"] - late[197]) < 0.01
     assert abs(figures["lateness_max"] - late[-1]) < 0.01
-    assert _left_behind(tmp_path) == []
+    assert left_behind(tmp_path) == []
 
 
 def test_a_drain_stays_within_its_connections_and_its_memory(tmp_path: Path) -> None:
@@ -87,11 +78,11 @@ def test_ctrl_c_ends_the_bench_and_everything_that_it_started(tmp_path: Path) ->
         if "lateness" in line:
             break
     until = time.monotonic() + 30
-    while not any(" run " in each for each in _left_behind(tmp_path)):
+    while not any(" run " in each for each in left_behind(tmp_path)):
         assert time.monotonic() < until, "no worker was started"
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode not in (0, None)
     assert "Traceback" not in errors
-    assert _left_behind(tmp_path) == []
+    assert left_behind(tmp_path) == []

@@ -8,7 +8,6 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -222,15 +221,7 @@ def test_the_example_of_the_reference_is_executed(world: World, node: Node, node
 
 def test_without_the_extra_it_is_one_line_that_says_what_to_install(world: World) -> None:
     """Exit code 2, before anything starts."""
-    done = subprocess.run(
-        [sys.executable, "-c", NO_BULLMQ, "run"],
-        env=world.environment(**ON_BULLMQ),
-        cwd=world.folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = world.python("-c", NO_BULLMQ, "run", **ON_BULLMQ)
     assert done.returncode == 2
     assert "pip install 'pod-engagement[bullmq]'" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -238,15 +229,7 @@ def test_without_the_extra_it_is_one_line_that_says_what_to_install(world: World
 
 def test_without_the_extra_the_doctor_says_what_to_install(world: World) -> None:
     """A worker would not start."""
-    done = subprocess.run(
-        [sys.executable, "-c", NO_BULLMQ, "doctor", "--json"],
-        env=world.environment(**ON_BULLMQ),
-        cwd=world.folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = world.python("-c", NO_BULLMQ, "doctor", "--json", **ON_BULLMQ)
     assert done.returncode == 1
     (found,) = (each for each in json.loads(done.stdout)["findings"] if each["name"] == "POD_ENGAGEMENT_QUEUE")
     assert (found["level"], "pip install 'pod-engagement[bullmq]'" in found["says"]) == ("failed", True)
@@ -255,14 +238,6 @@ def test_without_the_extra_the_doctor_says_what_to_install(world: World) -> None
 def test_whoever_has_not_chosen_it_needs_no_bullmq(world: World) -> None:
     """The worker on RQ runs where the extra is not installed."""
     world.add("rq-1")
-    done = subprocess.run(
-        [sys.executable, "-c", NO_BULLMQ, "run", "--burst"],
-        env=world.environment(),
-        cwd=world.folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = world.python("-c", NO_BULLMQ, "run", "--burst")
     assert done.returncode == 0, done.stderr
     assert json.dumps([effect["post_id"] for effect in world.effects()]) == '["post-1"]'

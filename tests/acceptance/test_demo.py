@@ -9,20 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
+from commands import left_behind
 
 
 def _environment(folder: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "TMPDIR": str(folder), "HOME": str(folder)}
-
-
-def _left_behind(folder: Path) -> list[str]:
-    found = []
-    for process in psutil.process_iter(["cwd", "cmdline"]):
-        where = f"{process.info['cwd']} {' '.join(process.info['cmdline'] or ())}"
-        if str(folder) in where:
-            found.append(where)
-    return found
 
 
 def test_the_demo_executes_everything_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -45,7 +36,7 @@ def test_the_demo_executes_everything_once_and_leaves_nothing_behind(tmp_path: P
     assert cells["lost"] == "0"
     assert cells["dead letters"] == "1"
     assert {"lateness p50", "lateness p99"} <= set(cells)
-    assert _left_behind(tmp_path) == []
+    assert left_behind(tmp_path) == []
 
 
 def test_ctrl_c_ends_the_demo_and_everything_that_it_started(tmp_path: Path) -> None:
@@ -62,4 +53,4 @@ def test_ctrl_c_ends_the_demo_and_everything_that_it_started(tmp_path: Path) -> 
     _, errors = process.communicate(timeout=30)
     assert process.returncode != 0
     assert "Traceback" not in errors
-    assert _left_behind(tmp_path) == []
+    assert left_behind(tmp_path) == []

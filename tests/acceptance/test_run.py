@@ -45,16 +45,8 @@ def test_a_plain_rq_worker_executes_a_job(world: World) -> None:
     """Nobody has to run our worker: the function that the job names does the same."""
     world.add("plain")
     subprocess.run([sys.executable, "-c", _ENQUEUE, world.redis_url, "plain"], check=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "rq.cli", "worker", "--burst", "--url", world.redis_url,
-         "--serializer", "rq.serializers.JSONSerializer", "pod-engagement"],
-        env=world.environment(),
-        cwd=world.folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )  # fmt: skip
+    serializer = ("--serializer", "rq.serializers.JSONSerializer")
+    done = world.python("-m", "rq.cli", "worker", "--burst", "--url", world.redis_url, *serializer, "pod-engagement")
     assert world.activity("plain")["status"] == "executed", done.stderr
     assert len(world.effects()) == 1
 

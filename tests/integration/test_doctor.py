@@ -170,11 +170,8 @@ def test_tls_that_cannot_be_had(clinic: Clinic, serve: object, mode: str) -> Non
 
 def test_a_database_without_the_schema(clinic: Clinic) -> None:
     """The cure is `engagement migrate`; grants are not looked at in tables that are not there."""
-    clinic.sql("CREATE DATABASE bare")
-    try:
+    with clinic.spoilt(["CREATE DATABASE bare"], ["DROP DATABASE bare WITH (FORCE)"]):
         found = clinic.finds(DATABASE_URL=clinic.database_url.replace("/postgres?", "/bare?"))
-    finally:
-        clinic.sql("DROP DATABASE bare WITH (FORCE)")
     assert "table pod_activities is missing" in found["schema"]["says"]
     assert "engagement migrate" in found["schema"]["cure"]
     assert found["grants"]["says"] == "not checked: schema failed"
@@ -198,11 +195,8 @@ def test_a_database_without_the_schema(clinic: Clinic) -> None:
 )
 def test_a_schema_that_is_too_old(clinic: Clinic, spoil: str, told: str, mend: str) -> None:
     """A missing column, and a missing index: the promise itself hangs on one."""
-    clinic.sql(spoil)
-    try:
+    with clinic.spoilt([spoil], [mend]):
         found = clinic.finds()
-    finally:
-        clinic.sql(mend)
     assert told in found["schema"]["says"]
     assert "engagement migrate" in found["schema"]["cure"]
 
@@ -229,29 +223,22 @@ def test_a_schema_that_is_too_old(clinic: Clinic, spoil: str, told: str, mend: s
 )
 def test_a_table_that_refuses_what_is_written(clinic: Clinic, spoil: str, told: str, mend: str) -> None:
     """A worker would not start on it, and `engagement migrate` cannot mend it: the cure is another one."""
-    clinic.sql(spoil)
-    try:
+    with clinic.spoilt([spoil], [mend]):
         found = clinic.finds()
-    finally:
-        clinic.sql(mend)
     assert told in found["rules"]["says"]
     assert (found["rules"]["level"], "existing-schema.md" in found["rules"]["cure"]) == ("failed", True)
     assert found["schema"]["level"] == "ok"
 
 
-def _grant_all(clinic: Clinic) -> None:
-    clinic.sql(
-        "GRANT USAGE ON SCHEMA public TO guest",
-        *(f"GRANT {', '.join(privileges)} ON {table} TO guest" for table, privileges in GRANTS.items()),
-        f"GRANT UPDATE ({', '.join(WRITTEN)}) ON pod_activities TO guest",
-    )
-
-
-def _revoke_all(clinic: Clinic) -> None:
-    clinic.sql(
-        *(f"REVOKE ALL ON {table} FROM guest" for table in GRANTS),
-        f"REVOKE UPDATE ({', '.join(WRITTEN)}) ON pod_activities FROM guest",
-    )
+_GRANTED = (
+    "GRANT USAGE ON SCHEMA public TO guest",
+    *(f"GRANT {', '.join(privileges)} ON {table} TO guest" for table, privileges in GRANTS.items()),
+    f"GRANT UPDATE ({', '.join(WRITTEN)}) ON pod_activities TO guest",
+)
+_REVOKED = (
+    *(f"REVOKE ALL ON {table} FROM guest" for table in GRANTS),
+    f"REVOKE UPDATE ({', '.join(WRITTEN)}) ON pod_activities FROM guest",
+)
 
 
 @pytest.mark.parametrize(
@@ -265,19 +252,14 @@ def _revoke_all(clinic: Clinic) -> None:
 )
 def test_a_grant_that_the_role_lacks_is_named(clinic: Clinic, revoked: str, told: str) -> None:
     """As the words of the GRANT that mends it."""
-    _grant_all(clinic)
-    clinic.sql(f"REVOKE {revoked} FROM guest")
-    try:
+    with clinic.spoilt([*_GRANTED, f"REVOKE {revoked} FROM guest"], _REVOKED):
         found = clinic.finds(DATABASE_URL=clinic.guest())
-    finally:
-        _revoke_all(clinic)
     assert told in found["grants"]["says"]
     assert f"GRANT {told} TO" in found["grants"]["cure"]
 
 
 def test_a_role_with_exactly_these_grants_can_do_all_the_work(clinic: Clinic, sandbox: Sandbox) -> None:
     """What the doctor asks for is enough: a like, a comment and a dead letter, and a worker's leave."""
-    _grant_all(clinic)
     owner = Stage(settings=stage_settings(clinic.database_url, sandbox), sandbox=sandbox)
     owner.sql("TRUNCATE linkedin_accounts")
     owner.add_account(1)
@@ -286,7 +268,8 @@ def test_a_role_with_exactly_these_grants_can_do_all_the_work(clinic: Clinic, sa
         "INSERT INTO pod_activities (id, pod_id, engagement_type, post_id, comment_text, scheduled_for) VALUES"
         " ('comment', 'pod-1', 'comment', 'p', 'Well said.', now()), ('bad', 'nobody', 'like', 'p', NULL, now())"
     )
-    try:
+    emptied = "TRUNCATE pods, pod_activities, engagement_attempts, engagement_dead_letters, engagement_alerts"
+    with clinic.spoilt(_GRANTED, [emptied, *_REVOKED]):
         assert clinic.finds(DATABASE_URL=clinic.guest())["grants"]["level"] == "ok"
         guest = Stage(settings=stage_settings(clinic.guest(), sandbox), sandbox=sandbox)
         with guest.working() as app:
@@ -295,20 +278,14 @@ def test_a_role_with_exactly_these_grants_can_do_all_the_work(clinic: Clinic, sa
             app.duties.registry.leave(app.duties.worker_id)
         assert owner.statuses() == {"executed": 3, "failed": 1}
         assert owner.sql("SELECT count(*) FROM engagement_workers WHERE left_at IS NULL") == [(0,)]
-    finally:
-        owner.sql("TRUNCATE pods, pod_activities, engagement_attempts, engagement_dead_letters, engagement_alerts")
-        _revoke_all(clinic)
 
 
 def test_rows_that_a_policy_hides(clinic: Clinic) -> None:
     """Else nothing would ever be due, and nobody would know why."""
-    _grant_all(clinic)
-    clinic.sql("ALTER TABLE pod_activities ENABLE ROW LEVEL SECURITY")
-    try:
+    enabled = "ALTER TABLE pod_activities ENABLE ROW LEVEL SECURITY"
+    disabled = "ALTER TABLE pod_activities DISABLE ROW LEVEL SECURITY"
+    with clinic.spoilt([*_GRANTED, enabled], [disabled, *_REVOKED]):
         found = clinic.finds(DATABASE_URL=clinic.guest())
-    finally:
-        clinic.sql("ALTER TABLE pod_activities DISABLE ROW LEVEL SECURITY")
-        _revoke_all(clinic)
     assert "pod_activities hides every row" in found["row security"]["says"]
     assert found["row security"]["level"] == "failed"
     assert "--sql --role" in found["row security"]["cure"]
@@ -316,31 +293,28 @@ def test_rows_that_a_policy_hides(clinic: Clinic) -> None:
 
 def test_rows_that_a_policy_may_hide(clinic: Clinic) -> None:
     """Which, only the policy knows: a warning."""
-    _grant_all(clinic)
-    clinic.sql(
-        "ALTER TABLE pods ENABLE ROW LEVEL SECURITY", "CREATE POLICY few ON pods TO guest USING (id LIKE 'pod-%')"
+    enabled = (
+        "ALTER TABLE pods ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY few ON pods TO guest USING (id LIKE 'pod-%')",
     )
-    try:
+    disabled = ("DROP POLICY few ON pods", "ALTER TABLE pods DISABLE ROW LEVEL SECURITY")
+    with clinic.spoilt([*_GRANTED, *enabled], [*disabled, *_REVOKED]):
         found = clinic.finds(DATABASE_URL=clinic.guest())
-    finally:
-        clinic.sql("DROP POLICY few ON pods", "ALTER TABLE pods DISABLE ROW LEVEL SECURITY")
-        _revoke_all(clinic)
     assert (found["row security"]["level"], "pods" in found["row security"]["says"]) == ("warning", True)
+
+
+def _connections(limit: int) -> str:
+    return f"ALTER ROLE guest CONNECTION LIMIT {limit}"
 
 
 def test_too_few_connections_for_the_threads(clinic: Clinic) -> None:
     """By the limit that applies first; with as few threads as fit, all is well."""
-    _grant_all(clinic)
-    clinic.sql("ALTER ROLE guest CONNECTION LIMIT 3")
-    try:
+    with clinic.spoilt([*_GRANTED, _connections(3)], [_connections(-1), *_REVOKED]):
         few = clinic.finds(DATABASE_URL=clinic.guest(), POD_ENGAGEMENT_WORKER_CONCURRENCY="5")["connections"]
         with ExitStack() as stack:
             for _ in range(5):  # of somebody else, whom that limit does not concern
                 stack.enter_context(closing(psycopg2.connect(clinic.database_url)))
             fits = clinic.finds(DATABASE_URL=clinic.guest(), POD_ENGAGEMENT_WORKER_CONCURRENCY="2")["connections"]
-    finally:
-        clinic.sql("ALTER ROLE guest CONNECTION LIMIT -1")
-        _revoke_all(clinic)
     assert "CONNECTION LIMIT" in few["says"]
     assert "POD_ENGAGEMENT_WORKER_CONCURRENCY" in few["cure"]
     assert (few["level"], fits["level"]) == ("failed", "ok")
@@ -348,11 +322,8 @@ def test_too_few_connections_for_the_threads(clinic: Clinic) -> None:
 
 def test_no_connection_that_is_left(clinic: Clinic) -> None:
     """The server is there, and full."""
-    clinic.sql("ALTER ROLE guest CONNECTION LIMIT 0")
-    try:
+    with clinic.spoilt([_connections(0)], [_connections(-1)]):
         found = clinic.finds(DATABASE_URL=clinic.guest())
-    finally:
-        clinic.sql("ALTER ROLE guest CONNECTION LIMIT -1")
     assert "max_connections" in found["PostgreSQL"]["cure"]
 
 
@@ -367,11 +338,9 @@ def test_a_transaction_pooler_is_recognised_and_is_well(clinic: Clinic) -> None:
 
 def test_a_read_only_database(clinic: Clinic) -> None:
     """As a standby is."""
-    clinic.sql("ALTER ROLE guest SET default_transaction_read_only = on")
-    try:
+    read_only = "ALTER ROLE guest SET default_transaction_read_only = on"
+    with clinic.spoilt([read_only], ["ALTER ROLE guest RESET ALL"]):
         found = clinic.finds(DATABASE_URL=clinic.guest())
-    finally:
-        clinic.sql("ALTER ROLE guest RESET ALL")
     assert "primary" in found["PostgreSQL writes"]["cure"]
 
 
@@ -382,13 +351,12 @@ def test_an_asynchronous_standby_is_warned_of(clinic: Clinic) -> None:
         cursor.execute("IDENTIFY_SYSTEM")
         cursor.start_replication(start_lsn=cursor.fetchone()[2])
         found = clinic.finds()["standbys"]
-        clinic.sql("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
-        try:
+        named = ("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+        unnamed = ("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+        with clinic.spoilt(named, unnamed):
             with closing(psycopg2.connect(clinic.database_url)) as another:
                 _until_set(another)
             synchronous = clinic.finds()["standbys"]
-        finally:
-            clinic.sql("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
     assert found["level"] == "warning"
     assert "synchronous_standby_names" in found["cure"]
     assert synchronous["level"] == "ok"

@@ -7,9 +7,9 @@ is exact.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -21,7 +21,6 @@ from adapters.rq.queue import RqQueue
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.ports.activities import BlockScope
 from engagement_core.ports.telemetry import Signal
-from runners.bootstrap import App, build_worker
 from runners.worker import Worker
 from stage import Stage, stage_settings
 
@@ -34,17 +33,6 @@ def stage(database_url: str, redis_url: str) -> Iterator[Stage]:
         for number in range(1, 6):
             here.add_account(number)
         yield here
-
-
-@contextmanager
-def a_worker(app: App, stage: Stage) -> Iterator[Worker]:
-    """One that can be looked into."""
-    worker = build_worker(app, stage.settings)
-    worker.start()
-    try:
-        yield worker
-    finally:
-        worker.drain(timedelta(seconds=10))
 
 
 def a_pool(stage: Stage) -> closing[PostgresPool]:
@@ -69,7 +57,7 @@ def test_what_is_moved_cancelled_or_paused_on_the_agenda_is_not_sent(stage: Stag
     """And what nobody touched is."""
     for number in range(1, 5):
         stage.add_likes(number, 1, due_in=5)
-    with stage.app() as app, a_worker(app, stage) as worker, a_pool(stage) as pool:
+    with stage.app() as app, stage.worker(app) as worker, a_pool(stage) as pool:
         until_it_holds(stage, worker, 4)
         stage.sql("UPDATE pod_activities SET status = 'cancelled' WHERE id = 'like-1-1'")
         stage.sql("UPDATE pod_activities SET scheduled_for = scheduled_for + interval '1 hour' WHERE id = 'like-2-1'")
@@ -84,7 +72,7 @@ def test_what_is_moved_cancelled_or_paused_on_the_agenda_is_not_sent(stage: Stag
 def test_what_is_moved_forward_is_sent_at_its_new_time_when_it_is_rung_for(stage: Stage) -> None:
     """Although the agenda has it at the old one."""
     stage.add_likes(1, 1, due_in=7)
-    with stage.app() as app, a_worker(app, stage) as worker:
+    with stage.app() as app, stage.worker(app) as worker:
         until_it_holds(stage, worker, 1)
         stage.sql("UPDATE pod_activities SET scheduled_for = clock_timestamp()")
         app.queue.ring("like-1-1", datetime.now(timezone.utc))
@@ -102,7 +90,7 @@ def test_two_hundred_at_one_instant(stage: Stage) -> None:
         "SELECT extract(epoch FROM max(scheduled_for) - min(scheduled_for))::float8 FROM pod_activities"
     )
     assert apart < 0.5
-    with stage.app() as app, a_worker(app, stage):
+    with stage.app() as app, stage.worker(app):
         stage.wait_for(Signal.JOB_COMPLETED, 200)
     late = lateness(stage)
     assert len(late) == 200
@@ -126,7 +114,7 @@ def test_rings_of_the_scheduler_are_as_precise_as_the_sweep(stage: Stage) -> Non
         for activity_id, at in stage.sql("SELECT id, scheduled_for FROM pod_activities"):
             app.queue.ring(activity_id, at)
         assert app.queue.depth() == 0
-        with a_worker(unswept, stage):
+        with stage.worker(unswept):
             stage.wait_for(Signal.JOB_COMPLETED, 60)
     late = lateness(stage)
     assert late[0] >= 0
@@ -140,12 +128,12 @@ def test_a_drain_hands_back_the_jobs_on_the_agenda(stage: Stage) -> None:
     ((at,),) = stage.sql("SELECT scheduled_for FROM pod_activities")
     with closing(RqQueue(str(stage.settings.redis_url))) as queue:
         queue.ring("like-1-1", at)
-        with stage.app() as app, a_worker(app, stage):
+        with stage.app() as app, stage.worker(app):
             stage.wait_for(Signal.ACTIVITY_DEFERRED, 1)  # received ahead of its time, and held
             assert queue.depth() == 0
         assert queue.depth() == 1
         with stage.app() as app, a_pool(stage) as pool:
             unswept = replace(app, executor=replace(app.executor, store=UnsweptStore(pool)))
-            with a_worker(unswept, stage):
+            with stage.worker(unswept):
                 stage.wait_for(Signal.JOB_COMPLETED, 1)
     assert lateness(stage)[0] >= 0
