@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from engagement_core.vocabulary import OpenWord
+
 __all__ = ["Account", "Activity", "EngagementType", "Malformed", "Pod", "PublicStatus", "VoiceCartridge"]
 
 
-class EngagementType(str, Enum):
+class EngagementType(OpenWord):
     """The two engagements that exist."""
 
     LIKE = "like"

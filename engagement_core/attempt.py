@@ -14,7 +14,7 @@ from typing import Any
 
 from engagement_core.activity import EngagementType
 from engagement_core.errors import Effect
-from engagement_core.lifecycle import IN_FLIGHT, Event, Phase, next_phase
+from engagement_core.lifecycle import ENDED, Event, Phase, next_phase
 
 __all__ = ["Attempt", "Provenance", "attempts_since_requeue", "count_crashes", "count_refusals", "first_began"]
 
@@ -66,7 +66,7 @@ class Attempt:
     @property
     def is_open(self) -> bool:
         """It owns the activity: nobody else may act on it."""
-        return self.phase in IN_FLIGHT
+        return self.phase not in ENDED
 
     @property
     def proves_effect(self) -> bool:
@@ -81,7 +81,12 @@ class Attempt:
     @property
     def may_have_had_effect(self) -> bool:
         """It forbids another attempt: the effect happened, or nobody has proven that it did not."""
-        return self.effect in (Effect.UNKNOWN, Effect.APPLIED)
+        return self.effect not in (Effect.NONE, Effect.REPEATABLE)
+
+    @property
+    def is_foreign(self) -> bool:
+        """A newer release left it, with a word that this one does not know: what it means is not ours to say."""
+        return not all(word.is_known for word in (self.phase, self.event, self.effect, self.engagement_type))
 
     def after(self, event: Event, **changes: Any) -> Attempt:
         """The attempt after `event`, in the phase that the lifecycle says.

@@ -1,6 +1,10 @@
 """What this process knows and the database does not yet: decisions that could not be committed.
 
 The one rule: nothing leaves the backlog before the store has accepted it. It lives as long as the process does.
+
+While the database refuses what was sent, it would refuse what is sent next: one row's refusal concerns that row, the
+same refusal of two rows in a row stops all sending. One of what waits is tried again and again, and the first one that
+is accepted opens the way.
 """
 
 from __future__ import annotations
@@ -8,14 +12,34 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreUnavailable
+from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreRefused, StoreUnavailable
+from engagement_core.ports.clock import Clock
 
-__all__ = ["Backlog"]
+__all__ = ["TRY_AGAIN_AFTER", "Backlog", "write_instead"]
+
+TRY_AGAIN_AFTER = timedelta(seconds=10)
+"""How long the store is not asked again for what it has refused."""
+
+_ROWS_THAT_STOP = 2
 
 _Decide = Callable[[Snapshot], Decision[Any]]
 _Tell = Callable[[Any], None]
+_Instead = Callable[[StoreRefused], _Decide]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    activity_id: str
+    decide: _Decide
+    tell: _Tell
+    kind: str
+    instead: _Instead | None
+    was_refused: bool
 
 
 class Backlog:
@@ -24,20 +48,56 @@ class Backlog:
     Each must be safe to decide twice: the commit that failed may have been applied after all.
     """
 
-    def __init__(self) -> None:
-        self._waiting: deque[tuple[str, _Decide, _Tell]] = deque()
+    def __init__(self, clock: Clock | None = None) -> None:
+        """By `clock`, what was refused is tried again after `TRY_AGAIN_AFTER`, one at a time; without it, each time."""
+        self._clock = clock
+        self._waiting: deque[_Waiting] = deque()
         self._lock = threading.Lock()
+        self._refused: dict[tuple[str, str], set[str]] = {}
+        self._refused_lock = threading.Lock()
+        self._try_again_at = 0.0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def __contains__(self, activity_id: str) -> bool:
         """Whether the database has yet to be told something about the activity."""
-        return any(key == activity_id for key, _, _ in tuple(self._waiting))
+        return any(each.activity_id == activity_id for each in tuple(self._waiting))
 
-    def add(self, activity_id: str, decide: _Decide, tell: _Tell = lambda _: None) -> None:
-        """Keep a decision about an activity until the store takes it; `tell`, which never raises, hears its result."""
-        self._waiting.append((activity_id, decide, tell))
+    @property
+    def stops_sending(self) -> bool:
+        """The store has refused what became of one activity after the other: what is sent could not be recorded."""
+        return any(len(rows) >= _ROWS_THAT_STOP for rows in tuple(self._refused.values()))
+
+    def add(
+        self,
+        activity_id: str,
+        decide: _Decide,
+        tell: _Tell = lambda _: None,
+        *,
+        kind: str = "",
+        instead: _Instead | None = None,
+        refused: StoreRefused | None = None,
+    ) -> None:
+        """Keep a decision about an activity until the store takes it.
+
+        Args:
+            activity_id: the activity.
+            decide: the decision.
+            tell: hears its result, and never raises.
+            kind: what sort of write it makes; see `accepted`.
+            instead: what to write down each time that the store refuses it.
+            refused: the store's refusal of it, if that is why it is kept.
+        """
+        if refused is not None:
+            self._note_refusal(activity_id, kind, refused)
+        self._waiting.append(_Waiting(activity_id, decide, tell, kind, instead, refused is not None))
+
+    def accepted(self, kind: str) -> None:
+        """The store has taken a decision of this kind: refusals before it do not stop others of the kind any more."""
+        if self._refused:
+            with self._refused_lock:
+                self._refused = {key: rows for key, rows in self._refused.items() if key[0] != kind}
 
     def flush(self, store: ActivityStore) -> int:
         """Hand over what waits; how many were accepted. What is not stays, behind the others.
@@ -48,11 +108,19 @@ class Backlog:
         accepted, defect = 0, None
         with self._lock:
             for _ in range(len(self._waiting)):
-                activity_id, decide, tell = self._waiting[0]
+                each = self._waiting[0]
+                if each.was_refused and not self._may_try_again():
+                    self._waiting.rotate(-1)
+                    continue
                 try:
-                    result = store.change(activity_id, decide)
+                    result = store.change(each.activity_id, each.decide)
+                except StoreRefused as error:
+                    self._note_refusal(each.activity_id, each.kind, error)
+                    each.was_refused = True
+                    self._waiting.rotate(-1)
+                    write_instead(store, each.activity_id, each.instead, error)
                 except StoreUnavailable:
-                    # Perhaps this row alone is locked or refused: the next one has its turn.
+                    # Perhaps this row alone is locked: the next one has its turn.
                     self._waiting.rotate(-1)
                 except Exception as error:  # noqa: BLE001 - one defect must not hold back the others' evidence
                     self._waiting.rotate(-1)
@@ -60,7 +128,26 @@ class Backlog:
                 else:
                     self._waiting.popleft()
                     accepted += 1
-                    tell(result)
+                    self._try_again_at = 0.0
+                    self.accepted(each.kind)
+                    each.tell(result)
         if defect is not None:
             raise defect
         return accepted
+
+    def _note_refusal(self, activity_id: str, kind: str, error: StoreRefused) -> None:
+        if self._clock is not None:
+            self._try_again_at = self._clock.elapsed() + TRY_AGAIN_AFTER.total_seconds()
+        with self._refused_lock:
+            self._refused.setdefault((kind, error.code), set()).add(activity_id)
+
+    def _may_try_again(self) -> bool:
+        return self._clock is None or self._clock.elapsed() >= self._try_again_at
+
+
+def write_instead(store: ActivityStore, activity_id: str, instead: _Instead | None, refused: StoreRefused) -> None:
+    """Write down what can be written of a decision that was refused. It is best effort: the decision itself is kept."""
+    if instead is not None:
+        # Whatever stands in the way of this too, the next try of the decision comes here again.
+        with suppress(Exception):
+            store.change(activity_id, instead(refused))

@@ -27,7 +27,7 @@ from engagement_core.ports.alerts import IncidentKind
 from engagement_core.retry import wait_asked_for
 from engagement_core.waiting import is_still_scheduled
 
-__all__ = ["account_effects", "bury", "note"]
+__all__ = ["account_effects", "bury", "bury_unknown", "note"]
 
 
 def note(failure: Failure, now: datetime, *, will_retry: bool) -> ErrorNote:
@@ -57,14 +57,7 @@ def bury(
     if not is_still_scheduled(snapshot):
         ended = Dropped(reason=f"somebody else ended it meanwhile: {failure.message}")
         return Decision(ended, account_effects(snapshot, account_id, failure))
-    letter = DeadLetter(
-        activity_id=activity_id,
-        error_type=failure.error_type,
-        message=failure.message,
-        effect=effect or _known_effect(snapshot, failure),
-        buried_at=snapshot.now,
-        next_step=failure.meaning.next_step,
-    )
+    letter = _letter(snapshot, activity_id, failure, effect or _known_effect(snapshot, failure))
     failed = MarkFailed(
         activity_id=activity_id,
         executed_at=snapshot.now,
@@ -74,6 +67,25 @@ def bury(
     of_account = account_effects(snapshot, account_id, failure)
     alert = _alert(snapshot, activity_id, account_id, failure)
     return Decision(Buried(failure=failure), (failed, AddDeadLetter(letter), *of_account, alert))
+
+
+def bury_unknown(snapshot: Snapshot, activity_id: str, failure: Failure) -> Decision[Buried | Dropped]:
+    """Leave an outcome that nobody can tell to a person, even where the activity's row was deleted."""
+    if snapshot.activity is not None:
+        return bury(snapshot, activity_id, failure, counts=True, effect=Effect.UNKNOWN)
+    letter = _letter(snapshot, activity_id, failure, Effect.UNKNOWN)
+    return Decision(Buried(failure=failure), (AddDeadLetter(letter), _alert(snapshot, activity_id, None, failure)))
+
+
+def _letter(snapshot: Snapshot, activity_id: str, failure: Failure, effect: Effect) -> DeadLetter:
+    return DeadLetter(
+        activity_id=activity_id,
+        error_type=failure.error_type,
+        message=failure.message,
+        effect=effect,
+        buried_at=snapshot.now,
+        next_step=failure.meaning.next_step,
+    )
 
 
 def _known_effect(snapshot: Snapshot, failure: Failure) -> Effect:

@@ -15,6 +15,7 @@ from engagement_core.admission import Defer, admit
 from engagement_core.attempt import Attempt, attempts_since_requeue, count_crashes
 from engagement_core.burial import bury
 from engagement_core.errors import Cause, Effect, Failure
+from engagement_core.left_over import decide_left_over, find_left_over
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.outcome import Buried, Dropped, Executed, Waits
 from engagement_core.ports.activities import Decision, SaveAttempt, Snapshot
@@ -97,6 +98,10 @@ def decide_claim(snapshot: Snapshot, *, holder: Holder, policy: ClaimPolicy) -> 
     if seen is not None:
         believed = believe(snapshot, seen)
         return Decision(believed.result, believed.writes)
+    left_over = find_left_over(snapshot)
+    if left_over is not None:
+        settled = decide_left_over(snapshot, left_over)
+        return Decision(settled.result, settled.writes)
     if isinstance(activity, Malformed):
         return _bury(snapshot, activity.id, Cause.INVALID_ACTIVITY, "; ".join(activity.problems) + ".")
     if activity.due_at > snapshot.now:
@@ -119,9 +124,13 @@ def _not_ours(snapshot: Snapshot) -> str | None:
         return f"it failed: {said}"
     if activity.status != PublicStatus.SCHEDULED.value:
         return f"its status is {activity.status!r}, not 'scheduled'"
-    if any(attempt.may_have_had_effect for attempt in snapshot.attempts):
-        return "another attempt owns it or may have had an effect"
-    return None
+    owner = next((each for each in snapshot.attempts if each.may_have_had_effect and _is_kept(each)), None)
+    return None if owner is None else f"attempt {owner.number} owns it"
+
+
+def _is_kept(attempt: Attempt) -> bool:
+    """Nobody else decides about it: it is open, or a newer release has ended it in a way of its own."""
+    return attempt.is_open or attempt.is_foreign
 
 
 def _last_error(snapshot: Snapshot) -> str | None:

@@ -19,11 +19,11 @@ from engagement_core.ports.activities import (
     CloseDeadLetter,
     DeadLetter,
     Decision,
-    MarkExecuted,
     MarkScheduled,
     SaveAttempt,
     Snapshot,
 )
+from engagement_core.presence import mark_executed
 from engagement_core.validation import problems_of
 
 __all__ = ["Refused", "Requeued", "Resolved", "decide_requeue", "decide_resolve"]
@@ -101,13 +101,13 @@ def _may_have_happened(snapshot: Snapshot) -> str | None:
 
 
 def _to_be_resolved(snapshot: Snapshot, visibility_lag: timedelta) -> Attempt | str:
-    """The attempt that a person may now judge, or why none may be."""
-    obstacle = _not_failed(snapshot)
-    if obstacle is not None:
-        return obstacle
+    """The attempt that a person may now judge, or why none may be. What its row says by now does not matter: it may
+    have been set back, or deleted."""
     mine = next((attempt for attempt in snapshot.attempts if attempt.effect is Effect.UNKNOWN), None)
     if mine is None:
-        return "its outcome is not unknown: there is nothing to resolve"
+        return _not_failed(snapshot) or "its outcome is not unknown: there is nothing to resolve"
+    if mine.is_foreign:
+        return "a newer release of this software has left it: resolve it with that one"
     if mine.is_open:
         return _UNDER_WAY
     visible_at = mine.deadline_at + visibility_lag
@@ -142,24 +142,18 @@ def _waits_because(snapshot: Snapshot) -> str | None:
 
 
 def _resolve_executed(snapshot: Snapshot, mine: Attempt) -> Decision[Resolved | Refused]:
-    activity = snapshot.activity
-    if not isinstance(activity, Activity):
-        return Decision(Refused(reason=_still_invalid(snapshot) or "its row describes no activity"))
-    executed = MarkExecuted(
-        activity_id=activity.id,
-        executed_at=snapshot.now,
-        post_id=activity.post_id,
-        engagement_id=None,
-        created_at=None,
-        provenance=Provenance.PERSON,
-        comment_generated=mine.text,
-    )
-    closed = CloseDeadLetter(activity_id=activity.id, closed_at=snapshot.now, resolution="executed")
+    executed = mark_executed(snapshot, mine, Provenance.PERSON, engagement_id=None)
+    closed = CloseDeadLetter(activity_id=mine.activity_id, closed_at=snapshot.now, resolution="executed")
     ended = mine.after(Event.RESOLVE_EXECUTED, effect=Effect.APPLIED)
-    return Decision(Resolved(executed=True), (SaveAttempt(ended), executed, closed))
+    return Decision(Resolved(executed=True), (SaveAttempt(ended), *executed, closed))
 
 
 def _resolve_not_executed(snapshot: Snapshot, mine: Attempt) -> Decision[Resolved | Refused]:
+    ended = mine.after(Event.RESOLVE_NOT_EXECUTED, effect=Effect.NONE)
+    if snapshot.activity is None or snapshot.activity.status != PublicStatus.FAILED.value:
+        # There is nothing to requeue: the row is gone, or waits already.
+        closed = CloseDeadLetter(activity_id=mine.activity_id, closed_at=snapshot.now, resolution="not-executed")
+        return Decision(Resolved(executed=False), (SaveAttempt(ended), closed))
     said = (mine.error or {}).get("message")
     letter = DeadLetter(
         activity_id=mine.activity_id,
@@ -169,5 +163,4 @@ def _resolve_not_executed(snapshot: Snapshot, mine: Attempt) -> Decision[Resolve
         buried_at=mine.ended_at or snapshot.now,
         next_step="Requeue it if it is still wanted.",
     )
-    ended = mine.after(Event.RESOLVE_NOT_EXECUTED, effect=Effect.NONE)
     return Decision(Resolved(executed=False), (SaveAttempt(ended), AddDeadLetter(letter)))

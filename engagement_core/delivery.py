@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engagement_core.ports.alerts import AlertOutbox, Alerts, AlertsUndelivered
+from engagement_core.ports.alerts import Alert, AlertOutbox, Alerts, AlertsUndelivered
 from engagement_core.ports.telemetry import Signal, Telemetry
 
 __all__ = ["Delivery"]
@@ -33,14 +33,24 @@ class Delivery:
         taken = self.outbox.take(limit=limit)
         for alert in taken:
             if alert.is_new or self.webhook is None:
-                self.log.send(alert)
+                self._try(self.log, alert)
         for number, alert in enumerate(taken, start=1):
-            try:
-                if self.webhook is not None:
-                    self.webhook.send(alert)
-            except AlertsUndelivered as error:
-                self.telemetry.emit(Signal.ALERT_UNDELIVERED, alert=alert.id, kind=alert.kind, message=str(error))
-                self.outbox.failed(alert)
+            failure = None if self.webhook is None else self._try(self.webhook, alert)
+            if failure is None:
+                self.outbox.delivered(alert)
+                continue
+            self.outbox.failed(alert)
+            if isinstance(failure, AlertsUndelivered):
                 self.outbox.give_back(taken[number:])
                 return
-            self.outbox.delivered(alert)
+
+    def _try(self, alerts: Alerts, alert: Alert) -> Exception | None:
+        """What kept it from arriving. A defect is one alert's own: unlike an address that cannot be reached, it stops
+        no other."""
+        try:
+            alerts.send(alert)
+        except Exception as error:  # noqa: BLE001 - see above
+            message = str(error) if isinstance(error, AlertsUndelivered) else f"{type(error).__name__}: {error}"
+            self.telemetry.emit(Signal.ALERT_UNDELIVERED, alert=alert.id, kind=alert.kind, message=message)
+            return error
+        return None

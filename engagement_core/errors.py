@@ -39,10 +39,12 @@ from datetime import timedelta
 from enum import Enum
 from types import MappingProxyType
 
+from engagement_core.vocabulary import OpenWord
+
 __all__ = ["TAXONOMY", "Cause", "Effect", "ErrorType", "Failure", "Meaning", "Scope"]
 
 
-class ErrorType(str, Enum):
+class ErrorType(OpenWord):
     """The closed list of words in `last_error.error_type`."""
 
     RATE_LIMIT = "rate_limit"
@@ -57,7 +59,7 @@ class ErrorType(str, Enum):
     QUARANTINED = "quarantined"
 
 
-class Effect(str, Enum):
+class Effect(OpenWord):
     """What an attempt is known to have done to the post.
 
     `REPEATABLE` is for a like that no read-back can settle: whatever it did, doing it again changes nothing.

@@ -6,31 +6,31 @@ and the first one that is not a success ends the execution.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from itertools import count
 
 from engagement_core.activity import EngagementType
-from engagement_core.backlog import Backlog
+from engagement_core.backlog import TRY_AGAIN_AFTER, Backlog
 from engagement_core.begin import decide_begin
 from engagement_core.claim import Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim
-from engagement_core.errors import Failure
+from engagement_core.errors import Cause, Failure
 from engagement_core.findings import ReconcilePolicy
 from engagement_core.last_look import decide_last_look
 from engagement_core.outcome import Buried, Dropped, Outcome, Waits
-from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreUnavailable
+from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import Answer, LinkedIn, NoReadBack, NotSent, ids_to_credit
 from engagement_core.ports.telemetry import Signal, Telemetry
 from engagement_core.ports.voice import Voice
 from engagement_core.prepare import Preparer
+from engagement_core.recorder import Recorder
 from engagement_core.release import give_back
 from engagement_core.retry import RetryPolicy
 from engagement_core.telling import tell_outcome, told_of_answer, told_of_failure
 from engagement_core.under_way import CROWDED_LOOK_AGAIN, CallsUnderWay
-from engagement_core.verdict import decide_verdict
 
 __all__ = ["Executor"]
 
@@ -60,6 +60,7 @@ class Executor:
     most_slow_calls: int = 2
     preparer: Preparer = field(init=False, repr=False)
     calls: CallsUnderWay = field(init=False, repr=False)
+    _recorder: Recorder = field(init=False, repr=False)
     _tokens: Iterator[int] = field(default_factory=count, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +73,8 @@ class Executor:
         )
         object.__setattr__(self, "preparer", preparer)  # the way of a frozen dataclass
         object.__setattr__(self, "calls", CallsUnderWay(self.clock, most=self.most_slow_calls))
+        recorder = Recorder(store=self.store, telemetry=self.telemetry, backlog=self.backlog, policy=self.retry_policy)
+        object.__setattr__(self, "_recorder", recorder)
 
     def execute(self, activity_id: str) -> Outcome:
         """Execute the activity if that may be done now; never raises for what a row, the provider or a server does."""
@@ -89,13 +92,20 @@ class Executor:
         if not isinstance(begun, Claimed):
             return self._told(activity_id, begun, started, claim)
         answer = self._send(begun, deadline)
-        return self._told(activity_id, self._record(begun, answer, started), started, begun)
+        verdict = self._recorder.record(begun, answer, partial(self._recorded, begun, started))
+        if verdict is None:
+            kept = Dropped(reason="its answer is kept until the database takes it")
+            return self._told(activity_id, kept, started, begun)
+        self._recorded(begun, started, verdict)
+        return verdict
 
     def _not_now(self, activity_id: str) -> Waits | None:
         """Why not even a claim is tried."""
         held_back = self.linkedin.available_in()
         if held_back > timedelta(0):
             return Waits(again_in=held_back, reason="the provider's breaker is open")
+        if self.backlog.stops_sending:
+            return Waits(again_in=TRY_AGAIN_AFTER, reason="the database refuses to record what becomes of activities")
         if activity_id in self.backlog:
             # Each claim that fails is to be given back: one at a time, or an outage of hours fills the memory.
             return Waits(again_in=_STORE_RETRY, reason="the database has yet to be told of its last try")
@@ -105,6 +115,8 @@ class Executor:
         decide = partial(decide_claim, holder=holder, policy=self.claim_policy)
         try:
             result = self.store.change(activity_id, decide)
+        except StoreRefused as error:
+            return self._store_refused(error, activity_id=activity_id)
         except StoreUnavailable as error:
             # Whether the claim was committed is not known. If it was, it is ours: nothing was sent, so give it back.
             self.backlog.add(activity_id, partial(give_back, token=holder.token))
@@ -123,6 +135,9 @@ class Executor:
                 if found is not None:
                     return found
             return self.store.change(claimed.activity.id, partial(decide_begin, claimed=claimed, text=text))
+        except StoreRefused as error:
+            self.backlog.add(claimed.activity.id, partial(give_back, token=claimed.attempt.token))
+            return self._store_refused(error, **claimed.identity)
         except StoreUnavailable as error:
             self.backlog.add(claimed.activity.id, partial(give_back, token=claimed.attempt.token))
             return self._store_lost(error, **claimed.identity)
@@ -158,7 +173,7 @@ class Executor:
         started = self.clock.elapsed()
         lateness_ms = round(claimed.lateness / timedelta(milliseconds=1), 3)
         self.telemetry.emit(Signal.CALL_STARTED, **claimed.identity, lateness_ms=lateness_ms)
-        answer = self.linkedin.engage(claimed.engagement, deadline)
+        answer = self._engage(claimed, deadline)
         self.telemetry.emit(
             Signal.CALL_ENDED, **claimed.identity, **told_of_answer(answer), duration_ms=self._since(started)
         )
@@ -166,39 +181,36 @@ class Executor:
             self.telemetry.emit(Signal.ERROR_CLASSIFIED, **claimed.identity, **told_of_failure(answer))
         return answer
 
-    def _record(self, claimed: Claimed, answer: Answer, started: float) -> Outcome:
-        decide: Callable[[Snapshot], Decision[Outcome]] = partial(
-            decide_verdict,
-            attempt=claimed.attempt,
-            answer=answer,
-            policy=self.retry_policy,
-        )
-        activity_id = claimed.activity.id
+    def _engage(self, claimed: Claimed, deadline: Deadline) -> Answer:
         try:
-            verdict = self.store.change(activity_id, decide)
-        except StoreUnavailable as error:
-            self.backlog.add(activity_id, decide, partial(self._told_later, claimed, started))
-            self.telemetry.emit(Signal.STORE_UNAVAILABLE, **claimed.identity, message=str(error))
-            return Dropped(reason="the answer is kept until the database is back")
-        self._recorded(claimed, verdict, started)
-        return verdict
+            return self.linkedin.engage(claimed.engagement, deadline)
+        except Exception as error:  # noqa: BLE001 - a defect after the first byte must not lose the attempt
+            return Failure(cause=Cause.UNINTELLIGIBLE, message=f"The call broke: {type(error).__name__}: {error}")
 
-    def _recorded(self, claimed: Claimed, verdict: Outcome, started: float) -> None:
+    def _recorded(self, claimed: Claimed, started: float, verdict: Outcome) -> None:
+        """The database has taken the verdict, perhaps long after the call."""
         self.telemetry.emit(
             Signal.DATABASE_UPDATED,
             **claimed.identity,
             verdict=type(verdict).__name__.lower(),
             duration_ms=self._since(started),
         )
-
-    def _told_later(self, claimed: Claimed, started: float, verdict: Outcome) -> None:
-        """The database is back, and has taken the answer."""
-        self._recorded(claimed, verdict, started)
         self._told(claimed.activity.id, verdict, started, claimed)
 
     def _store_lost(self, error: StoreUnavailable, **identity: object) -> Waits:
         self.telemetry.emit(Signal.STORE_UNAVAILABLE, **identity, message=str(error))
         return Waits(again_in=_STORE_RETRY, reason="the database is unavailable; nothing was sent")
+
+    def _store_refused(self, refused: StoreRefused, **identity: object) -> Waits:
+        """Nothing was applied, so there is nothing to give back."""
+        self.telemetry.emit(
+            Signal.STORE_REFUSED,
+            **identity,
+            message=str(refused),
+            code=refused.code,
+            stops_sending=self.backlog.stops_sending,
+        )
+        return Waits(again_in=TRY_AGAIN_AFTER, reason=f"the database refuses the change: {refused}")
 
     def _told(self, activity_id: str, outcome: Outcome, started: float, claimed: Claimed | None = None) -> Outcome:
         if not isinstance(outcome, Waits):

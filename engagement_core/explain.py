@@ -11,9 +11,11 @@ from datetime import datetime
 
 from engagement_core.activity import Activity, Malformed, PublicStatus
 from engagement_core.admission import Defer, admit
+from engagement_core.attempt import Attempt
 from engagement_core.claim import ClaimPolicy, burial_of
 from engagement_core.errors import TAXONOMY, Cause, Effect
 from engagement_core.explanation import Explanation, of_owner
+from engagement_core.left_over import why_left_over
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.activities import ControlKind, DeadLetter, Snapshot
 
@@ -77,13 +79,24 @@ def _failed(case: _Case, _: Activity | Malformed) -> Explanation:
 def _scheduled(case: _Case, activity: Activity | Malformed) -> Explanation:
     owner = next((each for each in case.snapshot.attempts if each.may_have_had_effect), None)
     if owner is not None:
-        return of_owner(owner)
+        return of_owner(owner) if owner.is_open or owner.is_foreign else _left_over(case.snapshot, owner)
     if isinstance(activity, Malformed):
         return _doomed(Cause.INVALID_ACTIVITY, f"{'; '.join(activity.problems)}.", None)
     burial = burial_of(case.snapshot, activity, case.policy)
     if burial is not None:
         return _doomed(*burial, max(activity.due_at, case.snapshot.now))
     return _waiting(case.snapshot, activity)
+
+
+def _left_over(snapshot: Snapshot, owner: Attempt) -> Explanation:
+    at = snapshot.activity.due_at if isinstance(snapshot.activity, Activity) else None
+    return Explanation(
+        phase=Phase.SCHEDULED,
+        why=f"It is scheduled, and is not sent: {why_left_over(snapshot, owner)}",
+        next="When it is due it is marked as executed, or becomes a dead letter.",
+        next_at=at and max(at, snapshot.now),
+        person="If an activity is to be executed once more, give it a new id.",
+    )
 
 
 def _waiting(snapshot: Snapshot, activity: Activity) -> Explanation:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from engagement_core.attempt import Attempt
 from engagement_core.lifecycle import Phase
+from engagement_core.ports.activities import FOREIGN_FOR
 
 __all__ = ["Explanation", "of_owner"]
 
@@ -26,7 +27,7 @@ class Explanation:
 
 def of_owner(owner: Attempt) -> Explanation:
     """Of a scheduled activity that no other attempt may touch, because this one may have had an effect."""
-    return _IN_FLIGHT.get(owner.phase, _left_over)(owner)
+    return _newer(owner) if owner.is_foreign else _IN_FLIGHT[owner.phase](owner)
 
 
 def _claimed(owner: Attempt) -> Explanation:
@@ -50,13 +51,13 @@ def _unknown(owner: Attempt) -> Explanation:
     )
 
 
-def _left_over(owner: Attempt) -> Explanation:
+def _newer(owner: Attempt) -> Explanation:
     return Explanation(
-        phase=Phase.SCHEDULED,
-        why=f"It is scheduled, but attempt {owner.number} ({owner.effect.value}) may have had an effect:"
-        " somebody has set its status back.",
-        next="Nothing: it is never sent again without proof.",
-        person="Set its status to what is true, or to 'failed' and resolve it.",
+        phase=owner.phase,
+        why=f"Attempt {owner.number} belongs to a newer release of this software ({owner.event.value}).",
+        next="A worker of that release settles it; a day after its deadline it becomes a dead letter.",
+        next_at=owner.deadline_at + FOREIGN_FOR,
+        person="Ask with `engagement explain` of the newer release.",
     )
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from engagement_core.activity import EngagementType
 from engagement_core.attempt import Attempt, count_refusals, first_began
-from engagement_core.burial import bury, note
+from engagement_core.burial import bury, bury_unknown, note
 from engagement_core.errors import Cause, Effect, Failure
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.outcome import Buried, Dropped, Executed, Waits
@@ -64,18 +64,29 @@ def decide_reconcile(
     mine = unknown_attempt(snapshot)
     if mine is None or mine.token != token:
         return Decision(Dropped(reason="its outcome is not unknown any more"))
-    if snapshot.activity is None:
-        # Nobody wants to know any more; the attempt says until the end that it may have happened.
-        return Decision(Dropped(reason="its row was deleted"), (SaveAttempt(mine.after(Event.BURY)),))
     case = _Case(snapshot=snapshot, mine=mine, policy=policy)
-    seen_late = witness(snapshot)
-    if seen_late is not None:
-        return case.present(seen_late.engagement_id)
+    without_reading = case.decide_without_reading()
+    if without_reading is not None:
+        return without_reading
     if isinstance(seen, NoReadBack):
         return case.without_read_back()
     if isinstance(seen, Failure):
         return case.look_again(f"the read-back failed: {seen.message}")
     return case.judge(seen, read_at)
+
+
+def decide_set_aside(snapshot: Snapshot, *, why: str, policy: ReconcilePolicy) -> Decision[Reconciled]:
+    """An unknown outcome that cannot be settled now: look again later, until it is given up.
+
+    Args:
+        snapshot: what the store shows.
+        why: what stands in the way, for people.
+        policy: how long to wait and to insist.
+    """
+    mine = unknown_attempt(snapshot)
+    if mine is None:
+        return Decision(Dropped(reason="its outcome is not unknown any more"))
+    return _Case(snapshot=snapshot, mine=mine, policy=policy).look_again(why)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +96,15 @@ class _Case:
     snapshot: Snapshot
     mine: Attempt
     policy: ReconcilePolicy
+
+    def decide_without_reading(self) -> Decision[Reconciled] | None:
+        """What no read-back changes; None if it is what the post shows that counts."""
+        if self.mine.is_foreign:
+            return self.give_up("A newer release left it, and nobody has settled it.")
+        seen_late = witness(self.snapshot)
+        if seen_late is not None:
+            return self.present(seen_late.engagement_id)
+        return self.give_up("Its row was deleted.") if self.snapshot.activity is None else None
 
     def present(self, engagement_id: str | None) -> Decision[Reconciled]:
         found = find_present(self.snapshot, self.mine, engagement_id=engagement_id)
@@ -120,6 +140,13 @@ class _Case:
         if age >= self.policy.give_up_after:
             return self._bury(f"After {self.policy.give_up_after} {why}.", Effect.UNKNOWN)
         return self._wait_until(self.snapshot.now + self.policy.pause(age), why)
+
+    def give_up(self, why: str) -> Decision[Reconciled]:
+        """Leave it to a person now."""
+        failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message=f"{self._what_was_seen} {why}")
+        ended = self.mine.after(Event.BURY, effect=Effect.UNKNOWN, ended_at=self.snapshot.now)
+        buried = bury_unknown(self.snapshot, self.mine.activity_id, failure)
+        return Decision(buried.result, (SaveAttempt(ended), *buried.writes))
 
     def _wait_until(self, look_at: datetime, why: str) -> Decision[Reconciled]:
         waits = Waits(again_in=look_at - self.snapshot.now, reason=why)

@@ -5,11 +5,14 @@ The one rule: only a clear yes lifts a hold. Any other answer, or none, proves n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from engagement_core.errors import Failure
 from engagement_core.ports.accounts import AccountRegister, Failing, Hold
+from engagement_core.ports.activities import StoreRefused, StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import AccountHealth, AccountProbe, NoReadBack
 from engagement_core.ports.telemetry import Signal, Telemetry
@@ -55,7 +58,19 @@ class AccountCare:
         self._slow_down()
         if self.probe is not None:
             for hold in self.register.held(limit=self.limit):
-                self._look_after(hold, self.probe)
+                self._one(hold.account.id, partial(self._look_after, hold, self.probe))
+
+    def _one(self, account_id: str, do: Callable[[], None]) -> None:
+        """What goes wrong with one account, the database apart, keeps no other waiting."""
+        try:
+            do()
+        except StoreRefused as error:
+            self.telemetry.emit(Signal.STORE_REFUSED, account_id=account_id, message=str(error), code=error.code)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            message = f"{type(error).__name__}: {error}"
+            self.telemetry.emit(Signal.EXECUTION_FAILED, account_id=account_id, message=message)
 
     def _look_after(self, hold: Hold, probe: AccountProbe) -> None:
         at, probes = next_probe(hold, self.policy)
@@ -73,13 +88,17 @@ class AccountCare:
     def _slow_down(self) -> None:
         policy = self.policy
         for failing in self.register.failing(within=policy.in_a_row, at_least=policy.server_errors, limit=self.limit):
-            until = cools_down_until(failing, policy)
-            if until is not None and until > failing.seen_at:
-                reason = f"the provider answered {len(failing.began_at)} times in a row with an error of its own"
-                self.register.cool_down(failing.account_id, until=until, reason=reason)
-                self.telemetry.emit(
-                    Signal.ACCOUNT_COOLED_DOWN, account_id=failing.account_id, until=until.isoformat(), reason=reason
-                )
+            self._one(failing.account_id, partial(self._cool_down, failing))
+
+    def _cool_down(self, failing: Failing) -> None:
+        until = cools_down_until(failing, self.policy)
+        if until is None or until <= failing.seen_at:
+            return
+        reason = f"the provider answered {len(failing.began_at)} times in a row with an error of its own"
+        self.register.cool_down(failing.account_id, until=until, reason=reason)
+        self.telemetry.emit(
+            Signal.ACCOUNT_COOLED_DOWN, account_id=failing.account_id, until=until.isoformat(), reason=reason
+        )
 
 
 def next_probe(hold: Hold, policy: HealthPolicy) -> tuple[datetime, int]:

@@ -51,6 +51,11 @@ def _breaker_is_over(view: View, incident: OpenIncident) -> str | None:
     return "The provider is being called again." if view.quiet(incident) > view.policy.breaker_for else None
 
 
+def _refusal_is_over(view: View, incident: OpenIncident) -> str | None:
+    is_over = view.quiet(incident) > view.policy.refused_for
+    return f"The database has refused nothing for {length(view.policy.refused_for)}." if is_over else None
+
+
 def _hold_is_over(view: View, incident: OpenIncident) -> str | None:
     return None if incident.subject in view.signs.held else f"Account {incident.subject} is not held any more."
 
@@ -85,6 +90,7 @@ _ENDS: Mapping[str, Callable[[View, OpenIncident], str | None]] = MappingProxyTy
         IncidentKind.WORKER_LOST: _loss_is_over,
         IncidentKind.BREAKER_OPEN: _breaker_is_over,
         IncidentKind.UNKNOWN_OUTCOME: _unknown_is_over,
+        IncidentKind.DATABASE_REFUSES: _refusal_is_over,
     }
 )
 # Of the others, being raised again says only that somebody looked again.
@@ -95,5 +101,6 @@ _COUNTED = frozenset(
         IncidentKind.DEAD_LETTER,
         IncidentKind.UNREADABLE_PAYLOAD,
         IncidentKind.WORKER_LOST,
+        IncidentKind.DATABASE_REFUSES,
     }
 )

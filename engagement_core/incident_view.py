@@ -18,7 +18,8 @@ class IncidentPolicy:
     More than `most_waiting` activities or jobs wait; more than `error_rate` of at least `fewest_attempts` attempts of
     the last `attempts_of` failed; an outcome is unknown for `unknown_for`. A backlog and an error rate are over at half
     of that. An account that met its limit is believed to be well again after `limit_for`, a breaker to be closed when
-    nobody has found it open for `breaker_for`, a host to be stable when it has lost no worker for `stable_after`.
+    nobody has found it open for `breaker_for`, a database to take everything when it has refused nothing for
+    `refused_for`, a host to be stable when it has lost no worker for `stable_after`.
     Whatever only a person can end is not waited for any longer than `at_most`.
     """
 
@@ -29,6 +30,7 @@ class IncidentPolicy:
     unknown_for: timedelta = timedelta(hours=1)
     limit_for: timedelta = timedelta(hours=1)
     breaker_for: timedelta = timedelta(minutes=1)
+    refused_for: timedelta = timedelta(minutes=1)
     stable_after: timedelta = timedelta(minutes=5)
     at_most: timedelta = timedelta(days=1)
 

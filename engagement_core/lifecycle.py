@@ -7,15 +7,15 @@ it raises, and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 from types import MappingProxyType
 
 from engagement_core.activity import PublicStatus
+from engagement_core.vocabulary import OpenWord
 
-__all__ = ["IN_FLIGHT", "PUBLIC_STATUS", "TRANSITIONS", "Event", "IllegalEvent", "Phase", "next_phase"]
+__all__ = ["ENDED", "PUBLIC_STATUS", "TRANSITIONS", "Event", "IllegalEvent", "Phase", "next_phase"]
 
 
-class Phase(str, Enum):
+class Phase(OpenWord):
     """Where an activity is. Other services see only the `PUBLIC_STATUS` of it."""
 
     SCHEDULED = "scheduled"
@@ -26,7 +26,7 @@ class Phase(str, Enum):
     FAILED = "failed"
 
 
-class Event(str, Enum):
+class Event(OpenWord):
     """What can happen to an activity."""
 
     CLAIM = "claim"
@@ -79,8 +79,8 @@ TRANSITIONS: Mapping[tuple[Phase, Event], Phase] = MappingProxyType(
 no byte, or the provider refused an account that is held already. A `confirm` that comes late, even to a dead letter or
 to an activity that waits again, is evidence, and evidence is never refused."""
 
-IN_FLIGHT = frozenset({Phase.CLAIMED, Phase.SENDING, Phase.UNKNOWN})
-"""Phases in which an open attempt owns the activity."""
+ENDED = frozenset({Phase.SCHEDULED, Phase.EXECUTED, Phase.FAILED})
+"""Phases in which an attempt has ended and owns the activity no more."""
 
 PUBLIC_STATUS: Mapping[Phase, PublicStatus] = MappingProxyType(
     {

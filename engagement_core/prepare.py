@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from engagement_core.activity import Activity, EngagementType, Pod, PublicStatus, VoiceCartridge
 from engagement_core.claim import frozen_text
-from engagement_core.ports.activities import ActivityStore, Decision, Snapshot
+from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, StoreRefused, StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.telemetry import Signal, Telemetry
 from engagement_core.ports.voice import Voice, VoiceFailed
@@ -61,11 +61,18 @@ class Preparer:
 
         Raises:
             StoreUnavailable: the database did not do its part.
+            Exception: its row cannot be read; it is not looked at again.
         """
         started = self._clock.elapsed()
         if self._prepared.is_settled(activity_id, started):
             return False
-        comment, due_in = self._store.change(activity_id, _look)
+        try:
+            comment, due_in = self._store.change(activity_id, _look)
+        except Exception as error:
+            if isinstance(error, StoreRefused) or not isinstance(error, StoreUnavailable):
+                # It cannot be read: its claim will say so. Until then it keeps no other from its words.
+                self._prepared.reserve(activity_id, None, due_in=_NEVER, ample=self._timeout, now=started)
+            raise
         telling = self._prepared.reserve(activity_id, comment, due_in=due_in, ample=self._timeout, now=started)
         if comment is None or telling is None:
             return False

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from engagement_core.attempt import Attempt, Provenance
 from engagement_core.errors import Effect
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.outcome import Executed
 from engagement_core.ports.activities import Decision, MarkExecuted, SaveAttempt, Snapshot, Write
 
-__all__ = ["believe", "find_present", "witness"]
+__all__ = ["believe", "find_present", "mark_executed", "witness"]
 
 
 def find_present(snapshot: Snapshot, attempt: Attempt, *, engagement_id: str | None) -> Decision[Executed]:
     """A read-back, or the late answer of another attempt, shows it."""
     shown = {"effect": Effect.APPLIED.value, "engagement_id": engagement_id}
     ended = attempt.after(Event.FIND_PRESENT, effect=Effect.APPLIED, ended_at=snapshot.now, answer=shown)
-    executed = _executed(snapshot, attempt, Provenance.RECONCILED, engagement_id)
+    executed = mark_executed(snapshot, attempt, Provenance.RECONCILED, engagement_id=engagement_id)
     outcome = Executed(provenance=Provenance.RECONCILED, engagement_type=attempt.engagement_type)
-    return Decision(outcome, (SaveAttempt(ended), executed))
+    return Decision(outcome, (SaveAttempt(ended), *executed))
 
 
 def witness(snapshot: Snapshot) -> Attempt | None:
@@ -28,18 +30,29 @@ def witness(snapshot: Snapshot) -> Attempt | None:
 def believe(snapshot: Snapshot, attempt: Attempt, before: tuple[Write, ...] = ()) -> Decision[Executed]:
     """Take the word of a late answer. `before` are writes that make room for it."""
     believed = attempt.after(Event.CONFIRM, effect=Effect.APPLIED)
-    executed = _executed(snapshot, attempt, Provenance.RESPONSE, attempt.engagement_id)
+    executed = mark_executed(snapshot, attempt, Provenance.RESPONSE, engagement_id=attempt.engagement_id)
     outcome = Executed(provenance=Provenance.RESPONSE, engagement_type=attempt.engagement_type)
-    return Decision(outcome, (*before, SaveAttempt(believed), executed))
+    return Decision(outcome, (*before, SaveAttempt(believed), *executed))
 
 
-def _executed(snapshot: Snapshot, attempt: Attempt, provenance: Provenance, engagement_id: str | None) -> MarkExecuted:
-    return MarkExecuted(
+def mark_executed(
+    snapshot: Snapshot,
+    attempt: Attempt,
+    provenance: Provenance,
+    *,
+    engagement_id: str | None,
+    created_at: datetime | None = None,
+) -> tuple[Write, ...]:
+    """The write that says so in the activity's row; none if the row was deleted."""
+    if snapshot.activity is None:
+        return ()
+    executed = MarkExecuted(
         activity_id=attempt.activity_id,
         executed_at=snapshot.now,
         post_id=attempt.post_id,
         engagement_id=engagement_id,
-        created_at=None,
+        created_at=created_at,
         provenance=provenance,
         comment_generated=attempt.text,
     )
+    return (executed,)

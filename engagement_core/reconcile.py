@@ -10,11 +10,21 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
+from engagement_core.apart import apart, refusal_alerts
 from engagement_core.attempt import Attempt
 from engagement_core.errors import Cause, Failure
-from engagement_core.findings import Reconciled, ReconcilePolicy, decide_reconcile, unknown_attempt
+from engagement_core.findings import Reconciled, ReconcilePolicy, decide_reconcile, decide_set_aside, unknown_attempt
 from engagement_core.outcome import Buried, Dropped, Waits
-from engagement_core.ports.activities import ActivityStore, Decision, SaveAttempt, Snapshot, StoreUnavailable, as_it_is
+from engagement_core.ports.activities import (
+    ActivityStore,
+    Decision,
+    SaveAttempt,
+    Snapshot,
+    StoreRefused,
+    StoreUnavailable,
+    Write,
+    as_it_is,
+)
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import Engagement, LinkedIn, ReadBack, ids_to_credit
 from engagement_core.ports.telemetry import Signal, Telemetry
@@ -52,10 +62,40 @@ class Reconciler:
         return len(waiting)
 
     def _try_to_settle(self, activity_id: str, slow: set[str | None]) -> StoreUnavailable | None:
+        """The store's failure, if it is away; whatever else goes wrong with one row is its own."""
         try:
             self._settle(activity_id, slow)
+        except StoreRefused as error:
+            return self._set_aside(activity_id, str(error), refusal_alerts(activity_id, error))
         except StoreUnavailable as error:
             return error
+        except Exception as error:  # noqa: BLE001 - a defect that one row meets must not keep the others waiting
+            message = f"{type(error).__name__}: {error}"
+            self.telemetry.emit(Signal.EXECUTION_FAILED, activity_id=activity_id, message=message)
+            return self._set_aside(activity_id, message)
+        return None
+
+    def _set_aside(self, activity_id: str, why: str, alerts: tuple[Write, ...] = ()) -> StoreUnavailable | None:
+        """Look again later; its give-up clock runs."""
+
+        def decide(snapshot: Snapshot) -> Decision[Reconciled]:
+            decision = decide_set_aside(snapshot, why=why, policy=self.policy)
+            return Decision(decision.result, (*decision.writes, *alerts))
+
+        try:
+            try:
+                outcome = self.store.change(activity_id, decide)
+            except StoreRefused:
+                outcome = self.store.change(activity_id, apart(decide))
+        except StoreUnavailable as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - as above
+            self.telemetry.emit(
+                Signal.EXECUTION_FAILED, activity_id=activity_id, message=f"{type(error).__name__}: {error}"
+            )
+            return None
+        if isinstance(outcome, Buried):
+            self._tell(activity_id, None, outcome)
         return None
 
     def settle(self, activity_id: str) -> Reconciled:
@@ -83,17 +123,25 @@ class Reconciler:
             decide_reconcile, token=mine.token, seen=seen, read_at=snapshot.now, policy=self.policy
         )
         outcome = self.store.change(activity_id, decide, crediting=ids_to_credit(seen))
+        self._tell(
+            activity_id,
+            mine.number,
+            outcome,
+            pod_id=getattr(snapshot.activity, "pod_id", None),
+            engagement_type=mine.engagement_type.value,
+        )
+        return outcome
+
+    def _tell(self, activity_id: str, attempt: int | None, outcome: Reconciled, **about: object) -> None:
         self.telemetry.emit(
             Signal.OUTCOME_RECONCILED,
             activity_id=activity_id,
-            attempt=mine.number,
-            pod_id=getattr(snapshot.activity, "pod_id", None),
-            engagement_type=mine.engagement_type.value,
+            attempt=attempt,
+            **about,
             verdict=type(outcome).__name__.lower(),
             error_type=outcome.failure.error_type.value if isinstance(outcome, Buried) else None,
             reason=outcome.failure.message if isinstance(outcome, Buried) else getattr(outcome, "reason", None),
         )
-        return outcome
 
     def _read(self, snapshot: Snapshot, mine: Attempt) -> ReadBack:
         if snapshot.account is None or snapshot.account.id != mine.account_id:
@@ -104,7 +152,10 @@ class Reconciler:
             account=snapshot.account,
             text=mine.text,
         )
-        return self.linkedin.read_back(engagement, Deadline.after(self.clock, self.read_timeout))
+        try:
+            return self.linkedin.read_back(engagement, Deadline.after(self.clock, self.read_timeout))
+        except Exception as error:  # noqa: BLE001 - a read that breaks proves nothing, like one that fails
+            return Failure(cause=Cause.UNINTELLIGIBLE, message=f"it broke: {type(error).__name__}: {error}")
 
 
 def _wait_for_another_turn(snapshot: Snapshot, *, token: str, pause: timedelta) -> Decision[Reconciled]:

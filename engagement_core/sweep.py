@@ -9,9 +9,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from engagement_core.errors import Cause, Failure
+from engagement_core.apart import apart
+from engagement_core.burial import bury_unknown
+from engagement_core.errors import Cause, Effect, Failure
 from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import ActivityStore, Decision, Orphan, SaveAttempt, Snapshot, StoreUnavailable
+from engagement_core.ports.activities import (
+    ActivityStore,
+    Decision,
+    Orphan,
+    SaveAttempt,
+    Snapshot,
+    StoreRefused,
+    StoreUnavailable,
+)
 from engagement_core.ports.telemetry import Signal, Telemetry
 from engagement_core.release import release
 
@@ -37,9 +47,14 @@ def adopt_orphans(store: ActivityStore, telemetry: Telemetry, policy: OrphanPoli
     refused: StoreUnavailable | None = None
     for orphan in store.orphans(silent_for=policy.silent_for, margin=policy.margin, limit=policy.limit):
         try:
-            phase, pod_id = store.change(orphan.activity_id, partial(_adopt, orphan=orphan))
+            phase, pod_id = _change(store, orphan)
         except StoreUnavailable as error:
-            refused = error  # perhaps this row alone is locked or refused: the next one has its turn
+            refused = error  # perhaps this row alone is locked: the next one has its turn
+            continue
+        except Exception as error:  # noqa: BLE001 - a defect that one row meets must not keep the others waiting
+            telemetry.emit(
+                Signal.EXECUTION_FAILED, activity_id=orphan.activity_id, message=f"{type(error).__name__}: {error}"
+            )
             continue
         if phase is not None:
             adopted += 1
@@ -56,6 +71,15 @@ def adopt_orphans(store: ActivityStore, telemetry: Telemetry, policy: OrphanPoli
     return adopted
 
 
+def _change(store: ActivityStore, orphan: Orphan) -> tuple[Phase | None, str | None]:
+    decide = partial(_adopt, orphan=orphan)
+    try:
+        return store.change(orphan.activity_id, decide)
+    except StoreRefused:
+        # Its row may not be changed, and need not be: the attempt is what is adopted.
+        return store.change(orphan.activity_id, apart(decide))
+
+
 def _adopt(snapshot: Snapshot, *, orphan: Orphan) -> Decision[tuple[Phase | None, str | None]]:
     decision = decide_orphan(snapshot, orphan=orphan)
     return Decision((decision.result, getattr(snapshot.activity, "pod_id", None)), decision.writes)
@@ -70,15 +94,21 @@ def decide_orphan(snapshot: Snapshot, *, orphan: Orphan) -> Decision[Phase | Non
     mine = next((attempt for attempt in snapshot.attempts if attempt.number == orphan.number), None)
     if mine is None or mine.phase not in (Phase.CLAIMED, Phase.SENDING):
         return Decision(None)
+    if mine.is_foreign:
+        failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message="A newer release left it, and nobody has settled it.")
+        ended = mine.after(Event.BURY, effect=Effect.UNKNOWN, ended_at=snapshot.now)
+        buried = bury_unknown(snapshot, mine.activity_id, failure)
+        return Decision(Phase.FAILED, (SaveAttempt(ended), *buried.writes))
     if mine.phase is Phase.CLAIMED:
         return Decision(Phase.SCHEDULED, release(snapshot, mine, crashed=True))
-    failure = Failure(
-        cause=Cause.WORKER_LOST, message=f"The worker was lost while the call was made ({orphan.reason})."
-    )
-    lost = mine.after(
-        Event.LOSE_TRACK,
-        crashed=True,
-        look_at=mine.deadline_at,
-        error={"cause": failure.cause.value, "error_type": failure.error_type.value, "message": failure.message},
-    )
+    failure = Failure(cause=Cause.WORKER_LOST, message=_lost(orphan))
+    record = {"cause": failure.cause.value, "error_type": failure.error_type.value, "message": failure.message}
+    # What is on record already says more: an answer that could not be recorded in full, for one.
+    lost = mine.after(Event.LOSE_TRACK, crashed=orphan.crashed, look_at=mine.deadline_at, error=mine.error or record)
     return Decision(Phase.UNKNOWN, (SaveAttempt(lost),))
+
+
+def _lost(orphan: Orphan) -> str:
+    if orphan.crashed:
+        return f"The worker was lost while the call was made ({orphan.reason})."
+    return f"Nobody has recorded how the call ended ({orphan.reason})."

@@ -7,8 +7,6 @@ it; but an answer that says what happened is always recorded, however late, and 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
 
 from engagement_core.activity import PublicStatus
 from engagement_core.attempt import Attempt, Provenance, count_refusals
@@ -21,13 +19,13 @@ from engagement_core.ports.activities import (
     CloseDeadLetter,
     ControlKind,
     Decision,
-    MarkExecuted,
     SaveAttempt,
     Snapshot,
     Write,
 )
 from engagement_core.ports.linkedin import Answer, Applied, NotSent
-from engagement_core.presence import believe, witness
+from engagement_core.presence import believe, mark_executed, witness
+from engagement_core.record import as_record
 from engagement_core.release import release
 from engagement_core.retry import Reconcile, RetryAt, RetryPolicy
 from engagement_core.waiting import wait_again
@@ -62,9 +60,8 @@ def decide_verdict(snapshot: Snapshot, *, attempt: Attempt, answer: Answer, poli
 
 
 def _confirm(snapshot: Snapshot, mine: Attempt, answer: Applied) -> Decision[Outcome]:
-    ended = mine.after(Event.CONFIRM, effect=Effect.APPLIED, ended_at=snapshot.now, answer=_as_record(answer))
-    executed = _mark_executed(snapshot, mine, answer)
-    return Decision(_executed(mine), (SaveAttempt(ended), executed))
+    ended = mine.after(Event.CONFIRM, effect=Effect.APPLIED, ended_at=snapshot.now, answer=as_record(answer))
+    return Decision(_executed(mine), (SaveAttempt(ended), *_mark_executed(snapshot, mine, answer)))
 
 
 def _fail(snapshot: Snapshot, mine: Attempt, failure: Failure, policy: RetryPolicy) -> Decision[Outcome]:
@@ -72,7 +69,7 @@ def _fail(snapshot: Snapshot, mine: Attempt, failure: Failure, policy: RetryPoli
     if isinstance(decision, Reconcile):
         return _lose_track(snapshot, mine, failure)
     seen = witness(snapshot)
-    refused = mine.after(Event.REFUSE, effect=Effect.NONE, ended_at=snapshot.now, error=_as_record(failure))
+    refused = mine.after(Event.REFUSE, effect=Effect.NONE, ended_at=snapshot.now, error=as_record(failure))
     if seen is not None:
         believed = believe(snapshot, seen, before=(SaveAttempt(refused),))
         return Decision(believed.result, believed.writes)
@@ -98,13 +95,13 @@ def _is_held(snapshot: Snapshot, mine: Attempt) -> bool:
 
 def _wait_with_account(snapshot: Snapshot, mine: Attempt, failure: Failure) -> Decision[Outcome]:
     """One expired login costs one activity: what was under way with it waits, uncharged, like what had not begun."""
-    released = release(snapshot, replace(mine, error=_as_record(failure)))
+    released = release(snapshot, replace(mine, error=as_record(failure)))
     waits = Waits(again_in=None, reason=f"its account is held: {failure.message}")
     return Decision(waits, (*released, *account_effects(snapshot, mine.account_id, failure)))
 
 
 def _bury_refused(snapshot: Snapshot, mine: Attempt, failure: Failure) -> Decision[Outcome]:
-    ended = mine.after(Event.BURY, effect=Effect.NONE, ended_at=snapshot.now, error=_as_record(failure))
+    ended = mine.after(Event.BURY, effect=Effect.NONE, ended_at=snapshot.now, error=as_record(failure))
     buried = bury(snapshot, mine.activity_id, failure, counts=True, account_id=mine.account_id)
     return Decision(buried.result, (SaveAttempt(ended), *buried.writes))
 
@@ -112,7 +109,7 @@ def _bury_refused(snapshot: Snapshot, mine: Attempt, failure: Failure) -> Decisi
 def _lose_track(snapshot: Snapshot, mine: Attempt, failure: Failure) -> Decision[Outcome]:
     if mine.phase is Phase.UNKNOWN:
         return Decision(Unknown(failure=failure))
-    lost = mine.after(Event.LOSE_TRACK, error=_as_record(failure), look_at=mine.deadline_at)
+    lost = mine.after(Event.LOSE_TRACK, error=as_record(failure), look_at=mine.deadline_at)
     error = note(failure, snapshot.now, will_retry=True)
     waits = wait_again(snapshot, mine.activity_id, next_retry_at=None, error=error)
     return Decision(Unknown(failure=failure), (SaveAttempt(lost), *waits))
@@ -122,7 +119,7 @@ def _late(snapshot: Snapshot, mine: Attempt, answer: Answer) -> Decision[Outcome
     """Somebody else has closed the attempt meanwhile: the answer is evidence now."""
     if mine.evidence is not None or mine.event in _OWN_VERDICTS:
         return Decision(Dropped(reason="its verdict is on record already"))
-    witnessed = replace(mine, evidence=_as_record(answer))
+    witnessed = replace(mine, evidence=as_record(answer))
     another_owns_it = any(other.may_have_had_effect for other in snapshot.attempts if other.token != mine.token)
     is_settled = mine.phase is Phase.EXECUTED or not _may_still_become_executed(snapshot)
     if not isinstance(answer, Applied) or another_owns_it or is_settled:
@@ -132,7 +129,7 @@ def _late(snapshot: Snapshot, mine: Attempt, answer: Answer) -> Decision[Outcome
         return Decision(kept, (SaveAttempt(witnessed), *of_account))
     writes: tuple[Write, ...] = (
         SaveAttempt(witnessed.after(Event.CONFIRM, effect=Effect.APPLIED)),
-        _mark_executed(snapshot, mine, answer),
+        *_mark_executed(snapshot, mine, answer),
         CloseDeadLetter(activity_id=mine.activity_id, closed_at=snapshot.now, resolution="executed"),
     )
     return Decision(_executed(mine), writes)
@@ -143,40 +140,14 @@ def _executed(mine: Attempt) -> Executed:
 
 
 def _may_still_become_executed(snapshot: Snapshot) -> bool:
-    return snapshot.activity is not None and snapshot.activity.status != PublicStatus.EXECUTED.value
+    return snapshot.activity is None or snapshot.activity.status != PublicStatus.EXECUTED.value
+
+
+def _mark_executed(snapshot: Snapshot, mine: Attempt, answer: Applied) -> tuple[Write, ...]:
+    return mark_executed(
+        snapshot, mine, Provenance.RESPONSE, engagement_id=answer.engagement_id, created_at=answer.created_at
+    )
 
 
 def _find(snapshot: Snapshot, attempt: Attempt) -> Attempt | None:
     return next((other for other in snapshot.attempts if other.token == attempt.token), None)
-
-
-def _mark_executed(snapshot: Snapshot, attempt: Attempt, answer: Applied) -> MarkExecuted:
-    return MarkExecuted(
-        activity_id=attempt.activity_id,
-        executed_at=snapshot.now,
-        post_id=attempt.post_id,
-        engagement_id=answer.engagement_id,
-        created_at=answer.created_at,
-        provenance=Provenance.RESPONSE,
-        comment_generated=attempt.text,
-    )
-
-
-def _as_record(answer: Answer) -> dict[str, Any]:
-    """The answer as the attempt's row keeps it: JSON values only."""
-    if isinstance(answer, Applied):
-        created_at = answer.created_at.isoformat() if answer.created_at else None
-        return {"effect": Effect.APPLIED.value, "engagement_id": answer.engagement_id, "created_at": created_at}
-    if isinstance(answer, NotSent):
-        return {"effect": Effect.NONE.value, "message": answer.reason}
-    record: dict[str, Any] = {
-        "effect": answer.effect.value,
-        "cause": answer.cause.value,
-        "error_type": answer.error_type.value,
-        "message": answer.message,
-        "provider_status": answer.provider_status,
-        "provider_type": answer.provider_type,
-    }
-    if answer.retry_after is not None:
-        record["retry_after_s"] = answer.retry_after / timedelta(seconds=1)
-    return record

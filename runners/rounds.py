@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from engagement_core.ports.activities import StoreUnavailable
+from engagement_core.ports.activities import StoreRefused, StoreUnavailable
 from engagement_core.ports.queue import QueueUnavailable
 from engagement_core.ports.telemetry import Signal, Telemetry
 from runners.pulse import Pulse
@@ -30,6 +30,9 @@ class Outages:
 
     def met(self, error: StoreUnavailable | QueueUnavailable) -> None:
         """A call failed."""
+        if isinstance(error, StoreRefused):
+            self._telemetry.emit(Signal.STORE_REFUSED, message=str(error), code=error.code)
+            return
         kind = type(error)
         with self._lock:
             if kind in self._away:

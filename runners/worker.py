@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from engagement_core.execute import Executor
 from engagement_core.outcome import Outcome, Waits
-from engagement_core.ports.activities import ActivityStore, StoreUnavailable
+from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreUnavailable
 from engagement_core.ports.clock import Clock
 from engagement_core.ports.queue import Queue, QueueUnavailable, Unreadable, WakeUp
 from engagement_core.ports.telemetry import Signal, Telemetry
@@ -218,9 +218,20 @@ class Worker:
         for due in self._store.due(look_ahead=self._policy.prepare_ahead, limit=_PREPARED_AHEAD):
             if self._draining.is_set():
                 break
-            if self._executor.preparer.prepare(due.activity_id):
+            if self._prepare(due.activity_id):
                 return timedelta(0)
         return timedelta(seconds=1)
+
+    def _prepare(self, activity_id: str) -> bool:
+        try:
+            return self._executor.preparer.prepare(activity_id)
+        except StoreRefused as error:
+            self._outages.met(error)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect that one row meets must not keep the others waiting
+            self._mirror.tell_of_defect(activity_id, error)
+        return False
 
     def _sweep(self, look_ahead: timedelta) -> frozenset[str]:
         """Bring what is due soon into the agenda; which activities were found."""

@@ -19,6 +19,7 @@ from engagement_core.attempt import Attempt
 from engagement_core.errors import Effect
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.activities import (
+    FOREIGN_FOR,
     NEIGHBOURS_FOR,
     PACED_FOR,
     PACED_PER_SWEEP,
@@ -27,11 +28,14 @@ from engagement_core.ports.activities import (
     ControlKind,
     Decision,
     Due,
+    MarkExecuted,
+    MarkFailed,
+    MarkScheduled,
     Orphan,
     Pace,
     SaveAttempt,
     Snapshot,
-    StoreUnavailable,
+    StoreRefused,
     Write,
 )
 
@@ -58,6 +62,7 @@ class InMemoryActivityStore(InMemoryRows):
         with self._lock:
             decision = decide(self._show(activity_id, crediting))
             self._refuse_second_effect(decision.writes)
+            self._refuse_what_changes_no_row(decision.writes)
             for write in decision.writes:
                 self.apply(write)
             return decision.result
@@ -90,14 +95,10 @@ class InMemoryActivityStore(InMemoryRows):
                 if attempt.phase not in (Phase.CLAIMED, Phase.SENDING):
                     continue
                 beat = self.beats.get(attempt.worker_id)
-                if beat is None or beat < now - silent_for:
-                    found.append((attempt, f"its worker {attempt.worker_id} is silent"))
-                elif attempt.deadline_at < now - margin:
-                    found.append((attempt, "it is past its deadline"))
-            return tuple(
-                Orphan(activity_id=attempt.activity_id, number=attempt.number, reason=reason)
-                for attempt, reason in found[:limit]
-            )
+                is_silent = beat is None or beat < now - silent_for
+                if _is_ours(attempt, now) and (is_silent or attempt.deadline_at < now - margin):
+                    found.append(_orphan(attempt, is_silent))
+            return tuple(found[:limit])
 
     def unknowns(self, *, limit: int) -> tuple[str, ...]:
         """See the port."""
@@ -107,6 +108,7 @@ class InMemoryActivityStore(InMemoryRows):
                 (attempt.look_at, attempt.activity_id)
                 for attempt in self._all_attempts()
                 if attempt.phase is Phase.UNKNOWN and attempt.look_at is not None and attempt.look_at <= now
+                if _is_ours(attempt, now)
             ]
             return tuple(key for _, key in sorted(waiting)[:limit])
 
@@ -244,7 +246,7 @@ class InMemoryActivityStore(InMemoryRows):
     def _can_go(self, activity: Activity, until: datetime) -> bool:
         if activity.due_at > until:
             return False
-        if any(attempt.may_have_had_effect for attempt in self.attempts.get(activity.id, {}).values()):
+        if any(each.may_have_had_effect and each.is_open for each in self.attempts.get(activity.id, {}).values()):
             return False
         account = self._acting(activity, self.pods.get(activity.pod_id))
         if account is not None and account.status in HELD_STATUSES:
@@ -259,7 +261,29 @@ class InMemoryActivityStore(InMemoryRows):
                 if isinstance(write, SaveAttempt) and write.attempt.activity_id == activity_id:
                     after[write.attempt.number] = write.attempt
             if sum(attempt.may_have_had_effect for attempt in after.values()) > 1:
-                raise StoreUnavailable(f"activity {activity_id} has another attempt that may have had an effect")
+                raise StoreRefused(
+                    f"activity {activity_id} has another attempt that may have had an effect", code="23505"
+                )
+
+    def _refuse_what_changes_no_row(self, writes: tuple[Write, ...]) -> None:
+        if any(self._changes_no_row(write) for write in writes):
+            raise StoreRefused("the write changed no row", code="no row changed")
+
+    def _changes_no_row(self, write: Write) -> bool:
+        if isinstance(write, SaveAttempt):
+            old = self.attempts.get(write.attempt.activity_id, {}).get(write.attempt.number)
+            return old is not None and old.token != write.attempt.token
+        return isinstance(write, MarkScheduled | MarkExecuted | MarkFailed) and write.activity_id not in self.activities
+
+
+def _is_ours(attempt: Attempt, now: datetime) -> bool:
+    return not attempt.is_foreign or attempt.deadline_at < now - FOREIGN_FOR
+
+
+def _orphan(attempt: Attempt, is_silent: bool) -> Orphan:
+    worker = attempt.worker_id
+    reason = f"its worker {worker} is silent" if is_silent else f"worker {worker} did not finish it in time"
+    return Orphan(activity_id=attempt.activity_id, number=attempt.number, reason=reason, crashed=is_silent)
 
 
 def _holds_back(control: Control, account: Account) -> bool:

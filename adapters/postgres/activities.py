@@ -20,6 +20,7 @@ from adapters.postgres.rows import as_attempt, as_controls, as_deleted, as_snaps
 from adapters.postgres.storable import storable
 from adapters.postgres.writes import as_sql
 from engagement_core.admission import HELD_STATUSES
+from engagement_core.lifecycle import Event
 from engagement_core.ports.activities import (
     NEIGHBOURS_FOR,
     PACED_PER_SWEEP,
@@ -39,6 +40,7 @@ __all__ = ["PostgresActivityStore"]
 T = TypeVar("T")
 
 _LOOKS_PAST_A_CROWD = 4
+_EVENTS = [event.value for event in Event]
 
 
 class PostgresActivityStore:
@@ -100,12 +102,12 @@ class PostgresActivityStore:
 
     def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
         """See the port."""
-        rows = self._pool.query(sql.ORPHANS, silent_for=silent_for, margin=margin, limit=limit)
-        return tuple(Orphan(activity_id=row[0], number=row[1], reason=row[2]) for row in rows)
+        rows = self._pool.query(sql.ORPHANS, silent_for=silent_for, margin=margin, limit=limit, events=_EVENTS)
+        return tuple(_orphan(*row) for row in rows)
 
     def unknowns(self, *, limit: int) -> tuple[str, ...]:
         """See the port."""
-        return tuple(row[0] for row in self._pool.query(sql.UNKNOWNS, limit=limit))
+        return tuple(row[0] for row in self._pool.query(sql.UNKNOWNS, limit=limit, events=_EVENTS))
 
     def _learn(self) -> None:
         """What the database is like at present."""
@@ -125,6 +127,11 @@ class PostgresActivityStore:
             return _deleted(cursor, activity_id)
         snapshot = _with_sends(cursor, as_snapshot(rows), released_at(rows), self._spacing)
         return _with_credited(cursor, snapshot, activity_id, crediting)
+
+
+def _orphan(activity_id: str, number: int, worker_id: str, is_silent: bool) -> Orphan:
+    reason = f"its worker {worker_id} is silent" if is_silent else f"worker {worker_id} did not finish it in time"
+    return Orphan(activity_id=activity_id, number=number, reason=reason, crashed=is_silent)
 
 
 def _deleted(cursor: Cursor, activity_id: str) -> Snapshot:

@@ -5,7 +5,6 @@ The one rule: a connection that is handed out was alive a moment ago, and one th
 
 from __future__ import annotations
 
-import re
 import select
 import threading
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from adapters.postgres.failure import as_store_error, first_line
 from adapters.postgres.url import checked_database_url
 from engagement_core.ports.activities import StoreUnavailable
 
@@ -32,7 +32,6 @@ _CONNECT_OPTIONS: dict[str, Any] = {
     "tcp_user_timeout": 20_000,
     "application_name": "pod-engagement",
 }
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*@|(password=)\S+")
 
 
 class PostgresPool:
@@ -54,10 +53,11 @@ class PostgresPool:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection for the duration of a `with` block; psycopg2's errors inside it become `StoreUnavailable`.
+        """A connection for the duration of a `with` block; psycopg2's errors inside it become ours.
 
         Raises:
-            StoreUnavailable: no server, no free connection, or whatever the server objected to.
+            StoreRefused: the server objected to what was asked of it; nothing of the transaction was applied.
+            StoreUnavailable: no server, no free connection, or one that broke.
         """
         if not self._permits.acquire(timeout=self._patience.total_seconds()):
             raise StoreUnavailable(
@@ -67,10 +67,10 @@ class PostgresPool:
         try:
             connection = self._take()
             yield connection
-        except psycopg2.Error as error:
+        except (psycopg2.Error, UnicodeError) as error:
             self._discard(connection)
             connection = None
-            raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from error
+            raise as_store_error(error) from error
         except BaseException:
             # Somebody else's exception, perhaps in the middle of a transaction: do not guess at the connection's state.
             self._discard(connection)
@@ -150,9 +150,3 @@ def _is_alive(connection: Connection) -> bool:
     except (OSError, ValueError, psycopg2.Error):
         return False
     return not readable
-
-
-def first_line(error: psycopg2.Error) -> str:
-    """The server's complaint in one line, without credentials."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return _PASSWORD.sub(lambda match: f"{match[1] or match[2]}***{'@' if match[1] else ''}", lines[0])

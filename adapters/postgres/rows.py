@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from engagement_core.activity import Account, Activity, EngagementType, Malformed, Pod, VoiceCartridge
+from engagement_core.activity import Account, Activity, EngagementType, Malformed, Pod, PublicStatus, VoiceCartridge
 from engagement_core.attempt import Attempt
 from engagement_core.errors import Effect
 from engagement_core.lifecycle import Event, Phase
@@ -14,6 +14,7 @@ from engagement_core.ports.activities import BlockScope, Control, ControlKind, S
 
 __all__ = ["as_account", "as_attempt", "as_controls", "as_deleted", "as_snapshot", "released_at"]
 
+_STATUS = 8
 _ACTIVITY, _POD, _ACCOUNT, _CARTRIDGE, _CONTROLS, _ATTEMPT = (
     slice(1, 11),
     slice(11, 14),
@@ -33,6 +34,8 @@ def as_snapshot(rows: Sequence[Sequence[Any]]) -> Snapshot:
     """One activity, repeated once per attempt, as `Statements.open_and_show` returns it."""
     first = rows[0]
     activity = _activity(first[_ACTIVITY])
+    if len({row[_ATTEMPT.start] for row in rows}) < len(rows):
+        return Snapshot(now=first[0], activity=_shared_id(rows), attempts=_attempts(rows))
     return Snapshot(
         now=first[0],
         activity=activity,
@@ -40,7 +43,23 @@ def as_snapshot(rows: Sequence[Sequence[Any]]) -> Snapshot:
         account=None if first[_ACCOUNT][0] is None else as_account(first[_ACCOUNT]),
         cartridge=_cartridge(first[_CARTRIDGE]),
         controls=as_controls(first[_CONTROLS]),
-        attempts=tuple(as_attempt(activity.id, *row[_ATTEMPT]) for row in rows if row[_ATTEMPT.start] is not None),
+        attempts=_attempts(rows),
+    )
+
+
+def _attempts(rows: Sequence[Sequence[Any]]) -> tuple[Attempt, ...]:
+    found = {row[_ATTEMPT.start]: row for row in rows if row[_ATTEMPT.start] is not None}
+    return tuple(as_attempt(row[_ACTIVITY.start], *row[_ATTEMPT]) for row in found.values())
+
+
+def _shared_id(rows: Sequence[Sequence[Any]]) -> Malformed:
+    """An activity whose attempts come more than once: rows that are joined to it, or itself, share one id."""
+    statuses = [row[_STATUS] for row in rows]
+    waits = PublicStatus.SCHEDULED.value in statuses
+    return Malformed(
+        id=rows[0][_ACTIVITY.start],
+        status=PublicStatus.SCHEDULED.value if waits else statuses[0],
+        problems=("its id is not unique: several rows of pod_activities, or of the pods it names, share one id",),
     )
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from adapters.postgres.along_indexes import ALONG_INDEXES
 from adapters.postgres.catalog import Catalog
+from adapters.postgres.failure import NO_ROW_CHANGED
 from adapters.postgres.kept_read import KeptRead, kept_read
-from engagement_core.ports.activities import PACED_FOR
+from engagement_core.ports.activities import FOREIGN_FOR, PACED_FOR
 
 __all__ = ["PAUSE_LOCK", "Statements", "render"]
 
@@ -33,6 +34,10 @@ SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit
 
 # NO KEY: rows of other services may refer to this one by foreign key meanwhile.
 _LOCK_ROW = "1 FROM pod_activities WHERE id = {id} FOR NO KEY UPDATE"
+
+# How many rows were locked, for the statement after it: what was inserted in between is nobody's to decide about.
+_LOCK_AND_SAY = "SELECT set_config('pod_engagement.locked', count(*)::text, true) FROM (SELECT {lock}) l"
+_WAS_LOCKED = "AND current_setting('pod_engagement.locked') <> '0'"
 
 # The account that acts: the profile's; the pod's only when the activity names no profile.
 _ACCOUNT = """
@@ -96,7 +101,7 @@ SELECT clock_timestamp(),
   {account}
   LEFT JOIN voice_cartridges v ON {cartridge}
   LEFT JOIN engagement_attempts t ON t.activity_id = a.id::text
- WHERE a.id = {id}
+ WHERE a.id = {id} {was_locked}
  ORDER BY t.number
 """
 
@@ -142,8 +147,10 @@ SELECT a.id::text, CASE WHEN isfinite(GREATEST(a.scheduled_for, a.next_retry_at)
   {account}
  WHERE a.status = 'scheduled'
    AND GREATEST(a.scheduled_for, a.next_retry_at) <= statement_timestamp() + %(look_ahead)s
+   AND a.id IS NOT NULL
    AND NOT EXISTS (SELECT 1 FROM engagement_attempts t
-                    WHERE t.activity_id = a.id::text AND t.effect IN ('unknown', 'applied'))
+                    WHERE t.activity_id = a.id::text AND t.effect IN ('unknown', 'applied')
+                      AND t.phase NOT IN ('scheduled', 'executed', 'failed'))
    AND NOT EXISTS ({in_force} AND c.scope = 'all')
    AND COALESCE(a.pod_id::text, '') NOT IN ({in_force} AND c.scope = 'pod')
    AND COALESCE(l.id::text, '') NOT IN ({in_force} AND c.scope = 'account')
@@ -153,26 +160,44 @@ SELECT a.id::text, CASE WHEN isfinite(GREATEST(a.scheduled_for, a.next_retry_at)
  LIMIT %(limit)s
 """
 
+# What a newer release has left in words of its own is for its workers to settle; after a day it is for a person.
+_IS_OURS = f"""AND (t.event = ANY (%(events)s) AND t.effect IN ('none', 'unknown', 'applied', 'repeatable')
+                    AND t.engagement_type IN ('like', 'comment')
+        OR t.deadline_at < clock_timestamp() - interval '{FOREIGN_FOR.total_seconds():.0f} seconds')"""
+
 # A worker that has not registered is as silent as one that has stopped beating or has left.
-ORPHANS = """
-SELECT t.activity_id, t.number,
-       CASE WHEN w.worker_id IS NULL OR w.left_at IS NOT NULL OR w.beat_at < clock_timestamp() - %(silent_for)s
-            THEN 'its worker ' || t.worker_id || ' is silent' ELSE 'it is past its deadline' END
+ORPHANS = f"""
+SELECT t.activity_id, t.number, t.worker_id,
+       w.worker_id IS NULL OR w.left_at IS NOT NULL OR w.beat_at < clock_timestamp() - %(silent_for)s
   FROM engagement_attempts t
   LEFT JOIN engagement_workers w ON w.worker_id = t.worker_id
  WHERE t.phase IN ('claimed', 'sending')
    AND (w.worker_id IS NULL OR w.left_at IS NOT NULL OR w.beat_at < clock_timestamp() - %(silent_for)s
         OR t.deadline_at < clock_timestamp() - %(margin)s)
+   {_IS_OURS}
  ORDER BY t.deadline_at
  LIMIT %(limit)s
-"""
+"""  # noqa: S608  # our own condition
 
-UNKNOWNS = """
-SELECT activity_id FROM engagement_attempts
- WHERE phase = 'unknown' AND look_at <= statement_timestamp() ORDER BY look_at LIMIT %(limit)s
-"""
+UNKNOWNS = f"""
+SELECT t.activity_id FROM engagement_attempts t
+ WHERE t.phase = 'unknown' AND t.look_at <= statement_timestamp() {_IS_OURS}
+ ORDER BY t.look_at LIMIT %(limit)s
+"""  # noqa: S608  # our own condition
 
-SAVE_ATTEMPT = """
+
+def _checked(write: str) -> str:
+    """The write as a statement that fails if it changes no row. It costs no round trip, as looking at its count would:
+    the text is no number, and is read as one only then."""
+    return f"""WITH written AS ({write.strip()} RETURNING 1)
+SELECT CASE WHEN count(*) > 0 THEN 0 ELSE ('{NO_ROW_CHANGED}: ' || count(*))::integer END FROM written"""  # noqa: S608
+
+
+# Once more than a smallint holds, the count stays: it must never be what a verdict fails for.
+_COUNT_UP = """failure_count = CASE WHEN failure_count >= 32767 THEN failure_count
+                            ELSE COALESCE(failure_count, 0) + %(counts)s END"""
+
+SAVE_ATTEMPT = _checked("""
 INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect, account_id,
                                  engagement_type, post_id, claimed_at, deadline_at, began_at, ended_at, look_at, text,
                                  answer, error, evidence, crashed, requeued_at, text_source)
@@ -185,30 +210,33 @@ ON CONFLICT (activity_id, number) DO UPDATE SET
        ended_at = EXCLUDED.ended_at, look_at = EXCLUDED.look_at, text = EXCLUDED.text, answer = EXCLUDED.answer,
        error = EXCLUDED.error, evidence = EXCLUDED.evidence, crashed = EXCLUDED.crashed,
        requeued_at = EXCLUDED.requeued_at
-"""
+ WHERE engagement_attempts.token = EXCLUDED.token
+""")
 
-MARK_SCHEDULED = """
+MARK_SCHEDULED = _checked(f"""
 UPDATE pod_activities
    SET status = 'scheduled', executed_at = NULL, next_retry_at = %(next_retry_at)s,
        last_error = COALESCE(%(last_error)s, last_error),
-       failure_count = COALESCE(failure_count, 0) + %(counts)s
+       {_COUNT_UP}
  WHERE id = %(activity_id)s
-"""
+""")  # noqa: S608  # our own expression
 
-MARK_EXECUTED = """
+MARK_EXECUTED = _checked("""
 UPDATE pod_activities
    SET status = 'executed', executed_at = %(executed_at)s, execution_result = %(execution_result)s,
        execution_id = %(execution_id)s, comment_generated = COALESCE(%(comment_generated)s, comment_generated),
        next_retry_at = NULL, last_error = NULL
  WHERE id = %(activity_id)s
-"""
+""")
 
-MARK_FAILED = """
+# Of rows that share one id, which is malformed, those stay that have ended.
+MARK_FAILED = _checked(f"""
 UPDATE pod_activities
-   SET status = 'failed', executed_at = %(executed_at)s, failure_count = COALESCE(failure_count, 0) + %(counts)s,
+   SET status = 'failed', executed_at = %(executed_at)s,
+       {_COUNT_UP},
        last_error = %(last_error)s, next_retry_at = NULL
- WHERE id = %(activity_id)s
-"""
+ WHERE id = %(activity_id)s AND status = 'scheduled'
+""")  # noqa: S608  # our own expression
 
 ADD_DEAD_LETTER = """
 INSERT INTO engagement_dead_letters (activity_id, pod_id, account_id, error_type, message, effect, next_step, buried_at)
@@ -268,6 +296,7 @@ def render(catalog: Catalog) -> Statements:
     }
     show = _SHOW.format(
         id="{id}",
+        was_locked="{was_locked}",
         attempt=_ATTEMPT,
         controls=_CONTROLS.format(columns="c.*"),
         as_json=_AS_JSON,
@@ -276,12 +305,13 @@ def render(catalog: Catalog) -> Statements:
     )
     kept = kept_read(
         lock=_LOCK_ROW.format(id="wanted"),
-        show=show.format(id="wanted"),
+        show=show.format(id="wanted", was_locked=""),
         id_type=catalog.types["pod_activities", "id"],
     )
     here = "%(id)s"
     return Statements(
-        open_and_show=f"{_OPEN}SELECT {_LOCK_ROW.format(id=here)};\n{show.format(id=here)}",
+        open_and_show=f"{_OPEN}{_LOCK_AND_SAY.format(lock=_LOCK_ROW.format(id=here))};\n"
+        + show.format(id=here, was_locked=_WAS_LOCKED),
         open_and_call=_OPEN + kept.call,
         kept_read=kept,
         due=f"{ALONG_INDEXES};"

@@ -94,6 +94,11 @@ EVENTS: Mapping[Signal, Event] = MappingProxyType(
             _WARNING, "The webhook did not take an alert; it is sent again.", "alert", "kind", "message"
         ),
         Signal.STORE_UNAVAILABLE: _event(_ERROR, "PostgreSQL did not do its part.", *_WHO, "message"),
+        Signal.STORE_REFUSED: _event(
+            _ERROR,
+            "PostgreSQL is there and refuses a write, in its words; what was to be recorded is kept, and tried again.",
+            *(*_WHO, "account_id", "message", "code", "stops_sending"),
+        ),
         Signal.STORE_RECOVERED: _event(_INFO, "PostgreSQL is back."),
         Signal.QUEUE_UNAVAILABLE: _event(_WARNING, "Redis did not do its part; the sweep goes on.", "message"),
         Signal.QUEUE_RECOVERED: _event(_INFO, "Redis is back."),
@@ -108,7 +113,7 @@ EVENTS: Mapping[Signal, Event] = MappingProxyType(
         Signal.WORKER_LOST: _event(_ERROR, "Another worker stopped without a word.", "lost", "replaced_by"),
         Signal.ROUND_FAILED: _event(_ERROR, "A defect in a round; it comes again.", "round", "message"),
         Signal.EXECUTION_FAILED: _event(
-            _ERROR, "A defect met by one activity; the others go on.", "activity_id", "message"
+            _ERROR, "A defect met by one activity or account; the others go on.", "activity_id", "account_id", "message"
         ),
         Signal.METRICS_SERVED: _event(
             _INFO, "Metrics and health are served here ([monitor](../how-to/monitor.md)).", "address"

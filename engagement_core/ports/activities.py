@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
 from engagement_core.activity import Account, Activity, Malformed, Pod, VoiceCartridge
 from engagement_core.attempt import Attempt, Provenance, first_began
 from engagement_core.errors import Effect, ErrorType
 from engagement_core.lifecycle import Phase
+from engagement_core.vocabulary import OpenWord
 
 __all__ = [
+    "FOREIGN_FOR",
     "NEIGHBOURS_FOR",
     "PACED_FOR",
     "PACED_PER_SWEEP",
@@ -42,6 +43,7 @@ __all__ = [
     "RaiseAlert",
     "SaveAttempt",
     "Snapshot",
+    "StoreRefused",
     "StoreUnavailable",
     "Write",
     "as_it_is",
@@ -58,7 +60,19 @@ class StoreUnavailable(Exception):
     """
 
 
-class ControlKind(str, Enum):
+class StoreRefused(StoreUnavailable):
+    """The database is there and refused the change: nothing of it was applied.
+
+    A rule of the tables (a trigger, a constraint, a type) forbids it, or swallowed a write. The message is in the
+    database's words; `code` is its name for the kind of refusal (an SQLSTATE), the same for all of one kind.
+    """
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ControlKind(OpenWord):
     """Why a scope is blocked."""
 
     PAUSE = "pause"
@@ -67,7 +81,7 @@ class ControlKind(str, Enum):
     CAP = "cap"
 
 
-class BlockScope(str, Enum):
+class BlockScope(OpenWord):
     """What a control blocks."""
 
     ALL = "all"
@@ -106,6 +120,9 @@ PACED_PER_SWEEP = 10
 """How many activities of such an account are found at once: more could not begin before the next sweep, and would only
 be looked at again and again."""
 
+
+FOREIGN_FOR = timedelta(days=1)
+"""How long the workers of a newer release have to settle what they left; then a person is asked."""
 
 NEIGHBOURS_FOR = timedelta(days=1)
 """How long before an activity was first sent its neighbours may have begun; see `Snapshot.neighbours`."""
@@ -194,7 +211,7 @@ class ErrorNote:
 
 @dataclass(frozen=True, slots=True)
 class SaveAttempt:
-    """Insert the attempt, or overwrite the one with its number."""
+    """Insert the attempt, or overwrite the one with its number, if that has its token: another's is refused."""
 
     attempt: Attempt
 
@@ -298,11 +315,13 @@ class Due:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Orphan:
-    """An open attempt that nobody works on any more."""
+    """An open attempt that nobody works on any more. `crashed`: its worker is silent; it lives otherwise, and has not
+    recorded what became of the attempt."""
 
     activity_id: str
     number: int
     reason: str
+    crashed: bool = True
 
 
 class ActivityStore(Protocol):
@@ -315,6 +334,8 @@ class ActivityStore(Protocol):
 
         Concurrent changes of one activity happen one after the other, each seeing the one before. `decide` must be
         quick and pure: it runs while the row is locked, and may run again. Nothing is written if it raises.
+        A row that could not be locked is not shown: there is no such activity then. Rows that share one id are shown
+        as one that is malformed. A write that changes no row is refused (`StoreRefused`), and all others with it.
         A decision that puts an account on hold is made alone: of two at a time, the second sees the first one's hold.
         `crediting` names the provider's ids that the decision may credit to this activity, and is None for one that
         credits nothing: two decisions about one id never overlap, `Snapshot.credited` shows those that another activity
@@ -325,17 +346,19 @@ class ActivityStore(Protocol):
     def due(self, *, look_ahead: timedelta, limit: int) -> tuple[Due, ...]:
         """Scheduled activities whose time comes within `look_ahead`, the earliest first, at most `limit`.
 
-        Those with an attempt that may have had an effect, and those of a blocked scope, are left out: they must not
-        starve the rest. Of an account that comes back slowly the first `PACED_PER_SWEEP` are shown; the others of its
-        backlog count towards no limit.
+        Those with an open attempt that may have had an effect, and those of a blocked scope, are left out: they must
+        not starve the rest. Of an account that comes back slowly the first `PACED_PER_SWEEP` are shown; the others of
+        its backlog count towards no limit.
         """
         ...
 
     def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
         """Open attempts, claimed or sending, whose worker has not beaten for `silent_for`, or that are past their
-        deadline by `margin`, whoever holds them."""
+        deadline by `margin`, whoever holds them. Those that a newer release left (`Attempt.is_foreign`) are its
+        workers' to adopt: they are listed once they are past their deadline by `FOREIGN_FOR`."""
         ...
 
     def unknowns(self, *, limit: int) -> tuple[str, ...]:
-        """Activities in phase unknown whose attempt's `look_at` has come, the longest waiting first."""
+        """Activities in phase unknown whose attempt's `look_at` has come, the longest waiting first; for those of a
+        newer release see `orphans`."""
         ...

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Protocol
 
 from engagement_core.ports.activities import RaiseAlert
+from engagement_core.vocabulary import OpenWord
 
 __all__ = ["Alert", "AlertOutbox", "AlertState", "Alerts", "AlertsUndelivered", "IncidentKind", "OpenIncident"]
 
@@ -28,13 +29,14 @@ class IncidentKind(str, Enum):
     WORKER_LOST = "worker_lost"
     BREAKER_OPEN = "breaker_open"
     UNKNOWN_OUTCOME = "unknown_outcome"
+    DATABASE_REFUSES = "database_refuses"
 
     def about(self, subject: str) -> str:
         """The name of an incident of this kind that concerns one account, error type or host."""
         return f"{self.value}:{subject}"
 
 
-class AlertState(str, Enum):
+class AlertState(OpenWord):
     """Which of the two things that are said of an incident."""
 
     RAISED = "raised"

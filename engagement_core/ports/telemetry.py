@@ -30,6 +30,7 @@ class Signal(str, Enum):
     ALERT_RESOLVED = "alert_resolved"
     ALERT_UNDELIVERED = "alert_undelivered"
     STORE_UNAVAILABLE = "store_unavailable"
+    STORE_REFUSED = "store_refused"
     STORE_RECOVERED = "store_recovered"
     QUEUE_UNAVAILABLE = "queue_unavailable"
     QUEUE_RECOVERED = "queue_recovered"

@@ -174,7 +174,7 @@ def _wire(
     retry = RetryPolicy(max_attempts=settings.max_retries, backoff=settings.retry_backoff)
     reconcile = ReconcilePolicy(visibility_lag=settings.visibility_lag, retry=retry)
     linkedin = build_gateway(settings, clock, session)
-    backlog = Backlog()
+    backlog = Backlog(clock)
     executor = Executor(
         worker_id=worker_id,
         store=store,

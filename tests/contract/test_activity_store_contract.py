@@ -27,6 +27,7 @@ from engagement_core.errors import Effect, ErrorType
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.outcome import Waits
 from engagement_core.ports.activities import (
+    FOREIGN_FOR,
     AddDeadLetter,
     Block,
     BlockScope,
@@ -43,6 +44,7 @@ from engagement_core.ports.activities import (
     RaiseAlert,
     SaveAttempt,
     Snapshot,
+    StoreRefused,
     StoreUnavailable,
 )
 from servers import ServerUrls
@@ -612,13 +614,18 @@ def test_any_other_status_is_not_due(tables: Tables, status: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("effect", "is_due"),
-    [(Effect.UNKNOWN, False), (Effect.APPLIED, False), (Effect.NONE, True), (Effect.REPEATABLE, True)],
+    ("phase", "effect", "is_due"),
+    [
+        *((phase, Effect.UNKNOWN, False) for phase in (Phase.CLAIMED, Phase.SENDING, Phase.UNKNOWN)),
+        *((Phase.SCHEDULED, effect, True) for effect in (Effect.NONE, Effect.REPEATABLE)),
+        *((Phase.FAILED, effect, True) for effect in (Effect.UNKNOWN, Effect.APPLIED, Effect.NONE)),
+        (Phase.EXECUTED, Effect.APPLIED, True),
+    ],
 )
-def test_what_may_have_had_an_effect_is_not_due(tables: Tables, effect: Effect, is_due: bool) -> None:
-    """It must not starve the rest."""
+def test_what_an_open_attempt_owns_is_not_due(tables: Tables, phase: Phase, effect: Effect, is_due: bool) -> None:
+    """It must not starve the rest. What an attempt has left behind is due: its claim settles it, and sends nothing."""
     tables.put(a_like())
-    write(tables, SaveAttempt(replace(closed(an_attempt_at(tables.now())), effect=effect)))
+    write(tables, SaveAttempt(replace(closed(an_attempt_at(tables.now())), phase=phase, effect=effect)))
     assert due_ids(tables) == (["activity-1"] if is_due else [])
 
 
@@ -699,7 +706,8 @@ def test_orphans_are_what_is_past_its_deadline_whoever_holds_it(tables: Tables) 
     now = tables.now()
     with_attempt(tables, "hangs", Phase.SENDING, worker_id="alive", deadline_at=now - MINUTE)
     with_attempt(tables, "late", Phase.SENDING, worker_id="alive", deadline_at=now - SECOND)
-    assert orphans(tables) == {"hangs": Orphan(activity_id="hangs", number=1, reason="it is past its deadline")}
+    reason = "worker alive did not finish it in time"
+    assert orphans(tables) == {"hangs": Orphan(activity_id="hangs", number=1, reason=reason, crashed=False)}
 
 
 def test_orphans_are_no_more_than_asked_for(tables: Tables) -> None:
@@ -928,9 +936,42 @@ def test_unknown_attempt_of_a_deleted_activity_is_not_looked_for_for_ever(public
     assert public.store.unknowns(limit=10) == () or show(public).attempts != ()
 
 
-def test_what_is_written_of_a_deleted_activity_is_no_error(tables: Tables) -> None:
-    """The answer to a call came after the row was deleted: there is nothing but the attempt to change."""
+def test_a_write_that_changes_no_row_is_refused_with_all_the_others(tables: Tables) -> None:
+    """There is no such row, so nobody may believe that it says what was written."""
     now = tables.now()
-    write(tables, SaveAttempt(an_attempt_at(now)), executed(now))
+    for of_row in (executed(now), MarkScheduled(activity_id="activity-1", next_retry_at=now)):
+        with pytest.raises(StoreRefused, match="changed no row"):
+            write(tables, SaveAttempt(an_attempt_at(now)), of_row)
+    assert show(tables).attempts == ()
+
+
+def test_an_attempt_is_overwritten_by_its_own_token_alone(tables: Tables) -> None:
+    """Two that believe to have made the same attempt cannot both be right."""
+    now = tables.now()
+    write(tables, SaveAttempt(an_attempt_at(now)))
+    with pytest.raises(StoreRefused, match="changed no row"):
+        write(tables, SaveAttempt(replace(an_attempt_at(now), token="another", phase=Phase.UNKNOWN)))
     assert [attempt.phase for attempt in show(tables).attempts] == [Phase.SENDING]
-    write(tables, MarkScheduled(activity_id="activity-1", next_retry_at=now))
+    write(tables, SaveAttempt(replace(an_attempt_at(now), phase=Phase.UNKNOWN)))
+    assert [attempt.phase for attempt in show(tables).attempts] == [Phase.UNKNOWN]
+
+
+def test_words_of_a_newer_release_are_shown_and_written_back_as_they_are(tables: Tables) -> None:
+    """What they mean is not ours to say, and must not be lost."""
+    tables.put(a_like())
+    words = replace(an_attempt_at(tables.now()), event=Event("handed_over"))
+    write(tables, SaveAttempt(words))
+    (shown,) = show(tables).attempts
+    assert (shown.event.value, shown.is_foreign) == ("handed_over", True)
+    write(tables, SaveAttempt(replace(shown, look_at=tables.now())))
+    assert show(tables).attempts[0].event.value == "handed_over"
+
+
+def test_what_a_newer_release_left_is_listed_a_day_after_its_deadline(tables: Tables) -> None:
+    """Until then its own workers see to it; however much of it there is, it keeps nothing of ours from being listed."""
+    now, later = tables.now(), {"event": Event("handed_over")}
+    for name, deadline_at in (("fresh", now - MINUTE), ("old", now - FOREIGN_FOR - MINUTE)):
+        with_attempt(tables, f"{name}-sending", Phase.SENDING, deadline_at=deadline_at, **later)
+        with_attempt(tables, f"{name}-unknown", Phase.UNKNOWN, deadline_at=deadline_at, look_at=now - MINUTE, **later)
+    assert set(orphans(tables)) == {"old-sending"}
+    assert tables.store.unknowns(limit=10) == ("old-unknown",)

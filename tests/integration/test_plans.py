@@ -16,9 +16,11 @@ from adapters.postgres import statements as sql
 from adapters.postgres.catalog import read_catalog
 from adapters.postgres.levels import LEVELS
 from engagement_core.admission import HELD_STATUSES
+from engagement_core.lifecycle import Event
 from engagement_core.ports.levels import MOST_COUNTED
 
 _BACKLOG = 20_000
+_EVENTS = [event.value for event in Event]
 
 
 @pytest.fixture
@@ -112,10 +114,10 @@ def test_the_levels_are_read_along_indexes(crowded: Connection) -> None:
 @pytest.mark.parametrize(
     ("statement", "parameters", "index"),
     [
-        (sql.UNKNOWNS, {"limit": 20}, "engagement_attempts_unknown"),
+        (sql.UNKNOWNS, {"limit": 20, "events": _EVENTS}, "engagement_attempts_unknown"),
         (
             sql.ORPHANS,
-            {"silent_for": timedelta(seconds=6), "margin": timedelta(seconds=5), "limit": 200},
+            {"silent_for": timedelta(seconds=6), "margin": timedelta(seconds=5), "limit": 200, "events": _EVENTS},
             "engagement_attempts_open",
         ),
         (sql.SENT_IN_LAST_DAY.rpartition(";")[2], {"account": "account-1"}, "engagement_attempts_sent"),

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from simulation.worker import Worker
     from simulation.world import World
 
-__all__ = ["Tables", "WorkersStore", "commit", "name_of"]
+__all__ = ["REFUSALS", "Tables", "WorkersStore", "commit", "name_of"]
+
+REFUSALS = frozenset({"trigger"})
+"""The codes of what this store refuses because a world has it so."""
 
 T = TypeVar("T")
 _Decide = Callable[[Snapshot], Decision[T]]

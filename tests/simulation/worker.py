@@ -23,9 +23,10 @@ from engagement_core.ports.telemetry import Signal, Telemetry
 from engagement_core.ports.voice import Voice, VoiceFailed
 from engagement_core.reconcile import Reconciler
 from engagement_core.sweep import OrphanPolicy, adopt_orphans
+from simulation.promise import PromiseBroken
 from simulation.provider import WorkersLinkedIn
 from simulation.schedule import Killed, Process, micros
-from simulation.store import WorkersStore
+from simulation.store import REFUSALS, WorkersStore
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -65,11 +66,13 @@ class _WorkersVoice(Voice):
         return f"{activity.comment_text} Take {world.rng.randrange(10_000)}."
 
 
-class _Silent(Telemetry):
-    """Nobody listens: what happens is seen at the ports."""
+class _Defects(Telemetry):
+    """What happens is seen at the ports, defects apart: those the code under test survives, and tells."""
 
     def emit(self, signal: Signal, **fields: object) -> None:
         """See the port."""
+        if signal is Signal.EXECUTION_FAILED or (signal is Signal.STORE_REFUSED and fields["code"] not in REFUSALS):
+            raise PromiseBroken("defect", f"{signal.value}: {fields}")
 
 
 @dataclass(eq=False)
@@ -86,17 +89,17 @@ class Worker(Process):
     busy: int = 0
 
     def __post_init__(self) -> None:
-        world, store, silent = self.world, WorkersStore(self), _Silent()
+        world, store, defects = self.world, WorkersStore(self), _Defects()
         clock = _WorkersClock(world, origin=world.rng.uniform(0, 1_000_000))
         linkedin = WorkersLinkedIn(self)
-        self.store, self.telemetry = store, silent
-        self.backlog = Backlog()
+        self.store, self.telemetry = store, defects
+        self.backlog = Backlog(clock)
         self.executor = Executor(
             worker_id=self.name,
             store=store,
             linkedin=linkedin,
             voice=_WorkersVoice(self),
-            telemetry=silent,
+            telemetry=defects,
             clock=clock,
             backlog=self.backlog,
             claim_policy=world.claim_policy,
@@ -104,7 +107,7 @@ class Worker(Process):
             reconcile_policy=world.reconcile_policy,
         )
         self.reconciler = Reconciler(
-            store=store, linkedin=linkedin, telemetry=silent, clock=clock, policy=world.reconcile_policy
+            store=store, linkedin=linkedin, telemetry=defects, clock=clock, policy=world.reconcile_policy
         )
 
     def start(self) -> None:

@@ -24,7 +24,7 @@ from core_side import (
     earlier,
     the,
 )
-from engagement_core.activity import Malformed, Pod
+from engagement_core.activity import EngagementType, Malformed, Pod
 from engagement_core.attempt import Provenance
 from engagement_core.claim import Claimed, ClaimPolicy, ClaimResult, decide_claim
 from engagement_core.errors import Cause, Effect, ErrorType
@@ -139,12 +139,64 @@ def test_a_job_for_what_has_failed_hears_why() -> None:
     )
 
 
-@pytest.mark.parametrize("phase", [Phase.CLAIMED, Phase.SENDING, Phase.UNKNOWN, Phase.EXECUTED])
-def test_attempt_that_may_have_had_an_effect_forbids_another_one(phase: Phase) -> None:
-    """Whatever the status says: somebody may have set it back by hand."""
-    assert claim(a_snapshot(attempts=(earlier(1, phase),))) == Decision(
-        Dropped(reason="another attempt owns it or may have had an effect")
+@pytest.mark.parametrize("phase", [Phase.CLAIMED, Phase.SENDING, Phase.UNKNOWN])
+def test_open_attempt_that_may_have_had_an_effect_forbids_another_one(phase: Phase) -> None:
+    """Whoever holds it decides what becomes of it."""
+    assert claim(a_snapshot(attempts=(earlier(1, phase),))) == Decision(Dropped(reason="attempt 1 owns it"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"phase": Phase("resting")},
+        {"phase": Phase.FAILED, "event": Event("handed_over")},
+        {"phase": Phase.SCHEDULED, "effect": Effect("partly")},
+        {"phase": Phase.EXECUTED, "engagement_type": EngagementType("follow")},
+    ],
+)
+def test_what_a_newer_release_left_in_words_of_its_own_is_its_own(words: dict[str, Any]) -> None:
+    """What such a word means cannot be told, so nothing is sent and nothing is written."""
+    left = replace(earlier(1, Phase.SENDING), **words)
+    assert claim(a_snapshot(attempts=(left,))) == Decision(Dropped(reason="attempt 1 owns it"))
+
+
+def test_row_that_was_set_back_after_it_was_executed_is_marked_as_executed_again() -> None:
+    """The record of the attempt says how it was executed; nothing is sent."""
+    done = replace(
+        earlier(1, Phase.EXECUTED, effect=Effect.APPLIED), event=Event.FIND_PRESENT, answer={"engagement_id": "e-1"}
     )
+    decision = claim(a_snapshot(attempts=(done,)))
+    assert decision.result == Executed(provenance=Provenance.RECONCILED)
+    (marked,) = decision.writes
+    assert isinstance(marked, MarkExecuted)
+    assert (marked.post_id, marked.engagement_id) == (done.post_id, "e-1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "activity"),
+    [
+        ({"post_id": "another"}, {}),
+        ({"account_id": "another"}, {}),
+        ({"engagement_type": EngagementType.COMMENT}, {}),
+    ],
+)
+def test_id_that_was_used_for_another_engagement_is_a_dead_letter(
+    changes: dict[str, Any], activity: dict[str, Any]
+) -> None:
+    """Whether it is wanted once more is for a person to say, with a new id."""
+    done = replace(earlier(1, Phase.EXECUTED, effect=Effect.APPLIED), **changes)
+    cause, why = buried(claim(a_snapshot(a_like(**activity), attempts=(done,))))
+    assert cause is Cause.INVALID_ACTIVITY
+    assert "another engagement" in why
+
+
+def test_id_whose_outcome_nobody_knows_is_a_dead_letter() -> None:
+    """Its row was deleted while the outcome was unknown, and inserted again: a person looks at the post."""
+    left = replace(earlier(1, Phase.FAILED, effect=Effect.UNKNOWN), event=Event.BURY)
+    decision = claim(a_snapshot(attempts=(left,)))
+    assert buried(decision)[0] is Cause.OUTCOME_UNKNOWN
+    (letter,) = [write.letter for write in decision.writes if isinstance(write, AddDeadLetter)]
+    assert letter.effect is Effect.UNKNOWN
 
 
 @pytest.mark.parametrize("effect", [Effect.NONE, Effect.REPEATABLE])

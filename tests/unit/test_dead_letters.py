@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from core_side import NOW, SECOND, a_comment, a_like, a_snapshot, all_of, an_account, an_attempt, earlier, the
-from engagement_core.activity import Malformed
+from engagement_core.activity import Activity, Malformed
 from engagement_core.attempt import Attempt, Provenance, count_crashes, count_refusals
 from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
 from engagement_core.dead_letters import Refused, Requeued, Resolved, decide_requeue, decide_resolve
@@ -200,14 +200,31 @@ def test_what_is_still_reconciled_is_not_resolved() -> None:
     """The read-back may yet prove it."""
     attempts = (an_attempt(Phase.UNKNOWN, deadline_at=LONG_AGO),)
     scheduled = a_snapshot(a_comment(), attempts=attempts)
-    assert "no dead letter" in refusal(decide_resolve(scheduled, executed=True, visibility_lag=LAG).result)
+    assert "under way" in refusal(decide_resolve(scheduled, executed=True, visibility_lag=LAG).result)
     overwritten = a_letter(*attempts)
     assert "under way" in refusal(decide_resolve(overwritten, executed=True, visibility_lag=LAG).result)
 
 
-def test_a_malformed_row_is_not_resolved_as_executed() -> None:
-    """Its result needs the post that it names; that it did not happen can be said at any time."""
+@pytest.mark.parametrize("executed", [True, False])
+def test_a_malformed_row_is_resolved_by_what_was_sent(*, executed: bool) -> None:
+    """The attempt knows the post; the row may have lost it meanwhile."""
     row = Malformed(id="activity-1", status="failed", problems=("post_id is missing",))
     snapshot = a_snapshot(row, attempts=(UNKNOWN,))
-    assert "post_id is missing" in refusal(decide_resolve(snapshot, executed=True, visibility_lag=LAG).result)
-    assert decide_resolve(snapshot, executed=False, visibility_lag=LAG).result == Resolved(executed=False)
+    decision = decide_resolve(snapshot, executed=executed, visibility_lag=LAG)
+    assert decision.result == Resolved(executed=executed)
+    assert [write.post_id for write in decision.writes if isinstance(write, MarkExecuted)] == [
+        UNKNOWN.post_id
+    ] * executed
+
+
+@pytest.mark.parametrize("executed", [True, False])
+@pytest.mark.parametrize("row", [None, a_comment()])
+def test_a_row_that_is_gone_or_was_inserted_again_can_be_resolved(*, row: Activity | None, executed: bool) -> None:
+    """Its letter is closed either way: there is nothing to requeue."""
+    snapshot = replace(a_snapshot(attempts=(UNKNOWN,)), activity=row)
+    decision = decide_resolve(snapshot, executed=executed, visibility_lag=LAG)
+    assert decision.result == Resolved(executed=executed)
+    assert len([write for write in decision.writes if isinstance(write, CloseDeadLetter)]) == 1
+    assert not [write for write in decision.writes if isinstance(write, AddDeadLetter)]
+    marked = [write for write in decision.writes if isinstance(write, MarkExecuted)]
+    assert len(marked) == (executed and row is not None)

@@ -49,8 +49,8 @@ _LOST = an_attempt(Phase.UNKNOWN, error={"message": "No answer came."}, look_at=
         (
             {"attempts": (replace(_LOST, phase=Phase.FAILED, event=Event.BURY),)},
             Phase.SCHEDULED,
-            "somebody has set its status back",
-            None,
+            "may have been executed. Its row was set back to scheduled",
+            NOW,
         ),
         ({"activity": a_like(status="executed")}, Phase.EXECUTED, "somebody else has set its status", None),
         (

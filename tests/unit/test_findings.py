@@ -281,12 +281,14 @@ def test_unknown_outcome_of_a_row_that_became_malformed_is_settled() -> None:
     assert the(SaveAttempt, look(UNREADABLE, row)).attempt.look_at == VISIBLE + PAUSE
 
 
-def test_unknown_outcome_of_a_row_that_was_deleted_is_closed() -> None:
-    """Nobody can be asked any more; the audit log goes on saying that it may have happened."""
+def test_unknown_outcome_of_a_row_that_was_deleted_is_left_to_a_person() -> None:
+    """The audit log and a letter say that it may have happened; there is no row to change."""
     snapshot = replace(a_snapshot(a_comment(), attempts=(LOST,), now=VISIBLE), activity=None)
     decision = decide_reconcile(snapshot, token=ME.token, seen=NOTHING, read_at=VISIBLE, policy=POLICY)
     saved = the(SaveAttempt, decision).attempt
-    assert (saved.phase, saved.effect, len(decision.writes)) == (Phase.FAILED, Effect.UNKNOWN, 1)
+    assert (saved.phase, saved.effect) == (Phase.FAILED, Effect.UNKNOWN)
+    assert the(AddDeadLetter, decision).letter.effect is Effect.UNKNOWN
+    assert all_of(MarkFailed, decision) == []
 
 
 def test_absence_never_schedules_what_somebody_took_away() -> None:

@@ -1,0 +1,45 @@
+"""What an error of psycopg2's means for a change: the database is away, or it is there and refuses.
+
+The one rule: only an error that proves that the server answered, and that no second try of the same could end
+otherwise, is a refusal. A lock that was not granted, a server that goes down and a standby are outages.
+"""
+
+from __future__ import annotations
+
+import re
+
+import psycopg2
+
+from engagement_core.ports.activities import StoreRefused, StoreUnavailable
+
+__all__ = ["NO_ROW_CHANGED", "as_store_error", "first_line"]
+
+NO_ROW_CHANGED = "engagement: no row was changed"
+"""What our own statements say when a write that must change a row changed none."""
+
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*@|(password=)\S+")
+
+# Classes of SQLSTATE that pass by themselves: connections, transactions that were rolled back, resources, an operator
+# who steps in, the system. Single ones: no lock, a time-out in a transaction, a server that only reads.
+_PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
+_PASSING = frozenset({"55P03", "25P03", "25006", "25P02"})
+
+
+def as_store_error(error: psycopg2.Error | UnicodeError) -> StoreUnavailable:
+    """Ours for theirs; the message names the database and holds no credentials."""
+    if isinstance(error, UnicodeError):
+        return StoreRefused("PostgreSQL: a text cannot be read or written in its encoding", code="encoding")
+    code = error.pgcode
+    if code is None or code[:2] in _PASSING_CLASSES or code in _PASSING:
+        return StoreUnavailable(f"PostgreSQL: {first_line(error)}")
+    line = first_line(error)
+    if NO_ROW_CHANGED in line:
+        line = "the write changed no row: a trigger or a rule of the table swallows it"
+        code = "no row changed"
+    return StoreRefused(f"PostgreSQL: {line}", code=code)
+
+
+def first_line(error: psycopg2.Error) -> str:
+    """The server's complaint in one line, without credentials."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return _PASSWORD.sub(lambda match: f"{match[1] or match[2]}***{'@' if match[1] else ''}", lines[0])

@@ -1,0 +1,28 @@
+"""Words that are stored: a closed list of ours, which a newer release may have made longer.
+
+The one rule: a word that this release does not know is read, kept and written back as it is. It is never an error, and
+never taken for one of ours.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = ["OpenWord"]
+
+
+class OpenWord(str, Enum):
+    """An enumeration of text values that reads any other text as a value of its own, which equals no member."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> OpenWord | None:
+        if not isinstance(value, str):
+            return None
+        word = str.__new__(cls, value)
+        word._name_ = word._value_ = value
+        return word
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this release knows the word."""
+        return self._value_ in type(self)._value2member_map_
