@@ -1,12 +1,14 @@
 """What the queue is told: for the job that rang, what became of its activity.
 
-The one rule: the queue is a mirror. That it cannot be told changes nothing, and ends nobody's work.
+The one rule: the queue is a mirror. That it cannot be told changes nothing, ends nobody's work and delays nobody's: a
+thread that executes only leaves a note, and a thread of its own waits for Redis.
 """
 
 from __future__ import annotations
 
+import queue as threads
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
 from engagement_core.ports import queue as ring
@@ -17,44 +19,77 @@ from runners.rounds import Outages
 
 __all__ = ["QueueMirror"]
 
+_MOST_NOTES = 10_000
+"""So many settlements wait while Redis is slow or away; beyond that, jobs are left as they are."""
+_WAIT_SECONDS = 1.0
+_AT_ONCE = timedelta(0)
+
 
 class QueueMirror:
-    """Settles jobs. Safe to use from several threads."""
+    """Settles jobs. Safe to use from several threads; `turn` belongs to one."""
 
     def __init__(self, *, queue: Queue, telemetry: Telemetry, outages: Outages) -> None:
         self._queue = queue
         self._telemetry = telemetry
         self._outages = outages
+        self._notes: threads.SimpleQueue[Callable[[], bool]] = threads.SimpleQueue()
+
+    def turn(self) -> timedelta:
+        """Settle what was noted; wait a second for something to do."""
+        try:
+            settle = self._notes.get(timeout=_WAIT_SECONDS)
+        except threads.Empty:
+            return _AT_ONCE
+        settle()
+        return _AT_ONCE
+
+    def finish(self) -> bool:
+        """Settle all that was noted, in the thread that asks; False as soon as the queue could not be told: each of the
+        others would wait for a server that is away, too."""
+        while True:
+            try:
+                settle = self._notes.get_nowait()
+            except threads.Empty:
+                return True
+            if not settle():
+                return False
 
     def follow(self, entry: Entry, outcome: Outcome) -> None:
-        """What the outcome means for the job that rang."""
+        """Note what the outcome means for the job that rang."""
         if isinstance(outcome, Waits) and outcome.again_in is not None:
-            self._settle(entry, ring.Later(at=_utc_now() + outcome.again_in))
+            self._note(entry, ring.Later(at=_utc_now() + outcome.again_in))
         elif isinstance(outcome, Buried):
-            reason = outcome.failure.message
-            if entry.wake_up is None:
-                self._tell(entry.activity_id, lambda: self._queue.bury(entry.activity_id, reason))
-            self._settle(entry, ring.Buried(reason=reason))
+            self._note(entry, ring.Buried(reason=outcome.failure.message))
         else:
             # It has ended, or the sweep finds it when whatever blocks it is lifted.
-            self._settle(entry, _done(outcome))
+            self._note(entry, _done(outcome))
 
     def hand_back(self, received: WakeUp) -> bool:
         """Leave a job to another worker; whether the queue could be told."""
         return self._settle(Entry(received.activity_id, received), ring.Later(at=_utc_now()))
 
     def leave_to_the_sweep(self, entry: Entry) -> None:
-        """It is in hand already, or comes again when there is room."""
-        self._settle(entry, ring.Done(status="scheduled", note="it is in hand"))
+        """Note that it is in hand already, or comes again when there is room."""
+        self._note(entry, ring.Done(status="scheduled", note="it is in hand"))
 
     def tell_of_defect(self, activity_id: str, error: Exception) -> None:
         """A defect that one activity has met."""
         message = f"{type(error).__name__}: {error}"
         self._telemetry.emit(Signal.EXECUTION_FAILED, activity_id=activity_id, message=message)
 
+    def _note(self, entry: Entry, settlement: ring.Settlement) -> None:
+        has_to_be_told = entry.wake_up is not None or isinstance(settlement, ring.Buried)
+        if has_to_be_told and self._notes.qsize() < _MOST_NOTES:
+            self._notes.put(lambda: self._settle(entry, settlement))
+
     def _settle(self, entry: Entry, settlement: ring.Settlement) -> bool:
-        wake_up = entry.wake_up
-        return wake_up is None or self._tell(entry.activity_id, lambda: self._queue.settle(wake_up, settlement))
+        wake_up, activity_id = entry.wake_up, entry.activity_id
+        if wake_up is not None:
+            return self._tell(activity_id, lambda: self._queue.settle(wake_up, settlement))
+        if isinstance(settlement, ring.Buried):
+            reason = settlement.reason
+            return self._tell(activity_id, lambda: self._queue.bury(activity_id, reason))
+        return True
 
     def _tell(self, activity_id: str, tell: Callable[[], None]) -> bool:
         try:

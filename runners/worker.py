@@ -78,6 +78,7 @@ class Worker:
         self._rounds = Rounds(telemetry=telemetry, outages=self._outages, pulse=self._pulse)
         self._duties = rounds
         self._mirror = QueueMirror(queue=queue, telemetry=telemetry, outages=self._outages)
+        self._mirror_round = Round(name="mirror", do=self._mirror.turn, needs=None)
         self._crew = Crew(
             size=policy.concurrency,
             agenda=agenda,
@@ -106,7 +107,7 @@ class Worker:
             for number in range(self._policy.preparing)
         )
         relieve = Round(name="relieve", do=self._crew.relieve, needs=None)
-        self._rounds.start((*self._duties, sweep, listen, relieve, *prepare))
+        self._rounds.start((*self._duties, sweep, listen, relieve, self._mirror_round, *prepare))
 
     def burst(self, stop: threading.Event) -> None:
         """Execute everything that is due, its retries included, and return; earlier when `stop` is set.
@@ -116,7 +117,7 @@ class Worker:
         """
         self._telemetry.emit(Signal.WORKER_STARTED, concurrency=self._policy.concurrency, burst=True)
         self._crew.start()
-        self._rounds.start(self._duties)
+        self._rounds.start((*self._duties, self._mirror_round))
         met_before: frozenset[str] = frozenset()
         while not stop.is_set():
             due = self._sweep(timedelta(0))
@@ -138,9 +139,10 @@ class Worker:
         self._rounds.stop(5.0)
         if finished:
             self._crew.join()
-        for entry in left:
-            if entry.wake_up is not None and not self._mirror.hand_back(entry.wake_up):
-                break  # each of the others would wait for a server that is away, too
+        if self._mirror.finish():
+            for entry in left:
+                if entry.wake_up is not None and not self._mirror.hand_back(entry.wake_up):
+                    break  # each of the others would wait for a server that is away, too
         self._telemetry.emit(Signal.WORKER_STOPPED, finished=finished)
         return finished
 

@@ -67,17 +67,15 @@ class Commands:
 def started(
     *arguments: str, environ: Mapping[str, str] | None = None, **options: Any
 ) -> Iterator[subprocess.Popen[str]]:
-    """`engagement` as a process of its own, its output piped; killed if it is still there at the end."""
+    """`engagement` as a process of its own, its output piped unless `options` say otherwise; killed at the end."""
     command = [sys.executable, "-m", "runners", *arguments]
     kept = {name: value for name, value in os.environ.items() if name not in _UNSET}
     path = os.pathsep.join(filter(None, sys.path))
     with subprocess.Popen(
         command,
         env={**kept, "PYTHONPATH": path, **(environ or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
-        **options,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     ) as process:
         try:
             yield process

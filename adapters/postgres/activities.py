@@ -41,6 +41,8 @@ T = TypeVar("T")
 
 _LOOKS_PAST_A_CROWD = 4
 _EVENTS = [event.value for event in Event]
+_ANSWERS_WITHIN = timedelta(seconds=15)
+"""A change may wait for a lock and run for a while, as its statements' own limits say; then the server has answered."""
 
 
 class PostgresActivityStore:
@@ -65,7 +67,10 @@ class PostgresActivityStore:
     ) -> T:
         """See the port."""
         try:
-            with self._pool.connection() as connection, connection.cursor() as cursor:
+            with (
+                self._pool.connection(answers_within=_ANSWERS_WITHIN) as connection,
+                connection.cursor() as cursor,
+            ):
                 snapshot = self._show(cursor, activity_id, crediting)
                 decision = decide(snapshot)
                 account_id = _held_by(decision)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import select
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres.failure import as_store_error, first_line
+from adapters.postgres.socket_timeout import SocketTimeout
 from adapters.postgres.url import checked_database_url
 from engagement_core.ports.activities import StoreUnavailable
 
@@ -37,27 +38,41 @@ _CONNECT_OPTIONS: dict[str, Any] = {
 class PostgresPool:
     """At most `size` connections in autocommit mode, opened when needed. Safe to use from several threads."""
 
-    def __init__(self, database_url: str, *, size: int, patience: timedelta = timedelta(seconds=10)) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        size: int,
+        patience: timedelta = timedelta(seconds=10),
+        answers_within: timedelta | None = None,
+    ) -> None:
         """
         Args:
             database_url: a libpq URL or key-value string.
             size: the most connections that are open at one time.
             patience: how long a thread waits for a free connection.
+            answers_within: how long one use of a connection may last, where its user says nothing else. None: for as
+                long as it takes, because the work is long and has nobody who waits for it.
         """
         self._database_url = database_url
         self._size = size
         self._patience = patience
+        self._answers_within = answers_within
         self._permits = threading.BoundedSemaphore(size)
         self._idle: list[Connection] = []
+        self._socket_timeout = SocketTimeout(self._discard_idle)
         self._closed = False
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(self, *, answers_within: timedelta | None = None) -> Iterator[Connection]:
         """A connection for the duration of a `with` block; psycopg2's errors inside it become ours.
+
+        Args:
+            answers_within: how long the block may take; None: as the pool says.
 
         Raises:
             StoreRefused: the server objected to what was asked of it; nothing of the transaction was applied.
-            StoreUnavailable: no server, no free connection, or one that broke.
+            StoreUnavailable: no server, no free connection, one that broke, or no answer in time.
         """
         if not self._permits.acquire(timeout=self._patience.total_seconds()):
             raise StoreUnavailable(
@@ -66,7 +81,8 @@ class PostgresPool:
         connection = None
         try:
             connection = self._take()
-            yield connection
+            with self._socket_timeout.limit(connection, answers_within or self._answers_within):
+                yield connection
         except (psycopg2.Error, UnicodeError) as error:
             self._discard(connection)
             connection = None
@@ -88,8 +104,13 @@ class PostgresPool:
     def close(self) -> None:
         """Close what is idle; connections in use are closed when they come back."""
         self._closed = True
-        while self._idle:
-            self._discard(self._idle.pop())
+        self._socket_timeout.close()
+        self._discard_idle()
+
+    def _discard_idle(self) -> None:
+        with suppress(IndexError):  # another thread was faster
+            while self._idle:
+                self._discard(self._idle.pop())
 
     def _take(self) -> Connection:
         while self._idle:

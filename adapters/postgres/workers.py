@@ -20,6 +20,9 @@ SELECT count(*) FROM engagement_workers WHERE left_at IS NULL AND beat_at > cloc
 # Their attempts keep the name; the rows themselves tell nobody anything after a week.
 _FORGET = "DELETE FROM engagement_workers WHERE beat_at < clock_timestamp() - interval '7 days'"
 
+_ANSWERS_WITHIN = timedelta(seconds=10)
+"""A beat waits for no lock and touches one row, every two seconds: the first to notice that the server is silent."""
+
 
 class PostgresWorkerRegistry:
     """Fills `engagement_core.ports.workers.WorkerRegistry`."""
@@ -31,7 +34,7 @@ class PostgresWorkerRegistry:
     def beat(self, worker_id: str, *, host: str, pid: int, concurrency: int) -> None:
         """See the port."""
         parameters = {"worker_id": worker_id, "host": host, "pid": pid, "concurrency": concurrency}
-        with self._pool.connection() as connection, connection.cursor() as cursor:
+        with self._pool.connection(answers_within=_ANSWERS_WITHIN) as connection, connection.cursor() as cursor:
             cursor.execute(_BEAT, parameters)
 
     def leave(self, worker_id: str) -> None:

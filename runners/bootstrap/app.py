@@ -57,6 +57,8 @@ __all__ = ["App", "build_monitor", "build_worker", "claim_policy", "connections_
 
 _MOST_CONNECTIONS = 10
 _PREPARING = 2
+_LONGEST_STATEMENT = timedelta(minutes=2)
+"""For what a worker reads: less than the time after which a periodic task counts as stuck."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +89,7 @@ def open_app(settings: Settings, *, worker_id: str, telemetry: Telemetry) -> Ite
     """
     settings.need("database_url", "redis_url", "unipile_api_key", *needed_by_voice(settings))
     clock = SystemClock()
-    pool = PostgresPool(str(settings.database_url), size=connections_of(settings))
+    pool = PostgresPool(str(settings.database_url), size=connections_of(settings), answers_within=_LONGEST_STATEMENT)
     queue = build_queue(settings)
     session = HttpSession()
     voice_session = HttpSession() if takes_time(settings) else session
