@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from adapters.embedded.wheels import wheels_installed
+from endings import LastResort, let_children_be_interrupted
 from node_side import install_packages
 from pooler import pgbouncer_program, pooled, refuse_without_pooler
 from servers import Plan, ServerUrls, Source, docker_answers, fresh_database, kept_servers, plan_servers, refuse
@@ -38,7 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before Hypothesis reads its seed
 def pytest_configure(config: pytest.Config) -> None:
-    """Decide once where servers come from and which seed is used."""
+    """Decide once where servers come from and which seed is used; see to it that every test can end."""
+    let_children_be_interrupted()
+    config.pluginmanager.register(LastResort())
     config.stash[_PLAN] = plan_servers(os.environ, docker=docker_answers, wheels=wheels_installed)
     if config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
