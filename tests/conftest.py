@@ -17,6 +17,8 @@ import pytest
 import redis
 
 from adapters.embedded.wheels import wheels_installed
+from endings import LastResort, let_children_be_interrupted
+from foreign import DESCRIPTION, foreign_servers, foreign_servers_are_here, refuse_without_foreign_servers
 from node_side import install_packages
 from pooler import pgbouncer_program, pooled, refuse_without_pooler
 from servers import Plan, ServerUrls, Source, docker_answers, fresh_database, kept_servers, plan_servers, refuse
@@ -34,11 +36,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="reach PostgreSQL through PgBouncer in transaction mode, as with Supabase's pooler",
     )
+    parser.addoption("--foreign", action="store_true", help=f"use other servers: {DESCRIPTION}")
 
 
 @pytest.hookimpl(tryfirst=True)  # before Hypothesis reads its seed
 def pytest_configure(config: pytest.Config) -> None:
-    """Decide once where servers come from and which seed is used."""
+    """Decide once where servers come from and which seed is used; see to it that every test can end."""
+    let_children_be_interrupted()
+    config.pluginmanager.register(LastResort())
     config.stash[_PLAN] = plan_servers(os.environ, docker=docker_answers, wheels=wheels_installed)
     if config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
@@ -47,15 +52,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what somebody needs to repeat this run."""
     seed = config.option.hypothesis_seed
-    return [f"servers: {config.stash[_PLAN]}", f"seed: {seed} (to repeat: --hypothesis-seed={seed})"]
+    servers = DESCRIPTION if config.option.foreign else str(config.stash[_PLAN])
+    return [f"servers: {servers}", f"seed: {seed} (to repeat: --hypothesis-seed={seed})"]
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark every test that uses the servers; leave out those that a pooler refuses."""
-    if config.option.pooled:
-        items[:] = [item for item in items if item.get_closest_marker("direct") is None]
+    """Mark every test that uses servers; leave out those that mean nothing with `--pooled` or `--foreign`."""
+    for option, marker in (("pooled", "direct"), ("foreign", "embedded")):
+        if config.getoption(option):
+            items[:] = [item for item in items if item.get_closest_marker(marker) is None]
     for item in items:
+        if item.get_closest_marker("embedded") is not None:
+            item.add_marker("servers")
         if {"servers", "direct_servers"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("servers")
 
@@ -69,8 +78,15 @@ def seed(pytestconfig: pytest.Config) -> int:
 @pytest.fixture(scope="session")
 def direct_servers(pytestconfig: pytest.Config) -> Iterator[ServerUrls]:
     """A running PostgreSQL (as a user who may create databases) and Redis or Valkey, shared by the whole session."""
+    if pytestconfig.option.markexpr == "not servers":
+        pytest.fail("a test that uses servers lacks the marker `servers`", pytrace=False)
     plan = pytestconfig.stash[_PLAN]
-    if plan.database_url and plan.redis_url:
+    if pytestconfig.option.foreign:
+        if not foreign_servers_are_here(os.environ):
+            refuse_without_foreign_servers(os.environ)
+        with foreign_servers() as urls:
+            yield urls
+    elif plan.database_url and plan.redis_url:
         yield ServerUrls(database_url=plan.database_url, redis_url=plan.redis_url)
     elif plan.rest is Source.MISSING:
         refuse(os.environ)

@@ -17,7 +17,7 @@ import pytest
 __all__ = ["Node", "install_packages", "no_node", "started_node"]
 
 _HERE = Path(__file__).parent / "node"
-_NPM_SECONDS = 300.0
+_NPM_SECONDS = 100.0
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,13 @@ __all__ = [
     "kept_servers",
     "plan_servers",
     "refuse",
+    "wait_until_ready",
 ]
 
 IMAGES = {"postgres": "postgres:16.4-alpine", "redis": "redis:7.2.5-alpine"}
 """What Docker runs: pinned, so that a run can be repeated."""
 
-_CONTAINER_READY_WITHIN = 60.0
+_READY_WITHIN = 60.0
 
 
 class Source(str, Enum):
@@ -200,12 +201,13 @@ def _from_docker() -> Iterator[ServerUrls]:
             database_url=f"postgresql://postgres:engagement@{database_place}/postgres",
             redis_url=f"redis://{redis_place}/0",
         )
-        _wait_until_ready(urls)
+        wait_until_ready(urls)
         yield urls
 
 
-def _wait_until_ready(urls: ServerUrls) -> None:
-    give_up_at = time.monotonic() + _CONTAINER_READY_WITHIN
+def wait_until_ready(urls: ServerUrls) -> None:
+    """Block until both let us in; raises what the last one said if it does not within a minute."""
+    give_up_at = time.monotonic() + _READY_WITHIN
     while (obstacle := _obstacle(urls)) is not None:
         if time.monotonic() > give_up_at:
             raise obstacle

@@ -17,6 +17,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres.failure import as_store_error, first_line
+from adapters.postgres.instants import read_instants_in_utc
 from adapters.postgres.socket_timeout import SocketTimeout
 from adapters.postgres.url import checked_database_url
 from engagement_core.ports.activities import StoreUnavailable
@@ -153,6 +154,7 @@ def connect(database_url: str, **options: Any) -> Connection:
         connection: Connection = psycopg2.connect(database_url, **options)
     except psycopg2.Error as error:
         raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from error
+    read_instants_in_utc(connection)
     return connection
 
 

@@ -11,7 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from commands import left_behind
+
+pytestmark = pytest.mark.embedded
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -9,7 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from commands import left_behind
+
+pytestmark = pytest.mark.embedded
 
 
 def _environment(folder: Path) -> dict[str, str]:

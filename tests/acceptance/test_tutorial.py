@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _PAGE = _ROOT / "docs" / "tutorial" / "first-engagement.md"
 _SANDBOX = "http://127.0.0.1:8484"
 
-pytestmark = pytest.mark.servers
+pytestmark = pytest.mark.embedded
 
 
 def _typed(sandbox: Sandbox) -> str:

@@ -9,6 +9,7 @@ from chaos.doomed import STEPS
 
 
 @pytest.mark.servers
+@pytest.mark.timeout(400)
 def test_a_worker_killed_at_any_step_neither_doubles_nor_loses_an_engagement(database_url: str, redis_url: str) -> None:
     """Both dialects, likes and comments, every step and behaviour of the provider: the ledger agrees with the rows."""
     verdicts = run_matrix(database_url, redis_url)

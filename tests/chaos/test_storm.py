@@ -9,8 +9,11 @@ import pytest
 
 from chaos.storm import StormPlan, weather
 
+_SECONDS = float(os.environ.get("STORM_SECONDS", "30"))
+
 
 @pytest.mark.servers
+@pytest.mark.timeout(300 + 3 * _SECONDS)
 def test_a_storm_of_crashes_and_outages_neither_doubles_nor_loses_an_engagement(tmp_path: Path, seed: int) -> None:
     """Workers die, servers come and go, the provider lies: every activity ends once, and with a reason.
 
@@ -19,7 +22,7 @@ def test_a_storm_of_crashes_and_outages_neither_doubles_nor_loses_an_engagement(
     plan = StormPlan(
         seed=seed,
         activities=int(os.environ.get("STORM_ACTIVITIES", "2000")),
-        seconds=float(os.environ.get("STORM_SECONDS", "30")),
+        seconds=_SECONDS,
     )
     log = tmp_path / "workers.log"
     result = weather(plan, log)

@@ -84,7 +84,7 @@ def postgres(database: PostgresTables) -> Accounts:
     return Accounts(tables=database, register=PostgresAccountRegister(database.pool), lift=lift, backdate=backdate)
 
 
-@pytest.fixture(params=["in_memory", "postgres"])
+@pytest.fixture(params=["in_memory", pytest.param("postgres", marks=pytest.mark.servers)])
 def accounts(request: pytest.FixtureRequest) -> Accounts:
     """The register of each implementation, an activity and its account in its tables."""
     if request.param == "postgres":

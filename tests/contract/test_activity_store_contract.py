@@ -82,7 +82,13 @@ def bare_postgres(bare: PostgresTables) -> PostgresTables:
     return bare
 
 
-@pytest.fixture(params=["in_memory", "postgres", "bare_postgres"])
+@pytest.fixture(
+    params=[
+        "in_memory",
+        pytest.param("postgres", marks=pytest.mark.servers),
+        pytest.param("bare_postgres", marks=pytest.mark.servers),
+    ]
+)
 def tables(request: pytest.FixtureRequest) -> Tables:
     """The tables of each implementation, with an activity's surroundings in them."""
     found: Tables = InMemoryTables() if request.param == "in_memory" else request.getfixturevalue(request.param)

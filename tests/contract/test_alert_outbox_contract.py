@@ -70,7 +70,7 @@ def postgres(database: PostgresTables) -> PostgresOutbox:
     return PostgresOutbox(database)
 
 
-@pytest.fixture(params=["in_memory", "postgres"])
+@pytest.fixture(params=["in_memory", pytest.param("postgres", marks=pytest.mark.servers)])
 def alerts(request: pytest.FixtureRequest) -> Outbox:
     """Each implementation, with an activity to be alerted about."""
     found: Outbox = InMemoryOutbox() if request.param == "in_memory" else request.getfixturevalue("postgres")

@@ -106,7 +106,7 @@ def in_memory_house() -> House:
     return House(store=store, letters=InMemoryDeadLetters(store), status=lambda key: store.activities[key].status)
 
 
-@pytest.fixture(params=["postgres", "in_memory"])
+@pytest.fixture(params=[pytest.param("postgres", marks=pytest.mark.servers), "in_memory"])
 def house(request: pytest.FixtureRequest) -> House:
     """Each in turn."""
     found: House = request.getfixturevalue(f"{request.param}_house")

@@ -74,7 +74,7 @@ def in_memory_house() -> House:
     )
 
 
-@pytest.fixture(params=["postgres", "in_memory"])
+@pytest.fixture(params=[pytest.param("postgres", marks=pytest.mark.servers), "in_memory"])
 def house(request: pytest.FixtureRequest) -> House:
     """Each of them in turn."""
     found: House = request.getfixturevalue(f"{request.param}_house")

@@ -89,7 +89,13 @@ def in_memory_doorbell() -> Doorbell:
     return Doorbell(queue=queue, clock=clock, dead_letters=lambda: dict(queue.dead_letters))
 
 
-@pytest.fixture(params=["rq", "bullmq", "in_memory"])
+@pytest.fixture(
+    params=[
+        pytest.param("rq", marks=pytest.mark.servers),
+        pytest.param("bullmq", marks=pytest.mark.servers),
+        "in_memory",
+    ]
+)
 def doorbell(request: pytest.FixtureRequest) -> Doorbell:
     """Each of them in turn."""
     found: Doorbell = request.getfixturevalue(f"{request.param}_doorbell")
@@ -296,7 +302,7 @@ def test_burying_again_mirrors_the_last_word(doorbell: Doorbell) -> None:
     assert doorbell.dead_letters() == {"a-1": "last"}
 
 
-@pytest.mark.parametrize("doorbell", ["bullmq"], indirect=True)
+@pytest.mark.parametrize("doorbell", [pytest.param("bullmq", marks=pytest.mark.servers)], indirect=True)
 def test_a_job_of_a_dead_activity_still_rings_where_jobs_tell_what_became_of_them(doorbell: Doorbell) -> None:
     """It is a producer's: it fails when it rings, with the reason; taken away it would tell nobody anything."""
     doorbell.ring("a-1")
@@ -305,7 +311,7 @@ def test_a_job_of_a_dead_activity_still_rings_where_jobs_tell_what_became_of_the
 
 
 @pytest.mark.parametrize("after", [0, 60])
-@pytest.mark.parametrize("doorbell", ["rq", "in_memory"], indirect=True)
+@pytest.mark.parametrize("doorbell", [pytest.param("rq", marks=pytest.mark.servers), "in_memory"], indirect=True)
 def test_burying_takes_the_job_out_of_queue_and_schedule(doorbell: Doorbell, after: int) -> None:
     """A dead activity does not ring."""
     doorbell.ring("a-1", timedelta(seconds=after))

@@ -83,7 +83,7 @@ def postgres(database: PostgresTables) -> PostgresSigns:
     return PostgresSigns(database)
 
 
-@pytest.fixture(params=["in_memory", "postgres"])
+@pytest.fixture(params=["in_memory", pytest.param("postgres", marks=pytest.mark.servers)])
 def signs(request: pytest.FixtureRequest) -> Signs:
     """Each implementation, with an account and an activity."""
     found: Signs = InMemorySigns() if request.param == "in_memory" else request.getfixturevalue("postgres")

@@ -63,7 +63,7 @@ def postgres(database: PostgresTables) -> PostgresTables:
     return database
 
 
-@pytest.fixture(params=["in_memory", "postgres"])
+@pytest.fixture(params=["in_memory", pytest.param("postgres", marks=pytest.mark.servers)])
 def workers(request: pytest.FixtureRequest) -> Registered:
     """Each implementation."""
     if request.param == "in_memory":

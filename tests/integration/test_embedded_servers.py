@@ -23,7 +23,7 @@ from adapters.embedded import EmbeddedServers, EmbeddedServersFailed, EmbeddedUr
 from adapters.embedded.wheels import postgres_programs, wheels_installed
 from servers import refuse
 
-pytestmark = pytest.mark.servers
+pytestmark = pytest.mark.embedded
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 AS_ROOT = os.geteuid() == 0

@@ -68,6 +68,7 @@ def test_redis_is_empty_at_each_test(redis_url: str, turn: int) -> None:
         client.set("left", turn)
 
 
+@pytest.mark.embedded
 def test_a_killed_session_leaves_no_server_running() -> None:
     """Whatever ends pytest ends its servers: the keeper sees its input end."""
     if not wheels_installed():

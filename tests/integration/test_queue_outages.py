@@ -154,6 +154,7 @@ def test_a_silent_redis_holds_no_call_for_much_longer_than_asked(make_queue: Mak
     assert max(took.values()) < 6.0
 
 
+@pytest.mark.embedded
 def test_the_same_queue_works_again_after_redis_was_restarted(make_queue: MakeQueue, socket_folder: Path) -> None:
     """Unavailable while it is down, without a new object and without a lost first call afterwards."""
     path = socket_folder / "v.sock"

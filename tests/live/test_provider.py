@@ -8,11 +8,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
+import pytest
+
 from core_side import a_snapshot, an_attempt
 from engagement_core.errors import Effect, ErrorType, Failure
 from engagement_core.ports.linkedin import AccountHealth, Applied, Engagement, Seen
 from engagement_core.recognition import recognise
 from live.conftest import Live
+
+pytestmark = pytest.mark.timeout(0)  # each wait has an end of its own, LIVE_UNIPILE_PATIENCE_S
 
 
 def seen_when(live: Live, engagement: Engagement, holds: Callable[[Seen], bool]) -> Seen:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(900)  # it builds, downloads and runs a demo
+
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("adapters", "engagement_core", "runners")
 # What somebody needs who packages it for a system, or who has nothing but the sdist.

@@ -22,6 +22,7 @@ _SEEDS = int(os.environ.get("SIMULATION_SEEDS", "2000"))
 _STORY = 300
 
 
+@pytest.mark.timeout(60 + _SEEDS / 10)
 def test_no_world_breaks_the_promise(seed: int) -> None:
     """Fresh worlds in each run: crashes, stops, outages, a provider that lies, people who meddle."""
     for number in range(_SEEDS):

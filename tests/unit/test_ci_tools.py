@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).resolve().parents[2]
-_NEEDED = ("bash", "cat", "chmod", "cp", "ln", "mkdir", "mktemp", "rm", "sed", "sh")
-_ALL = {"PROMTOOL", "PGBOUNCER", "NODE_AND_NPM"}
+_NEEDED = ("bash", "cat", "chmod", "cp", "find", "ln", "mkdir", "mktemp", "rm", "sed", "sh")
+_ALL = {"PROMTOOL", "PGBOUNCER", "FOREIGN_SERVERS", "NODE_AND_NPM"}
+_POSTGRESQL = "usr/lib/postgresql/15"
 
 
 class Machine:
@@ -41,7 +42,7 @@ class Machine:
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=self.folder,
-            env={"PATH": str(self.programs)},
+            env={"PATH": str(self.programs), "POSTGRESQL_15": str(self.folder / "bin")},
             capture_output=True,
             text=True,
             timeout=60,
@@ -60,7 +61,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def test_what_cannot_be_had_is_declared(machine: Machine) -> None:
-    """All three, by name; the run goes on."""
+    """All of them, by name; the run goes on."""
     assert machine.declares() == _ALL
 
 
@@ -76,13 +77,13 @@ def test_a_mirror_that_hangs_costs_its_time_once(machine: Machine) -> None:
     for name in ("apt-get", "apt-cache", "dpkg-deb", "node", "npm"):
         machine.has(name)
     machine.has("timeout", '[ "$2" = npm ] || { echo "$2" >>"$0.asked"; exit 124; }')
-    assert machine.declares() == {"PROMTOOL", "PGBOUNCER"}
+    assert machine.declares() == _ALL - {"NODE_AND_NPM"}
     assert (machine.programs / "timeout.asked").read_text(encoding="utf-8") == "apt-get\n"
 
 
 def test_what_is_there_is_not_fetched(machine: Machine) -> None:
     """Nobody's package manager is asked."""
-    for name in ("promtool", "pgbouncer", "node", "npm"):
+    for name in ("promtool", "pgbouncer", "postgres", "redis-server", "node", "npm"):
         machine.has(name)
     machine.has("apt-get", "echo asked >asked")
     assert machine.declares() == set()
@@ -104,6 +105,33 @@ def test_a_package_that_does_not_run_here_is_as_good_as_missing(machine: Machine
         "mkdir -p usr/bin && printf '#!/bin/sh\\nexit 127\\n' >usr/bin/promtool && chmod 755 usr/bin/promtool",
     )
     assert "PROMTOOL" in machine.declares()
+
+
+def test_servers_are_taken_out_of_their_packages_with_the_libraries_that_are_lacking(machine: Machine) -> None:
+    """PostgreSQL's programs are not on the PATH, where somebody's own may be."""
+    machine.has(
+        "apt-get",
+        """
+        case "$*" in
+            *" install "*) printf 'Inst libllvm14 (1)\nInst libpq5 (15)\nInst perl (5)\n' ;;
+            *" download postgresql-15 libpq5") : >postgresql.deb ;;
+            *" download redis-server redis-tools libpq5") : >redis.deb ;;
+            *) exit 100 ;;
+        esac""",
+    )
+    machine.has(
+        "dpkg-deb",
+        f"""
+        mkdir -p usr/bin {_POSTGRESQL}/bin {_POSTGRESQL}/lib usr/lib/machine
+        : >{_POSTGRESQL}/lib/llvmjit.so
+        for name in usr/bin/redis-server {_POSTGRESQL}/bin/initdb {_POSTGRESQL}/bin/postgres; do
+            printf '#!/bin/sh\\ncase $LD_LIBRARY_PATH in *usr/lib/machine*) ;; *) exit 127 ;; esac\\n' >"$name"
+            chmod 755 "$name"
+        done""",
+    )
+    then = 'redis-server; "$POSTGRESQL_15/initdb"; [ ! -e "$tools/bin/initdb" ]'
+    then += '; [ -z "$(find "$tools/postgresql" -name "llvm*")" ]'
+    assert machine.declares(then=then) == _ALL - {"FOREIGN_SERVERS"}
 
 
 def test_node_without_its_packages_is_as_good_as_missing(machine: Machine) -> None:

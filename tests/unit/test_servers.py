@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from foreign import foreign_servers_are_here, refuse_without_foreign_servers
 from pooler import refuse_without_pooler
 from provider_side import ScriptedServer, free_port, raw_reply
 from servers import IMAGES, Plan, ServerUrls, Source, docker_answers, kept_servers, plan_servers, refuse
@@ -80,6 +81,26 @@ def test_missing_pooler_is_treated_like_the_other_servers() -> None:
         refuse_without_pooler({"CI": "true", "PGBOUNCER": "missing"})
     with pytest.raises(pytest.skip.Exception, match="pgbouncer"):
         refuse_without_pooler({})
+
+
+def test_missing_foreign_servers_are_treated_like_the_pooler() -> None:
+    """They fail in CI, unless CI says that they cannot be had; the reason names the packages."""
+    with pytest.raises(pytest.fail.Exception, match="postgresql-15 and redis-server"):
+        refuse_without_foreign_servers({"CI": "true"})
+    with pytest.raises(pytest.skip.Exception):
+        refuse_without_foreign_servers({"CI": "true", "FOREIGN_SERVERS": "missing"})
+    with pytest.raises(pytest.skip.Exception, match="postgresql-15"):
+        refuse_without_foreign_servers({})
+
+
+def test_foreign_servers_are_looked_for_where_they_are_said_to_be(tmp_path: Path) -> None:
+    """PostgreSQL's programs in a folder of their own, because they are on no PATH; Redis on the PATH."""
+    environ = {"POSTGRESQL_15": str(tmp_path / "programs"), "PATH": str(tmp_path)}
+    (tmp_path / "programs").mkdir()
+    for program in ("programs/postgres", "redis-server"):
+        assert not foreign_servers_are_here(environ)
+        (tmp_path / program).touch(mode=0o755)
+    assert foreign_servers_are_here(environ)
 
 
 def test_missing_servers_skip_elsewhere_with_a_cure() -> None:
