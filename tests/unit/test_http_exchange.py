@@ -142,7 +142,7 @@ def head(*fields: str, status: int = 201, version: str = "1.1") -> bytes:
     return "\r\n".join([f"HTTP/{version} {status} X", *fields, "", ""]).encode("latin-1")
 
 
-ZIPPED = gzip.compress(FIRST)
+ZIPPED = gzip.compress(FIRST, mtime=0)
 CHUNKED = "Transfer-Encoding: chunked"
 
 
