@@ -10,19 +10,27 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from adapters.http.errors import TooLateToSend
 from engagement_core.ports.clock import Deadline
+
+if TYPE_CHECKING:
+    from adapters.http.exchange import Exchange
 
 __all__ = ["Call", "calling", "current_call"]
 
 
 @dataclass(slots=True)
 class Call:
-    """One request on its way; `began` turns true right before its first byte is written."""
+    """One request on its way.
+
+    `began` turns true right before its first byte is written; `exchange` is there once an answer is waited for.
+    """
 
     deadline: Deadline
     began: bool = False
+    exchange: Exchange | None = None
 
     def check(self) -> None:
         """Go on only while there is time.

@@ -1,7 +1,6 @@
 """urllib3 connections that keep one hard deadline over everything and never reuse what may have gone stale.
 
-The one rule: no operation on the socket may last longer than what is left of the call's deadline. A timeout per
-operation is not enough: a server that sends one byte a second would hold a thread for ever.
+The one rule: the deadline is the call's, whatever the connection does with it: connect, shake hands, write, read.
 
 Only name resolution is outside of it, because the operating system offers no timeout for it; a call that it delays too
 long is not sent.
@@ -9,7 +8,6 @@ long is not sent.
 
 from __future__ import annotations
 
-import io
 import socket
 from typing import Any
 
@@ -17,63 +15,31 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from adapters.http.call import current_call
+from adapters.http.deadline_socket import DeadlineSocket
 from adapters.http.errors import CannotConnect
+from adapters.http.exchange import Exchange
+from adapters.http.idle_connections import IdleConnections
 
-__all__ = ["POOLS", "DeadlineSocket"]
-
-_MAX_IDLE_SECONDS = 5.0
-"""Servers and balancers close idle connections; a request written into one that is just closing is lost in doubt."""
+__all__ = ["POOLS"]
 
 _MAX_CONNECT_SECONDS = 10.0
 """For one address, so that a host's second address still gets a turn within the deadline."""
 
 
-class DeadlineSocket:
-    """A connected socket whose every read and write gets the time that is left, and no more."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._used_at = current_call().deadline.clock.elapsed()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
-
-    def recv_into(self, buffer: Any) -> int:
-        """What `socket.SocketIO` reads through; raises `TimeoutError` at the deadline."""
-        self._grant_time_left()
-        return self._sock.recv_into(buffer)
-
-    def sendall(self, data: Any) -> None:
-        """Write everything or raise; the time is granted anew for each part, which TLS sockets would not do."""
-        rest = memoryview(data).cast("B")
-        while rest:
-            self._grant_time_left()
-            rest = rest[self._sock.send(rest) :]
-
-    def makefile(self, *_args: object, **_kwargs: object) -> io.BufferedReader:
-        """What `http.client` reads from, made to come through our `recv_into`; it keeps the socket open."""
-        self._sock._io_refs += 1  # type: ignore[attr-defined]
-        return io.BufferedReader(socket.SocketIO(self, "r"))  # type: ignore[arg-type]
-
-    def is_fresh(self) -> bool:
-        """Whether it was used a short while ago, on the clock of the present call."""
-        idle = current_call().deadline.clock.elapsed() - self._used_at
-        return 0 <= idle <= _MAX_IDLE_SECONDS
-
-    def _grant_time_left(self) -> None:
-        call = current_call()
-        left = call.time_left()
-        self._sock.settimeout(left)
-        self._used_at = call.deadline.at - left
-
-
 class _DeadlineConnection(HTTPConnection):
     """Plain HTTP; the class below adds TLS to it by its place in the method resolution order."""
 
+    response_class = Exchange
+
     @property
     def is_connected(self) -> bool:
-        """Asked by the pool before it hands out a used connection: a stale one counts as dropped."""
-        return isinstance(self.sock, DeadlineSocket) and self.sock.is_fresh() and super().is_connected
+        """Asked by the pool before it hands out a used connection: a stale or talkative one counts as dropped."""
+        return isinstance(self.sock, DeadlineSocket) and self.sock.is_reusable()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it is still young enough to be used again."""
+        return isinstance(self.sock, DeadlineSocket) and self.sock.is_fresh()
 
     def connect(self) -> None:
         """Connect and shake hands within the deadline.
@@ -120,10 +86,12 @@ class _DeadlineTlsConnection(_DeadlineConnection, HTTPSConnection):
 
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _DeadlineConnection
+    QueueCls = IdleConnections  # type: ignore[assignment]  # it has what urllib3 calls
 
 
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _DeadlineTlsConnection
+    QueueCls = IdleConnections  # type: ignore[assignment]  # it has what urllib3 calls
 
 
 POOLS = {"http": _Pool, "https": _TlsPool}

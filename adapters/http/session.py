@@ -10,8 +10,8 @@ exactly what is not wanted here, and two thirds of the CPU time of a call.
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -19,16 +19,20 @@ from typing import Any
 from requests import PreparedRequest, Response
 from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
+from urllib3.response import BaseHTTPResponse
 from urllib3.util import create_urllib3_context
 
 from adapters.http.call import Call, calling
 from adapters.http.connection import POOLS
 from adapters.http.errors import CannotConnect, HttpError, NoAnswer
+from adapters.http.exchange import Exchange
+from adapters.http.head import Head
 from engagement_core.ports.clock import Deadline
 
 __all__ = ["HttpReply", "HttpRequest", "HttpSession", "is_header_value"]
 
-_MAX_BODY_BYTES = 1024 * 1024
+_MAX_IDLE_CONNECTIONS = 256
+"""To one host. A worker has as many as it has threads; this only ends what would have no end."""
 
 
 def is_header_value(value: str) -> bool:
@@ -53,7 +57,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpReply:
-    """What came back. `body` is None if it could not be read to its end or is larger than 1 MiB."""
+    """What came back. `body` is None if it could not be read to its end, is larger than 1 MiB, or cannot be decoded."""
 
     status: int
     headers: Mapping[str, str]
@@ -61,14 +65,12 @@ class HttpReply:
 
 
 class HttpSession:
-    """Keep-alive connections, one set for each thread that calls; usable by any number of threads at once."""
+    """Keep-alive connections, shared by any number of threads at once. Idle ones are as many as ever called at once."""
 
     def __init__(self, *, ca_bundle: str = DEFAULT_CA_BUNDLE_PATH) -> None:
-        self._tls = create_urllib3_context()
-        self._tls.load_verify_locations(ca_bundle)
-        self._this_thread = threading.local()
-        self._lock = threading.Lock()
-        self._adapters: list[_OnceAdapter] = []
+        tls = create_urllib3_context()
+        tls.load_verify_locations(ca_bundle)
+        self._adapter = _OnceAdapter(tls)
 
     def send(self, request: HttpRequest, deadline: Deadline) -> HttpReply:
         """Send `request` and wait for the reply until `deadline`.
@@ -77,23 +79,24 @@ class HttpSession:
             RequestNotSent: nothing left; see its subclasses.
             NoAnswer: it may have been received.
         """
-        prepared = _prepare(request)
-        adapter = self._adapter()
         with calling(deadline) as call:
             call.check()
+            response: BaseHTTPResponse | None = None
+            problem: Exception | None = None
             try:
-                response = adapter.send(prepared, stream=True)
+                response = self._adapter.send(_prepare(request), stream=True).raw
             except HttpError:
                 raise
-            except Exception as error:
-                raise _without_reply(call) from error
-            return HttpReply(status=response.status_code, headers=response.headers, body=_body(response))
+            except Exception as error:  # noqa: BLE001 - judged below: with the head there, the answer is there
+                problem = error
+            exchange = call.exchange
+            if exchange is None or exchange.head is None:
+                raise _without_reply(call) from problem
+            return _reply(exchange, exchange.head, response)
 
     def close(self) -> None:
-        """Close every idle connection of every thread."""
-        with self._lock:
-            for adapter in self._adapters:
-                adapter.close()
+        """Close every idle connection."""
+        self._adapter.close()
 
     def __enter__(self) -> HttpSession:
         return self
@@ -103,25 +106,23 @@ class HttpSession:
     ) -> None:
         self.close()
 
-    def _adapter(self) -> _OnceAdapter:
-        adapter: _OnceAdapter | None = getattr(self._this_thread, "adapter", None)
-        if adapter is None:
-            adapter = self._this_thread.adapter = _OnceAdapter(self._tls)
-            with self._lock:
-                self._adapters.append(adapter)
-        return adapter
-
 
 class _OnceAdapter(HTTPAdapter):
     """requests' transport with our connections; its own default is no retries, and it follows no redirect."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._tls = tls
-        super().__init__(pool_maxsize=1)
+        super().__init__(pool_maxsize=_MAX_IDLE_CONNECTIONS)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
         self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def build_response(self, req: Any, resp: Any) -> Response:  # noqa: ARG002 - requests' signature
+        """Nothing of requests' own on top of the reply: it would read cookies, encodings and links out of the head."""
+        response = Response()
+        response.raw = resp
+        return response
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """The shared context verifies; requests would load its certificates again for every connection."""
@@ -146,13 +147,21 @@ def _without_reply(call: Call) -> HttpError:
     return NoAnswer("The connection broke before an answer came.")
 
 
-def _body(response: Response) -> bytes | None:
-    try:
-        body: bytes = response.raw.read(_MAX_BODY_BYTES + 1, decode_content=True)
-    except Exception:  # noqa: BLE001 - the head has been read: nothing that the body does may raise
-        response.close()
-        return None
-    if len(body) > _MAX_BODY_BYTES:
-        response.close()
-        return None
-    return body
+def _reply(exchange: Exchange, head: Head, response: BaseHTTPResponse | None) -> HttpReply:
+    """The whole answer; its connection waits for the next call, or is closed."""
+    body = exchange.read_to_end()
+    if response is not None:
+        # What becomes of the connection is no reason to lose the answer.
+        with suppress(Exception):
+            if exchange.is_over:
+                response.release_conn()
+            else:
+                response.close()
+    return HttpReply(status=head.status, headers=_headers(head), body=body)
+
+
+def _headers(head: Head) -> Mapping[str, str]:
+    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    for name, value in head.fields:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers

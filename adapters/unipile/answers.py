@@ -2,6 +2,10 @@
 
 The one rule: one literal table decides. The provider's own word beats its status; a word or status that nobody knows
 falls back to what is safe, which is "it may have happened" wherever the provider did not clearly say no.
+
+A 2xx is a yes unless its body says no in so many words: a JSON object whose `success` is the boolean `false` (not 0,
+null or a text), or whose `object` is `Error`. Such a no means what its word means; without a word in the table nobody
+can tell. Any other `object`, expected or not, leaves the yes a yes.
 """
 
 from __future__ import annotations
@@ -16,24 +20,34 @@ from types import MappingProxyType
 from marshmallow import EXCLUDE, Schema, fields
 
 from adapters.http.session import HttpReply
-from adapters.unipile.json_body import loaded
+from adapters.unipile.json_body import json_object, loaded
 from adapters.unipile.plain import plain
 from engagement_core.errors import Cause, Failure
 
-__all__ = ["ANSWERS", "cause_of", "failure_of", "retry_after"]
+__all__ = ["ANSWERS", "cause_of", "failure_of", "retry_after", "says_no"]
 
 _ANY = None
+_2XX, _4XX = "2xx", "4xx"
 _LONGEST_WAIT = timedelta(hours=24)
 _MAX_MESSAGE = 300
 _MAX_WORD = 80
 
-ANSWERS: Mapping[tuple[int | None, str | None], Cause] = MappingProxyType(
+ANSWERS: Mapping[tuple[int | str | None, str | None], Cause] = MappingProxyType(
     {
-        # (status, the last part of the provider's type); None stands for any. A type comes as errors/…, api/… or
-        # provider/… (v1, v2), or bare as `error` (v0).
+        # (status or its class, the last part of the provider's type); None stands for any. A type comes as errors/…,
+        # api/… or provider/… (v1, v2), or bare as `error` (v0).
         (_ANY, "limit_exceeded"): Cause.RATE_LIMITED,
         (_ANY, "rate_limit_exceeded"): Cause.RATE_LIMITED,
         (_ANY, "too_many_requests"): Cause.RATE_LIMITED,
+        # The specification's own words. Beside a 5xx they prove nothing.
+        (_2XX, "rate_limit"): Cause.RATE_LIMITED,
+        (_4XX, "rate_limit"): Cause.RATE_LIMITED,
+        (_2XX, "auth_error"): Cause.ACCOUNT_SIGNED_OUT,
+        (_4XX, "auth_error"): Cause.ACCOUNT_SIGNED_OUT,
+        (_2XX, "profile_blocked"): Cause.PROFILE_BLOCKED,
+        (_4XX, "profile_blocked"): Cause.PROFILE_BLOCKED,
+        (_2XX, "post_not_found"): Cause.POST_GONE,
+        (_4XX, "post_not_found"): Cause.POST_GONE,
         (_ANY, "expired_credentials"): Cause.ACCOUNT_SIGNED_OUT,
         (_ANY, "disconnected_account"): Cause.ACCOUNT_SIGNED_OUT,
         (_ANY, "checkpoint_error"): Cause.ACCOUNT_SIGNED_OUT,
@@ -48,6 +62,8 @@ ANSWERS: Mapping[tuple[int | None, str | None], Cause] = MappingProxyType(
         (_ANY, "action_already_performed"): Cause.ALREADY_DONE,
         (_ANY, "already_exists"): Cause.ALREADY_DONE,
         (_ANY, "conflict"): Cause.ALREADY_DONE,
+        # Busy with what: with this very request, sent before?
+        (_ANY, "account_busy"): Cause.UNINTELLIGIBLE,
         # Only together with 503 are these known to mean that nothing was done.
         (503, "no_client_session"): Cause.NO_SESSION,
         (503, "no_channel"): Cause.NO_SESSION,
@@ -60,7 +76,9 @@ ANSWERS: Mapping[tuple[int | None, str | None], Cause] = MappingProxyType(
         (401, _ANY): Cause.ACCOUNT_SIGNED_OUT,
         (403, _ANY): Cause.REJECTED,
         (404, _ANY): Cause.POST_GONE,
-        (409, _ANY): Cause.ALREADY_DONE,
+        # Without a word it may be a conflict with anything.
+        (409, _ANY): Cause.UNINTELLIGIBLE,
+        (410, _ANY): Cause.POST_GONE,
         (415, _ANY): Cause.REJECTED,
         (422, _ANY): Cause.REJECTED,
         (429, _ANY): Cause.RATE_LIMITED,
@@ -100,15 +118,18 @@ class _Problem:
 
 def cause_of(status: int, word: str | None) -> Cause:
     """The table's answer for a status and the provider's type or error word."""
-    short = None if word is None else word.rsplit("/", 1)[-1].lower()
-    for key in ((status, short), (_ANY, short), (status, _ANY), (_ANY, _ANY)):
-        if key in ANSWERS:
-            return ANSWERS[key]
-    raise AssertionError("the table's last row is for any status and any word")
+    cause = None if word is None else _by_word(status, word)
+    return cause or ANSWERS.get((status, _ANY)) or ANSWERS[_ANY, _ANY]
+
+
+def says_no(body: bytes | None) -> bool:
+    """Whether the body of a 2xx says in so many words that it was not done."""
+    told = json_object(body)
+    return told.get("success") is False or told.get("object") == "Error"
 
 
 def failure_of(reply: HttpReply, *, now: datetime, secrets: Iterable[str]) -> Failure:
-    """The failure that a reply other than 2xx reports. `now` is only used if the reply is not dated."""
+    """The failure that a reply reports: other than 2xx, or a 2xx that says no. `now` is for a reply without a date."""
     problem = _problem_in(reply)
     hidden = tuple(secrets)
     word = None if problem.word is None else plain(problem.word, limit=_MAX_WORD, secrets=hidden) or None
@@ -138,6 +159,14 @@ def retry_after(headers: Mapping[str, str], in_body: object, now: datetime) -> t
     return wait
 
 
+def _by_word(status: int, word: str) -> Cause | None:
+    short = word.rsplit("/", 1)[-1].lower()
+    for key in ((status, short), (f"{status // 100}xx", short), (_ANY, short)):
+        if key in ANSWERS:
+            return ANSWERS[key]
+    return None
+
+
 def _seconds(value: object) -> timedelta | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
@@ -162,7 +191,7 @@ def _http_date(value: str | None) -> datetime | None:
         return None
     try:
         date = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
+    except Exception:  # noqa: BLE001 - what the standard library raises for a bad date differs from release to release
         return None
     # A date without a zone cannot be compared; HTTP knows only GMT.
     return date if date.tzinfo is not None else None
@@ -171,8 +200,11 @@ def _http_date(value: str | None) -> datetime | None:
 def _problem_in(reply: HttpReply) -> _Problem:
     body = loaded(_PROBLEM, reply.body)
     sentences = (body.get("title"), body.get("detail"), body.get("message"))
+    words = [word for word in (body.get("type"), body.get("error")) if word]
+    # Where both are given, one may be for people.
+    known = (word for word in words if _by_word(reply.status, word))
     return _Problem(
-        word=body.get("type") or body.get("error"),
+        word=next(known, None) or next(iter(words), None),
         sentence=". ".join(filter(None, sentences)) or None,
         retry_after=body.get("retry_after"),
     )

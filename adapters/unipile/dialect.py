@@ -9,13 +9,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from adapters.http.session import HttpReply, HttpRequest, is_header_value
 from engagement_core.activity import Account
 from engagement_core.ports.linkedin import Applied, Engagement, Found
 
-__all__ = ["Dialect", "OwnPage", "Reads", "Unsendable", "json_request", "path_segment"]
+__all__ = ["Dialect", "OwnPage", "Reads", "Unsendable", "can_be_sent", "json_request", "path_segment", "query"]
 
 
 class Unsendable(Exception):
@@ -79,15 +79,36 @@ class Dialect(Protocol):
         ...
 
 
+def can_be_sent(text: str) -> bool:
+    """Whether `text` is made of whole characters: half a surrogate pair has no bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def path_segment(text: str) -> str:
     """`text` as exactly one segment of a path, whatever is in it.
 
     Raises:
-        Unsendable: it is empty, or dots that servers take for a walk through the path.
+        Unsendable: it is empty, dots that servers take for a walk through the path, or not made of whole characters.
     """
+    _require_whole(text)
     if text in {"", ".", ".."}:
         raise Unsendable(f"{text!r} cannot be the id of a post or an account.")
-    return quote(text, safe="", errors="backslashreplace")
+    return quote(text, safe="")
+
+
+def query(fields: Mapping[str, str | int]) -> str:
+    """`fields` as what follows the question mark.
+
+    Raises:
+        Unsendable: one is not made of whole characters.
+    """
+    for value in fields.values():
+        _require_whole(value)
+    return urlencode(fields)
 
 
 def json_request(
@@ -96,7 +117,7 @@ def json_request(
     """A request that speaks JSON.
 
     Raises:
-        Unsendable: the value of a header cannot stand in a header.
+        Unsendable: the value of a header cannot stand in a header, or one of the body is not made of whole characters.
     """
     for name, value in headers.items():
         if not is_header_value(value):
@@ -104,5 +125,12 @@ def json_request(
     sent = {"User-Agent": "pod-engagement", "Accept": "application/json", **headers}
     if body is None:
         return HttpRequest(method=method, url=path, headers=sent)
+    for part in body.values():
+        _require_whole(part)
     sent["Content-Type"] = "application/json"
     return HttpRequest(method=method, url=path, headers=sent, body=json.dumps(body).encode())
+
+
+def _require_whole(value: object) -> None:
+    if isinstance(value, str) and not can_be_sent(value):
+        raise Unsendable("An id or the text contains half a character (a lone surrogate), which cannot be sent.")

@@ -17,7 +17,7 @@ from adapters.http.base_url import checked_base_url
 from adapters.http.breaker import Admission, HostBreaker
 from adapters.http.errors import BreakerOpen, HttpError, NoAnswer, RequestNotSent, TooLateToSend
 from adapters.http.session import HttpReply, HttpRequest, HttpSession, is_header_value
-from adapters.unipile.answers import failure_of
+from adapters.unipile.answers import failure_of, says_no
 from adapters.unipile.dialect import Dialect, Reads, Unsendable
 from adapters.unipile.v0 import V0
 from adapters.unipile.v1 import V1
@@ -45,6 +45,8 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType({"v0": V0(), "v1": V1()})
 
 _MAX_PAGES = 50
 _SHORTEST_QUOTE = 12
+
+_DONE = Applied(engagement_id=None, created_at=None)
 
 _T = TypeVar("_T")
 
@@ -84,18 +86,15 @@ class UnipileGateway(LinkedIn, AccountProbe):
         """See `LinkedIn`."""
         try:
             request = self._dialect.engage(engagement, self._api_key)
-            with self._breaker.admit() as admission:
-                reply = self._send_counted(request, deadline, admission)
+            admission = self._breaker.admit()
         except BreakerOpen as error:
             return NotSent(reason=str(error), retry_in=error.retry_in)
-        except (Unsendable, HttpError) as error:
+        except Unsendable as error:
             return _failure_without_reply(error)
-        if _is_success(reply):
-            return self._dialect.applied(reply)
-        failure = self._failure(reply, engagement.account, *_quotable(engagement))
-        if failure.cause is Cause.ALREADY_DONE and engagement.engagement_type is EngagementType.LIKE:
-            return Applied(engagement_id=None, created_at=None)
-        return failure
+        except Exception as error:  # noqa: BLE001 - the port raises nothing; not one byte has left
+            return _defect(Cause.NOT_SENT, error)
+        reply = self._send_admitted(request, deadline, admission)
+        return reply if isinstance(reply, Failure) else self._answer(engagement, reply)
 
     def read_back(self, engagement: Engagement, deadline: Deadline) -> ReadBack:
         """See `LinkedIn`."""
@@ -106,6 +105,8 @@ class UnipileGateway(LinkedIn, AccountProbe):
             return self._read_all(reads, engagement, deadline)
         except (Unsendable, HttpError) as error:
             return _failure_without_reply(error)
+        except Exception as error:  # noqa: BLE001 - the port raises nothing; what is not understood proves nothing
+            return _defect(Cause.UNINTELLIGIBLE, error)
 
     @property
     def breaker_state(self) -> str:
@@ -125,6 +126,8 @@ class UnipileGateway(LinkedIn, AccountProbe):
             words = self._ask(reads.health(account, self._api_key), reads.health_words, account, deadline)
         except (Unsendable, HttpError) as error:
             return _failure_without_reply(error)
+        except Exception as error:  # noqa: BLE001 - as above
+            return _defect(Cause.UNINTELLIGIBLE, error)
         return words if isinstance(words, Failure) else AccountHealth(words=words)
 
     def _read_all(self, reads: Reads, engagement: Engagement, deadline: Deadline) -> Seen | Failure:
@@ -152,7 +155,7 @@ class UnipileGateway(LinkedIn, AccountProbe):
         self, request: HttpRequest, parse: Callable[[HttpReply], _T | None], account: Account, deadline: Deadline
     ) -> _T | Failure:
         reply = self._send(request, deadline)
-        if not _is_success(reply):
+        if not _is_success(reply) or says_no(reply.body):
             return self._failure(reply, account)
         answer = parse(reply)
         if answer is None:
@@ -162,6 +165,28 @@ class UnipileGateway(LinkedIn, AccountProbe):
                 provider_status=reply.status,
             )
         return answer
+
+    def _answer(self, engagement: Engagement, reply: HttpReply) -> Answer:
+        """What the reply says. Once the head of a 2xx has come, nothing but a no in its body takes the yes back."""
+        try:
+            if _is_success(reply) and not says_no(reply.body):
+                return self._dialect.applied(reply)
+            failure = self._failure(reply, engagement.account, *_quotable(engagement))
+        except Exception as error:  # noqa: BLE001 - a defect of ours while reading must not lose what was said
+            return _DONE if _is_success(reply) else _defect(Cause.UNINTELLIGIBLE, error, reply.status)
+        is_like = engagement.engagement_type is EngagementType.LIKE
+        return _DONE if failure.cause is Cause.ALREADY_DONE and is_like else failure
+
+    def _send_admitted(self, request: HttpRequest, deadline: Deadline, admission: Admission) -> HttpReply | Failure:
+        reply: HttpReply | None = None
+        try:
+            with admission:
+                reply = self._send_counted(request, deadline, admission)
+        except HttpError as error:
+            return _failure_without_reply(error)
+        except Exception as error:  # noqa: BLE001 - the port raises nothing; nobody can tell what has left
+            return reply or _defect(Cause.NO_ANSWER, error)
+        return reply
 
     def _send_counted(self, request: HttpRequest, deadline: Deadline, admission: Admission) -> HttpReply:
         try:
@@ -201,3 +226,9 @@ def _failure_without_reply(error: Unsendable | HttpError) -> Failure:
     if isinstance(error, RequestNotSent):
         return Failure(cause=Cause.NOT_SENT, message=str(error))
     return Failure(cause=Cause.INVALID_ACTIVITY, message=str(error))
+
+
+def _defect(cause: Cause, error: Exception, status: int | None = None) -> Failure:
+    """Something that should not be. The error's own words stay here: nobody has promised that they hold no secret."""
+    message = f"The call could not be made or understood, by a defect of this program ({type(error).__name__})."
+    return Failure(cause=cause, message=message, provider_status=status)

@@ -11,7 +11,8 @@ from enum import Enum
 
 from adapters.http.base_url import checked_base_url
 from adapters.http.errors import HttpError
-from adapters.http.session import HttpRequest, HttpSession
+from adapters.http.session import HttpRequest, HttpSession, is_header_value
+from adapters.unipile.answers import says_no
 from engagement_core.ports.clock import Deadline
 
 __all__ = ["Greeting", "Reception", "greet"]
@@ -42,21 +43,23 @@ class Greeting:
 
 
 def greet(*, base_url: str, version: str, api_key: str, session: HttpSession, deadline: Deadline) -> Greeting:
-    """Ask v1 for its first account, and v0 for nothing.
-
-    Raises:
-        ValueError: the key cannot stand in a header.
-    """
+    """Ask v1 for its first account, and v0 for nothing. An address or a key that cannot be used is a greeting too."""
     asks = version == "v1"
     headers = {**_AGENT, "X-API-KEY": api_key} if asks else _AGENT
     path = "/api/v1/accounts?limit=1" if asks else "/v0"
     try:
-        reply = session.send(
-            HttpRequest(method="GET", url=checked_base_url(base_url) + path, headers=headers), deadline
-        )
+        request = HttpRequest(method="GET", url=checked_base_url(base_url) + path, headers=headers)
+    except ValueError as error:
+        reception = Reception.UNREACHABLE if is_header_value(api_key) else Reception.KEY_REFUSED
+        return Greeting(reception=reception, message=f"The provider was not asked: {error}")
+    try:
+        reply = session.send(request, deadline)
     except HttpError as error:
         reception = Reception.TLS if _is_about_tls(error) else Reception.UNREACHABLE
         return Greeting(reception=reception, message=str(error))
+    if asks and reply.status < 300 and says_no(reply.body):  # noqa: PLR2004 - HTTP's own boundary
+        message = f"The provider answered {reply.status}, and in the body that it refuses."
+        return Greeting(reception=Reception.TROUBLED, message=message)
     return Greeting(reception=_reception(reply.status, asks=asks), message=f"The provider answered {reply.status}.")
 
 

@@ -11,7 +11,12 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError
 
-__all__ = ["loaded", "strictly_loaded"]
+__all__ = ["json_object", "loaded", "strictly_loaded"]
+
+
+def json_object(body: bytes | None) -> Mapping[str, Any]:
+    """`body` as it is, if it is a JSON object; else empty."""
+    return _object(_parsed(body))
 
 
 def loaded(schema: Schema, body: bytes | None) -> Mapping[str, Any]:
@@ -20,13 +25,15 @@ def loaded(schema: Schema, body: bytes | None) -> Mapping[str, Any]:
         return _object(schema.load(_parsed(body)))
     except ValidationError as error:
         return _object(error.valid_data)
+    except Exception:  # noqa: BLE001 - nested so deeply that the parser just managed, and the schema does not
+        return {}
 
 
 def strictly_loaded(schema: Schema, body: bytes | None) -> Mapping[str, Any] | None:
     """`body` if all of it is as `schema` wants it, else None."""
     try:
         return _object(schema.load(_parsed(body)))
-    except ValidationError:
+    except Exception:  # noqa: BLE001 - not as it should be, or nested so deeply that nobody can tell
         return None
 
 

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from marshmallow import EXCLUDE, Schema, fields
 
 from adapters.http.session import HttpReply, HttpRequest
-from adapters.unipile.dialect import Dialect, OwnPage, Reads, Unsendable, json_request, path_segment
+from adapters.unipile.dialect import (
+    Dialect,
+    OwnPage,
+    Reads,
+    Unsendable,
+    can_be_sent,
+    json_request,
+    path_segment,
+    query,
+)
 from adapters.unipile.fields import exact_instant_or_none, provider_id
 from adapters.unipile.json_body import loaded, strictly_loaded
 from adapters.unipile.plain import plain
@@ -57,7 +65,8 @@ class _ReactionSchema(_Lenient):
 
 
 class _PageSchema(_Lenient):
-    cursor = fields.String(load_default=None, allow_none=True)
+    # One that cannot be sent back leads to no next page.
+    cursor = fields.String(load_default=None, allow_none=True, validate=can_be_sent)
 
 
 class _CommentsSchema(_PageSchema):
@@ -113,22 +122,22 @@ class V1(Dialect):
 
 class _V1Reads(Reads):
     def who_am_i(self, account: Account, api_key: str) -> HttpRequest:
-        query = urlencode({"account_id": _account_id(account)})
-        return json_request("GET", f"{_ROOT}/users/me?{query}", _headers(api_key))
+        asked = query({"account_id": _account_id(account)})
+        return json_request("GET", f"{_ROOT}/users/me?{asked}", _headers(api_key))
 
     def member_id(self, reply: HttpReply) -> str | None:
         me = strictly_loaded(_ME, reply.body)
         return None if me is None else str(me["provider_id"])
 
     def page(self, engagement: Engagement, cursor: str | None, api_key: str) -> HttpRequest:
-        query: dict[str, str | int] = {"account_id": _account_id(engagement.account), "limit": _PAGE_SIZE}
+        asked: dict[str, str | int] = {"account_id": _account_id(engagement.account), "limit": _PAGE_SIZE}
         if cursor is not None:
-            query["cursor"] = cursor
+            asked["cursor"] = cursor
         listing = "reactions"
         if engagement.engagement_type is EngagementType.COMMENT:
-            listing, query["sort_by"] = "comments", "MOST_RECENT"
+            listing, asked["sort_by"] = "comments", "MOST_RECENT"
         path = f"{_ROOT}/posts/{path_segment(engagement.post_id)}/{listing}"
-        return json_request("GET", f"{path}?{urlencode(query)}", _headers(api_key))
+        return json_request("GET", f"{path}?{query(asked)}", _headers(api_key))
 
     def own_page(self, engagement: Engagement, member_id: str, reply: HttpReply) -> OwnPage | None:
         is_comment = engagement.engagement_type is EngagementType.COMMENT

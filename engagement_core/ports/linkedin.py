@@ -103,10 +103,13 @@ class AccountHealth:
 
 
 class LinkedIn(Protocol):
-    """A provider's gateway. Neither method raises for anything that the provider or the network does."""
+    """A provider's gateway. No method raises, whatever the provider, the network or the engagement's row does."""
 
     def engage(self, engagement: Engagement, deadline: Deadline) -> Answer:
-        """Send one request, once: no retry, no redirect; too late to send in time means not sent (`not_sent`)."""
+        """Send one request, once: no retry, no redirect; too late to send in time means not sent (`not_sent`).
+
+        What answers yes has done it, unless its body says no in so many words.
+        """
         ...
 
     def read_back(self, engagement: Engagement, deadline: Deadline) -> ReadBack:

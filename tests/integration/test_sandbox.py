@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -279,3 +280,65 @@ def test_wrong_faults_do_not_start_it() -> None:
     """Clear, and before anything listens."""
     with pytest.raises(ValueError, match="rule 0: action"):
         Sandbox(faults=[{"action": "explode"}])
+
+
+def received(sandbox: Sandbox, request: bytes) -> bytes:
+    """Everything that comes back for one request, until the sandbox is silent for a moment or leaves."""
+    with socket.create_connection((sandbox.host, sandbox.port)) as connection:
+        connection.settimeout(0.3)
+        connection.sendall(request)
+        data = b""
+        with suppress(TimeoutError):
+            while part := connection.recv(65536):
+                data += part
+    return data
+
+
+LIKE_V0 = b"POST /v0/posts/p/like HTTP/1.1\r\nAuthorization: Bearer t\r\nContent-Length: 0\r\n\r\n"
+READ_V1 = b"GET /api/v1/posts/p/comments?account_id=a HTTP/1.1\r\nX-API-KEY: k\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("fault", "parts", "effects"),
+    [
+        ([{"action": "interim"}], [b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK"], 1),
+        (
+            [
+                {"action": "interim", "statuses": [100, 102], "headers": {"X-A": "b"}},
+                {"action": "interim"},
+                {"action": "rate_limit", "retry_after": 60},
+            ],
+            [b"HTTP/1.1 100 ", b"X-A: b", b"HTTP/1.1 102 ", b"HTTP/1.1 103 ", b"HTTP/1.1 429 "],
+            0,
+        ),
+        ([{"action": "extra_answer"}], [b"HTTP/1.1 200 OK", b"HTTP/1.1 201 Created", b"\r\n\r\n{}"], 1),
+        ([{"action": "extra_answer", "status": 404, "ms": 20}], [b"HTTP/1.1 200 OK", b"HTTP/1.1 404 "], 1),
+        ([{"action": "deny"}], [b"HTTP/1.1 200 OK", b'{"success": false}'], 0),
+        (
+            [{"action": "apply_then_deny", "word": "rate_limit", "retry_after": 5}],
+            [b'{"success": false, "error": "rate_limit", "retry_after": 5.0}'],
+            1,
+        ),
+        ([{"action": "garbage_body", "kind": "coding"}], [b"Content-Encoding: gzip", b'\r\n\r\n{"object"'], 1),
+        ([{"action": "garbage_body", "kind": "nested", "depth": 3}], [b"\r\n\r\n[[[]]]"], 1),
+        ([{"action": "garbage_body", "kind": "cut"}], [b"Content-Length: 119", b'{"object": "Comment'], 1),
+    ],
+)
+def test_odd_answers_are_what_they_were_told_to_be(
+    sandbox: Sandbox, fault: list[dict[str, Any]], parts: list[bytes], effects: int
+) -> None:
+    """In this order, on the wire, with or without the effect."""
+    sandbox.set_faults(fault)
+    data = received(sandbox, LIKE_V0)
+    for part in parts:
+        before, found, data = data.partition(part)
+        assert found, (part, before)
+    assert len(sandbox.ledger()["effects"]) == effects
+
+
+def test_bad_cursor_cannot_be_encoded(sandbox: Sandbox) -> None:
+    """Half a character, in a page that is well-formed otherwise."""
+    sandbox.set_faults([{"match": {"request": "read"}, "action": "bad_cursor"}])
+    page = json.loads(received(sandbox, READ_V1).partition(b"\r\n\r\n")[2])
+    with pytest.raises(UnicodeEncodeError):
+        page["cursor"].encode()

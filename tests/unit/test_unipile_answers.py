@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.http.session import HttpReply
-from adapters.unipile.answers import ANSWERS, cause_of, failure_of, retry_after
+from adapters.unipile.answers import ANSWERS, cause_of, failure_of, retry_after, says_no
 from adapters.unipile.plain import plain
 from engagement_core.errors import Cause, Effect, Failure
 
@@ -24,18 +24,75 @@ def failure(status: int, body: object = None, headers: dict[str, str] | None = N
     return failure_of(HttpReply(status=status, headers=headers or {}, body=raw), now=NOW, secrets=("s3cret", ""))
 
 
-@pytest.mark.parametrize("status", [402, 405, 408, 410, 418, 302, 304, 101, 499, 520, 599, 0, 999])
+@pytest.mark.parametrize("status", [402, 405, 408, 409, 418, 302, 304, 101, 499, 520, 599, 0, 999])
 def test_status_that_nobody_knows_is_unknown(status: int) -> None:
     """What is not clearly a no may have happened."""
     assert failure(status).effect is Effect.UNKNOWN
 
 
 @pytest.mark.parametrize(
-    ("status", "cause"), [(400, Cause.REJECTED), (500, Cause.SERVER_ERROR), (404, Cause.POST_GONE)]
+    ("status", "cause"),
+    [(400, Cause.REJECTED), (500, Cause.SERVER_ERROR), (404, Cause.POST_GONE), (410, Cause.POST_GONE)],
 )
 def test_word_that_nobody_knows_falls_back_to_the_status(status: int, cause: Cause) -> None:
     """Both lists are open."""
     assert failure(status, {"type": "errors/brand_new"}).cause is cause
+
+
+@pytest.mark.parametrize(
+    ("word", "cause"),
+    [
+        ("rate_limit", Cause.RATE_LIMITED),
+        ("auth_error", Cause.ACCOUNT_SIGNED_OUT),
+        ("profile_blocked", Cause.PROFILE_BLOCKED),
+        ("post_not_found", Cause.POST_GONE),
+    ],
+)
+def test_specifications_own_words_mean_what_they_say_beside_a_refusal(word: str, cause: Cause) -> None:
+    """In a 4xx, and in a 2xx that says no; beside a 5xx they prove nothing."""
+    assert [cause_of(status, word) for status in (200, 400, 403, 422)] == [cause] * 4
+    assert cause_of(500, word) is Cause.SERVER_ERROR
+
+
+@pytest.mark.parametrize("status", [200, 400, 409, 422, 423, 500, 503])
+def test_busy_account_cannot_be_told(status: int) -> None:
+    """It may be busy with this very request."""
+    assert failure(status, {"type": "errors/account_busy"}).effect is Effect.UNKNOWN
+
+
+def test_word_in_the_table_is_found_beside_one_that_is_not() -> None:
+    """`type` and `error` may both be there, and one of them for people."""
+    assert failure(400, {"type": "Problem", "error": "rate_limit_exceeded"}).cause is Cause.RATE_LIMITED
+    assert failure(400, {"type": "errors/invalid_post", "error": "Oops"}).cause is Cause.POST_GONE
+
+
+@pytest.mark.parametrize(
+    ("body", "no"),
+    [
+        ({"success": False}, True),
+        ({"object": "Error"}, True),
+        ({"success": True, "object": "Error"}, True),
+        ({"success": "false"}, False),
+        ({"success": 0}, False),
+        ({"success": None}, False),
+        ({"object": "error"}, False),
+        ({"object": "Something"}, False),
+        ({"error": "rate_limit_exceeded"}, False),
+        ({"data": {"success": False}}, False),
+        ([{"success": False}], False),
+        (False, False),
+        (None, False),
+    ],
+)
+def test_only_two_words_turn_a_yes_into_a_no(body: object, no: bool) -> None:
+    """The boolean, and the object that is called Error; anything else was done."""
+    assert says_no(json.dumps(body).encode()) is no
+
+
+@pytest.mark.parametrize("body", [None, b"", b"{", b"\xff\xfe<", b'{"success": false', b"[" * 100_000, b"1" * 10_000])
+def test_what_cannot_be_read_says_nothing(body: bytes | None) -> None:
+    """A no must be readable."""
+    assert says_no(body) is False
 
 
 @pytest.mark.parametrize("prefix", ["", "errors/", "api/", "provider/", "https://x.test/problems/"])

@@ -10,7 +10,7 @@ import json
 import random
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class Ending(Enum):
     """How the exchange ends once everything else has happened."""
 
     ANSWER = "answer"
+    CUT = "cut"
     DROP = "drop"
     HANG = "hang"
     DRIP = "drip"
@@ -34,7 +35,10 @@ class Ending(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """What happens to one request. `reply` None stands for the provider's own answer; delays are in seconds."""
+    """What happens to one request. `reply` None stands for the provider's own answer; delays are in seconds.
+
+    `interim` goes before the answer and `extra` behind it; `cursor` takes the place of a page's own.
+    """
 
     applies: bool = True
     ending: Ending = Ending.ANSWER
@@ -43,6 +47,10 @@ class Fault:
     hang_for: float = 3600.0
     bytes_per_second: float = 1.0
     drip_from: str = "head"
+    interim: tuple[Outgoing, ...] = ()
+    extra: Outgoing | None = None
+    extra_delay: float = 0.0
+    cursor: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -81,16 +89,16 @@ class FaultPlan:
         self.habits = ReadHabits(**settings)
 
     def fault_for(self, wanted: Write | Read) -> Fault:
-        """What happens to this request: the first rule that fires decides; latencies before it add up."""
-        delay = 0.0
+        """What happens to this request: the first rule that fires decides; what only adds to the answer adds up."""
+        added = Fault()
         with self._lock:
             for rule in self._rules:
                 if not rule.fires(wanted):
                     continue
-                if rule.action != "latency":
-                    return _fault(rule, wanted, delay)
-                delay += rule.options["ms"] / 1000
-        return Fault(delay=delay)
+                if rule.action not in _ADD:
+                    return _fault(rule, wanted, added)
+                added = _with(added, rule)
+        return added
 
 
 def read_faults(path: Path) -> object:
@@ -160,6 +168,31 @@ class _DripSchema(_RuleSchema):
     part = fields.String(validate=validate.OneOf(["head", "body"]))
 
 
+class _InterimSchema(_RuleSchema):
+    statuses = fields.List(
+        fields.Integer(strict=True, validate=validate.Range(min=100, max=199)),
+        load_default=[103],
+        validate=validate.Length(min=1),
+    )
+    headers = fields.Dict(keys=fields.String(), values=fields.String())
+
+
+class _ExtraSchema(_RuleSchema):
+    status = fields.Integer(load_default=201, strict=True, validate=validate.Range(min=200, max=599))
+    body = fields.Raw(load_default=dict)
+    ms = fields.Float(load_default=0, validate=validate.Range(min=0))
+
+
+class _DenySchema(_RuleSchema):
+    word = fields.String()
+    retry_after = fields.Float(validate=validate.Range(min=0))
+
+
+class _GarbageSchema(_RuleSchema):
+    kind = fields.String(load_default="text", validate=validate.OneOf(["text", "coding", "nested", "cut"]))
+    depth = fields.Integer(load_default=990, strict=True, validate=validate.Range(min=1, max=500_000))
+
+
 _ACTIONS: Mapping[str, type[Schema]] = {
     "latency": _LatencySchema,
     "status": _StatusSchema,
@@ -171,8 +204,15 @@ _ACTIONS: Mapping[str, type[Schema]] = {
     "apply_then_hang": _HangSchema,
     "drip": _DripSchema,
     "apply_then_drip": _DripSchema,
-    "garbage_body": _RuleSchema,
+    "garbage_body": _GarbageSchema,
+    "deny": _DenySchema,
+    "apply_then_deny": _DenySchema,
+    "interim": _InterimSchema,
+    "extra_answer": _ExtraSchema,
+    "bad_cursor": _RuleSchema,
 }
+_ADD = frozenset({"latency", "interim", "extra_answer", "bad_cursor"})
+"""These add to the answer and leave it to the next rules what it is."""
 
 
 def _rule(raw: Mapping[str, Any], index: int) -> _Rule:
@@ -223,17 +263,32 @@ def _engagement_type(wanted: Write | Read) -> str | None:
     return {"comments": "comment", "reactions": "like"}.get(wanted.about)
 
 
+_HALF_A_CHARACTER = "after-\ud800"
 _WITHOUT_BODY = {204, 304}
 _ENDINGS = {"drop_before": Ending.DROP, "drop": Ending.DROP, "hang": Ending.HANG, "drip": Ending.DRIP}
 
 
-def _fault(rule: _Rule, wanted: Write | Read, delay: float) -> Fault:
+def _with(fault: Fault, rule: _Rule) -> Fault:
+    options = rule.options
+    if rule.action == "latency":
+        return replace(fault, delay=fault.delay + options["ms"] / 1000)
+    if rule.action == "interim":
+        headers = tuple(options.get("headers", {}).items())
+        interim = (Outgoing(status=status, body=b"", headers=headers) for status in options["statuses"])
+        return replace(fault, interim=(*fault.interim, *interim))
+    if rule.action == "extra_answer":
+        extra = json_answer(options["status"], options["body"])
+        return replace(fault, extra=extra, extra_delay=options["ms"] / 1000)
+    return replace(fault, cursor=_HALF_A_CHARACTER)
+
+
+def _fault(rule: _Rule, wanted: Write | Read, added: Fault) -> Fault:
     options, kind = rule.options, rule.action.removeprefix("apply_then_")
-    return Fault(
+    return replace(
+        added,
         applies=rule.action.startswith("apply_then_") or kind == "garbage_body",
-        ending=_ENDINGS.get(kind, Ending.ANSWER),
+        ending=Ending.CUT if options.get("kind") == "cut" else _ENDINGS.get(kind, Ending.ANSWER),
         reply=_reply(rule, kind, wanted),
-        delay=delay,
         hang_for=options.get("seconds", 3600.0),
         bytes_per_second=options.get("bytes_per_second", 1.0),
         drip_from=options.get("part", "head"),
@@ -243,14 +298,34 @@ def _fault(rule: _Rule, wanted: Write | Read, delay: float) -> Fault:
 def _reply(rule: _Rule, kind: str, wanted: Write | Read) -> Outgoing | None:
     options = rule.options
     if kind == "garbage_body":
-        return Outgoing(status=201, body=b"\xff\xfe<html>", headers=(("Content-Type", "application/json"),))
+        return _garbage(options["kind"], options["depth"])
     if kind == "rate_limit":
         return _limited(wanted.dialect, options["retry_after"])
     if kind == "status":
         return _told(options, wanted)
+    if kind == "deny":
+        return _denied(wanted.dialect, options)
     if rule.action == "drip":
         return problem(wanted.dialect, 500, "unexpected_error", "Nothing was done")
     return None
+
+
+def _garbage(kind: str, depth: int) -> Outgoing:
+    json_type = ("Content-Type", "application/json")
+    if kind == "coding":
+        return Outgoing(status=201, body=b'{"object": "X"}', headers=(json_type, ("Content-Encoding", "gzip")))
+    body = {"nested": b"[" * depth + b"]" * depth, "cut": b'{"object": "Comment'}.get(kind, b"\xff\xfe<html>")
+    return Outgoing(status=201, body=body, headers=(json_type,))
+
+
+def _denied(dialect: str, options: Mapping[str, Any]) -> Outgoing:
+    word = options.get("word")
+    told: dict[str, Any] = {"success": False} if dialect == "v0" else {"object": "Error"}
+    if word is not None:
+        told |= {"error": word} if dialect == "v0" else {"type": f"errors/{word}"}
+    if "retry_after" in options:
+        told["retry_after"] = options["retry_after"]
+    return json_answer(200, told)
 
 
 def _limited(dialect: str, seconds: float) -> Outgoing:

@@ -43,8 +43,8 @@ def answer_write(effect: Effect) -> Outgoing:
     return json_answer(201, {"object": "CommentSent", "comment_id": effect.engagement_id})
 
 
-def answer_read(read: Read, ledger: Ledger, habits: ReadHabits) -> Outgoing:
-    """The answer to a question of v1."""
+def answer_read(read: Read, ledger: Ledger, habits: ReadHabits, cursor: str | None = None) -> Outgoing:
+    """The answer to a question of v1; `cursor` takes the place of a page's own."""
     if read.about == "me":
         return json_answer(200, {"object": "AccountOwnerProfile", "provider_id": member_id(read.account)})
     if read.about == "accounts":
@@ -59,7 +59,8 @@ def answer_read(read: Read, ledger: Ledger, habits: ReadHabits) -> Outgoing:
     page = visible[read.cursor : read.cursor + size]
     more = read.cursor + size < len(visible)
     items = [_comment(effect, habits) if engagement_type == "comment" else _reaction(effect) for effect in page]
-    cursor = f"after-{read.cursor + size}" if more else None
+    if cursor is None and more:
+        cursor = f"after-{read.cursor + size}"
     return json_answer(200, {"object": "List", "items": items, "cursor": cursor})
 
 

@@ -28,6 +28,8 @@ from adapters.unipile.sandbox.routes import understand
 __all__ = ["Sandbox", "serve"]
 
 _MAX_LINE = 65536
+_MISSING = 100
+"""So many bytes less than it declares has a body that is cut short."""
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -109,7 +111,7 @@ class Sandbox:
                 effect = self._ledger.apply(wanted, request.received_at)
                 reply = reply or answer_write(effect)
         elif reply is None:
-            reply = answer_read(wanted, self._ledger, self._plan.habits)
+            reply = answer_read(wanted, self._ledger, self._plan.habits, fault.cursor)
         return _end(client, fault, reply)
 
     def _control(self, request: Incoming) -> Outgoing:
@@ -219,20 +221,40 @@ def _end(client: socket.socket, fault: Fault, reply: Outgoing | None) -> bool:
         return False
     if fault.ending is Ending.DROP or reply is None:
         return False
+    client.sendall(b"".join(_interim(each) for each in fault.interim))
     if fault.ending is Ending.DRIP:
         return _drip(client, reply, fault)
-    return _write(client, reply)
+    if fault.ending is Ending.CUT:
+        client.sendall(_head(reply, missing=_MISSING) + reply.body)
+        return False
+    return _write(client, reply) if fault.extra is None else _write_both(client, reply, fault.extra, fault.extra_delay)
 
 
-def _head(reply: Outgoing) -> bytes:
+def _interim(reply: Outgoing) -> bytes:
+    return _lines(reply, ())
+
+
+def _head(reply: Outgoing, missing: int = 0) -> bytes:
+    return _lines(reply, (f"Content-Length: {len(reply.body) + missing}",))
+
+
+def _lines(reply: Outgoing, more: tuple[str, ...]) -> bytes:
     lines = [f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Unknown')}"]
     lines += [f"{name}: {value}" for name, value in reply.headers]
-    lines.append(f"Content-Length: {len(reply.body)}")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    return ("\r\n".join([*lines, *more]) + "\r\n\r\n").encode("latin-1")
 
 
 def _write(client: socket.socket, reply: Outgoing) -> bool:
     client.sendall(_head(reply) + reply.body)
+    return True
+
+
+def _write_both(client: socket.socket, reply: Outgoing, extra: Outgoing, delay: float) -> bool:
+    answers = [_head(each) + each.body for each in (reply, extra)]
+    if delay:
+        client.sendall(answers.pop(0))
+        time.sleep(delay)
+    client.sendall(b"".join(answers))
     return True
 
 

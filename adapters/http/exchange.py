@@ -1,0 +1,101 @@
+"""One HTTP exchange: which answer is the request's own, where it ends, and whether the connection may carry another.
+
+The one rule: a connection is used again only after an exchange that is known to be over. Anything unusual, from an
+interim answer to one byte too many, ends the connection with the exchange; else the next request would be given what
+belongs to this one.
+
+`http.client` does not do: it reads past `100` alone, takes the first of two lengths, forgives chunks that do not fit,
+and throws away what it has read too much. So head and body are read here.
+
+A server that sends a second answer only after the next request has left cannot be found out by any client.
+"""
+
+from __future__ import annotations
+
+from email.message import Message
+from http.client import HTTPMessage, HTTPResponse
+from io import BufferedReader
+from typing import Any
+
+from adapters.http.body import Framing, framing_of, read_body
+from adapters.http.call import current_call
+from adapters.http.deadline_socket import DeadlineSocket
+from adapters.http.errors import NoAnswer
+from adapters.http.head import Head, HeadReader
+
+__all__ = ["Exchange"]
+
+_MAX_BODY_BYTES = 1024 * 1024
+_MAX_INTERIM_ANSWERS = 32
+_SWITCHING_PROTOCOLS = 101
+_HTTP_1_1 = 11
+
+
+class Exchange(HTTPResponse):
+    """The answer to one request, in the shape in which urllib3 wants it from `http.client`.
+
+    `head` is None until the answer's own head, not that of an interim answer, has been read to its end.
+    """
+
+    fp: BufferedReader | None  # type: ignore[assignment]  # None once it is closed
+
+    def __init__(self, sock: DeadlineSocket, debuglevel: int = 0, method: str | None = None, url: str | None = None):
+        super().__init__(sock, debuglevel, method, url)  # type: ignore[arg-type]  # it only calls `makefile`
+        self.head: Head | None = None
+        self.is_over = False
+        """Whether nothing of it can still arrive: only then may the connection be used again."""
+        self._socket = sock
+        self._request_method = method
+        self._framing: Framing | None = None
+        self._can_be_followed = True
+        current_call().exchange = self
+
+    def begin(self) -> None:
+        """Read the head of the answer, past every interim answer.
+
+        Raises:
+            NoAnswer: there is none that can be understood.
+            OSError: the connection broke, or the deadline passed (`TimeoutError`).
+        """
+        if self.head is not None or self.fp is None:
+            return
+        self.head = head = self._final_head(HeadReader(self.fp))
+        self._framing = framing = framing_of(head, self._request_method)
+        self.will_close = head.version < _HTTP_1_1 or "close" in head.elements("connection")
+        if self.will_close or not head.is_well_formed or not framing.is_certain:
+            self._can_be_followed = False
+        self._tell_urllib3(head, framing)
+
+    def read_to_end(self) -> bytes | None:
+        """The body; None if it has no clear end in time, is larger than 1 MiB, or cannot be decoded. Never raises."""
+        try:
+            if self.fp is None or self.head is None or self._framing is None:
+                return None
+            body = read_body(self.fp, self.head, self._framing, limit=_MAX_BODY_BYTES)
+            self.is_over = self._can_be_followed and not self._socket.has_more(self.fp)
+        except Exception:  # noqa: BLE001 - the head has been read: nothing that the body does may unmake the answer
+            return None
+        else:
+            return body
+        finally:
+            self.close()
+
+    def _final_head(self, heads: HeadReader) -> Head:
+        for _ in range(_MAX_INTERIM_ANSWERS + 1):
+            head = heads.read()
+            if not head.is_interim:
+                return head
+            if head.status == _SWITCHING_PROTOCOLS:
+                raise NoAnswer("The connection was given up: the server switched to a protocol that nobody asked for.")
+            self._can_be_followed = False
+        raise NoAnswer("The connection was given up: interim answers came without an end.")
+
+    def _tell_urllib3(self, head: Head, framing: Framing) -> None:
+        self.version, self.status, self.reason = head.version, head.status, head.reason
+        self.code = head.status
+        fields: Any = HTTPMessage()
+        for name, value in head.fields:
+            Message.add_header(fields, name, value)
+        self.headers = self.msg = fields
+        self.chunked = False
+        self.length = framing.length
