@@ -124,5 +124,5 @@ def count_refusals(attempts: tuple[Attempt, ...]) -> int:
 
 
 def count_crashes(attempts: tuple[Attempt, ...]) -> int:
-    """How many workers died with this activity since the last requeue."""
+    """How many workers died with this activity, or did not finish it, since the last requeue."""
     return sum(1 for attempt in attempts_since_requeue(attempts) if attempt.crashed)

@@ -29,9 +29,9 @@ __all__ = ["ClaimPolicy", "ClaimResult", "Claimed", "Holder", "burial_of", "deci
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClaimPolicy:
-    """`job_timeout` is the attempt's hard total deadline; after `max_crashes` dead workers an activity is quarantined;
-    one that is late by more than `max_lateness`, counted from its time or from a person's requeue, is not sent any
-    more."""
+    """`job_timeout` is the attempt's hard total deadline. An activity is quarantined after `max_crashes` workers that
+    died with it or did not finish it. One that is late by more than `max_lateness`, counted from its time or from a
+    person's requeue, is not sent any more."""
 
     job_timeout: timedelta = timedelta(seconds=30)
     max_crashes: int = 5
@@ -182,7 +182,9 @@ def _too_late(snapshot: Snapshot, activity: Activity, policy: ClaimPolicy) -> st
 
 def _quarantined(snapshot: Snapshot, _: Activity, policy: ClaimPolicy) -> str | None:
     crashes = count_crashes(snapshot.attempts)
-    return f"{crashes} workers died while they had it." if crashes >= policy.max_crashes else None
+    if crashes < policy.max_crashes:
+        return None
+    return f"{crashes} times a worker died while it had it, or did not finish it in time."
 
 
 def _invalid(snapshot: Snapshot, activity: Activity, _: ClaimPolicy) -> str | None:

@@ -16,8 +16,9 @@ from engagement_core.activity import EngagementType
 from engagement_core.backlog import TRY_AGAIN_AFTER, Backlog
 from engagement_core.begin import decide_begin
 from engagement_core.claim import Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim
-from engagement_core.errors import Cause, Failure
+from engagement_core.errors import Failure
 from engagement_core.findings import ReconcilePolicy
+from engagement_core.guard import engage, read_back
 from engagement_core.last_look import decide_last_look
 from engagement_core.outcome import Buried, Dropped, Outcome, Waits
 from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreUnavailable
@@ -157,7 +158,7 @@ class Executor:
 
     def _look_once_more(self, claimed: Claimed, text: str, deadline: Deadline) -> ClaimResult | None:
         engagement = replace(claimed.engagement, text=text)
-        seen = self.linkedin.read_back(engagement, deadline)
+        seen = read_back(self.linkedin, engagement, deadline)
         if isinstance(seen, NoReadBack):
             return None
         decide = partial(decide_last_look, claimed=claimed, text=text, seen=seen, policy=self.reconcile_policy)
@@ -173,19 +174,13 @@ class Executor:
         started = self.clock.elapsed()
         lateness_ms = round(claimed.lateness / timedelta(milliseconds=1), 3)
         self.telemetry.emit(Signal.CALL_STARTED, **claimed.identity, lateness_ms=lateness_ms)
-        answer = self._engage(claimed, deadline)
+        answer = engage(self.linkedin, claimed.engagement, deadline)
         self.telemetry.emit(
             Signal.CALL_ENDED, **claimed.identity, **told_of_answer(answer), duration_ms=self._since(started)
         )
         if isinstance(answer, Failure):
             self.telemetry.emit(Signal.ERROR_CLASSIFIED, **claimed.identity, **told_of_failure(answer))
         return answer
-
-    def _engage(self, claimed: Claimed, deadline: Deadline) -> Answer:
-        try:
-            return self.linkedin.engage(claimed.engagement, deadline)
-        except Exception as error:  # noqa: BLE001 - a defect after the first byte must not lose the attempt
-            return Failure(cause=Cause.UNINTELLIGIBLE, message=f"The call broke: {type(error).__name__}: {error}")
 
     def _recorded(self, claimed: Claimed, started: float, verdict: Outcome) -> None:
         """The database has taken the verdict, perhaps long after the call."""

@@ -14,6 +14,7 @@ from engagement_core.apart import apart, refusal_alerts
 from engagement_core.attempt import Attempt
 from engagement_core.errors import Cause, Failure
 from engagement_core.findings import Reconciled, ReconcilePolicy, decide_reconcile, decide_set_aside, unknown_attempt
+from engagement_core.guard import read_back
 from engagement_core.outcome import Buried, Dropped, Waits
 from engagement_core.ports.activities import (
     ActivityStore,
@@ -152,10 +153,7 @@ class Reconciler:
             account=snapshot.account,
             text=mine.text,
         )
-        try:
-            return self.linkedin.read_back(engagement, Deadline.after(self.clock, self.read_timeout))
-        except Exception as error:  # noqa: BLE001 - a read that breaks proves nothing, like one that fails
-            return Failure(cause=Cause.UNINTELLIGIBLE, message=f"it broke: {type(error).__name__}: {error}")
+        return read_back(self.linkedin, engagement, Deadline.after(self.clock, self.read_timeout))
 
 
 def _wait_for_another_turn(snapshot: Snapshot, *, token: str, pause: timedelta) -> Decision[Reconciled]:

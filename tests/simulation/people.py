@@ -5,6 +5,7 @@ The one rule: a person tells the truth about what the post shows; whatever else 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -13,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 from engagement_core.activity import Activity, EngagementType
 from engagement_core.dead_letters import Requeued, decide_requeue, decide_resolve
 from engagement_core.errors import Effect
-from engagement_core.ports.activities import BlockScope, Control, ControlKind
+from engagement_core.lifecycle import Event
+from engagement_core.ports.activities import BlockScope, Control, ControlKind, Decision, Snapshot, StoreRefused
 from engagement_core.ports.linkedin import Engagement
 from simulation.store import commit
 
 if TYPE_CHECKING:
     from simulation.world import World
 
-__all__ = ["block", "lift", "meddle", "review", "write_by_hand"]
+__all__ = ["block", "lift", "meddle", "reinsert", "rename", "review", "set_trigger", "upgrade", "write_by_hand"]
 
 
 def write_by_hand(world: World) -> None:
@@ -47,14 +49,22 @@ def review(world: World) -> None:
         if letter.effect is Effect.UNKNOWN and len(world.promise.siblings[world.promise.things[key]]) == 1:
             saw_it = any(one.activity_id == key for one in world.promise.done)
             resolve = partial(decide_resolve, executed=saw_it, visibility_lag=world.visibility_lag)
-            world.note("person", "resolves", key, "executed" if saw_it else "not executed", commit(world, key, resolve))
+            world.note("person", "resolves", key, "executed" if saw_it else "not executed", _act(world, key, resolve))
         if world.rng.random() < 0.7:
-            result = commit(world, key, decide_requeue)
+            result = _act(world, key, decide_requeue)
             world.note("person", "requeues", key, result)
             if isinstance(result, Requeued):
                 world.promise.epochs[key] += 1
     if world.rng.random() < 0.5:
         lift(world)
+
+
+def _act(world: World, key: str, decide: Callable[[Snapshot], Decision[Any]]) -> Any:
+    """What a person's decision came to; the table may refuse it."""
+    try:
+        return commit(world, key, decide)
+    except StoreRefused as error:
+        return error
 
 
 def lift(world: World) -> None:
@@ -105,3 +115,61 @@ def meddle(world: World) -> None:
         del world.tables.activities[key]
     else:
         world.tables.activities[key] = replace(activity, **changes[what])
+
+
+def reinsert(world: World) -> None:
+    """E-04 deletes a row, and inserts it again as it was, at once or a little later."""
+    activity = world.tables.activities.get(world.rng.choice(sorted(world.promise.things)))
+    if not isinstance(activity, Activity):
+        return
+    world.note("another service", "deletes, to insert again", activity.id)
+    del world.tables.activities[activity.id]
+    world.absent.add(activity.id)
+    again = replace(activity, status="scheduled", failure_count=0, next_retry_at=None)
+    later = world.rng.choice((0, 100_000, 60_000_000, 300_000_000))
+    world.scheduler.at(world.scheduler.now + later, partial(_insert, world, again))
+
+
+def _insert(world: World, activity: Activity) -> None:
+    world.note("another service", "inserts", activity.id)
+    world.absent.discard(activity.id)
+    world.tables.activities[activity.id] = activity
+
+
+def rename(world: World) -> None:
+    """A service changes an id: the old one is gone, and the new one is another activity."""
+    key = world.rng.choice(sorted(world.promise.things))
+    activity = world.tables.activities.get(key)
+    if not isinstance(activity, Activity):
+        return
+    new = replace(activity, id=f"{key}-renamed")
+    world.note("another service", "renames", key, new.id)
+    del world.tables.activities[key]
+    world.tables.activities[new.id] = new
+    world.promise.tampered |= {key, new.id}
+    thing = world.promise.things[key]
+    world.promise.things[new.id] = thing
+    world.promise.siblings[thing].add(new.id)
+
+
+def upgrade(world: World) -> None:
+    """A worker of a newer release leaves an open attempt in a word of its own."""
+    attempts = [each for of in world.tables.attempts.values() for each in of.values() if each.is_open]
+    if not attempts:
+        return
+    mine = world.rng.choice(sorted(attempts, key=lambda each: (each.activity_id, each.number)))
+    world.note("a newer release", "takes", mine.activity_id, mine.number)
+    left = replace(mine, event=Event("handed_over"), look_at=mine.deadline_at)
+    world.tables.attempts[mine.activity_id][mine.number] = left
+    world.promise.tampered.add(mine.activity_id)
+
+
+def set_trigger(world: World) -> None:
+    """Somebody's trigger refuses what is written to some rows, or to all, for a while."""
+    keys = sorted(world.tables.activities)
+    chosen = frozenset(world.rng.sample(keys, world.rng.choice((1, 2, len(keys)))))
+    words = world.rng.choice((("executed",), ("executed", "failed"), ("scheduled", "executed", "failed")))
+    until = world.scheduler.now + world.rng.choice((20_000_000, 300_000_000))
+    world.note("another service", "forbids", words, sorted(chosen))
+    world.tables.trigger = (chosen, frozenset(words))
+    world.scheduler.at(until, partial(setattr, world.tables, "trigger", None))

@@ -44,6 +44,8 @@ _ANSWERS: Mapping[Script, Cause] = {
     Script.SERVER_ERROR: Cause.SERVER_ERROR,
     Script.DONE_UNINTELLIGIBLE: Cause.UNINTELLIGIBLE,
     Script.UNINTELLIGIBLE: Cause.UNINTELLIGIBLE,
+    Script.DONE_BREAKS: Cause.UNINTELLIGIBLE,
+    Script.BREAKS: Cause.UNINTELLIGIBLE,
     Script.NOT_SENT: Cause.NOT_SENT,
     Script.NO_SESSION: Cause.NO_SESSION,
     Script.RATE_LIMITED: Cause.RATE_LIMITED,
@@ -154,6 +156,8 @@ class WorkersLinkedIn(LinkedIn):
         one.answer = one.answer or (answered[0] if hears else unheard)
         one.answered_at = world.db_now()
         self.worker.step("engage", 0)
+        if script in (Script.DONE_BREAKS, Script.BREAKS):
+            raise ValueError("the adapter breaks")
         return self._said(f"answered {one.activity_id}", one.answer)
 
     def read_back(self, engagement: Engagement, deadline: Deadline) -> ReadBack:
@@ -164,6 +168,8 @@ class WorkersLinkedIn(LinkedIn):
             return NoReadBack()
         if world.rng.random() < world.temper.read_fails:
             return self._said("read failed", Failure(cause=world.rng.choice(_READ_FAILURES), message="It failed."))
+        if world.rng.random() < world.temper.read_breaks:
+            raise ValueError("the adapter breaks")
         seen = world.provider.show(engagement)
         self.worker.step("read_back", 500_000)
         if deadline.remaining() <= 0:

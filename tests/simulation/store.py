@@ -13,16 +13,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.in_memory.activities import InMemoryActivityStore
+from engagement_core.attempt import Attempt
 from engagement_core.claim import Claimed
 from engagement_core.lifecycle import Event, IllegalEvent
 from engagement_core.ports.activities import (
     ActivityStore,
     Decision,
     Due,
+    MarkExecuted,
+    MarkFailed,
+    MarkScheduled,
     Orphan,
     SaveAttempt,
     Snapshot,
+    StoreRefused,
     StoreUnavailable,
+    Write,
 )
 from simulation.promise import PromiseBroken
 
@@ -39,12 +45,44 @@ T = TypeVar("T")
 _Decide = Callable[[Snapshot], Decision[T]]
 
 
+@dataclass
 class Tables(InMemoryActivityStore):
-    """The in-memory store, which can also be looked at without a change."""
+    """The in-memory store, which can also be looked at without a change.
+
+    While `trigger` is set, it refuses writes of these statuses to rows of these ids; what a trigger swallows is the
+    same to whoever writes.
+    """
+
+    trigger: tuple[frozenset[str], frozenset[str]] | None = None
+
+    def change(self, activity_id: str, decide: _Decide[T], *, crediting: tuple[str, ...] | None = None) -> T:
+        """See the port."""
+
+        def obey_trigger(snapshot: Snapshot) -> Decision[T]:
+            decision = decide(snapshot)
+            if self.trigger is not None and any(_is_forbidden(write, *self.trigger) for write in decision.writes):
+                raise StoreRefused("a trigger forbids it", code="trigger")
+            return decision
+
+        return super().change(activity_id, obey_trigger, crediting=crediting)
 
     def show(self, activity_id: str, crediting: tuple[str, ...] | None) -> Snapshot:
         """What a change would be shown now."""
         return self._show(activity_id, crediting)
+
+
+def _is_forbidden(write: Write, keys: frozenset[str], statuses: frozenset[str]) -> bool:
+    status = _STATUSES.get(type(write))
+    return status in statuses and getattr(write, "activity_id", None) in keys
+
+
+def _begins(before: Snapshot, attempt: Attempt) -> bool:
+    """Not one that has begun, and is saved again with what is known of it by now."""
+    has_begun = any(each.token == attempt.token and each.began_at is not None for each in before.attempts)
+    return attempt.event is Event.BEGIN_SENDING and not has_begun
+
+
+_STATUSES = {MarkScheduled: "scheduled", MarkExecuted: "executed", MarkFailed: "failed"}
 
 
 def commit(world: World, activity_id: str, decide: _Decide[T], crediting: tuple[str, ...] | None = None) -> T:
@@ -59,13 +97,15 @@ def commit(world: World, activity_id: str, decide: _Decide[T], crediting: tuple[
     truth = world.tables.activities.get(activity_id)
     try:
         result = world.tables.change(activity_id, watched, crediting=crediting)
-    except StoreUnavailable as error:
+    except StoreRefused as error:
+        if error.code in REFUSALS:
+            raise
         raise PromiseBroken("rivals", f"the unique index had to step in: {error}") from error
     except IllegalEvent as error:
         raise PromiseBroken("illegal event", f"{name_of(decide)} of {activity_id}: {error}") from error
     before, decision = seen[-1]
     for write in decision.writes:
-        if isinstance(write, SaveAttempt) and write.attempt.event is Event.BEGIN_SENDING:
+        if isinstance(write, SaveAttempt) and _begins(before, write.attempt):
             world.promise.began(before, write.attempt, truth)
     world.promise.committed(decision.writes, by=name_of(decide))
     return result

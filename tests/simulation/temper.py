@@ -23,7 +23,9 @@ class Script(Enum):
     DONE_LATE = "applied late, and the answer is lost"
     DONE_5XX = "applied, answers 5xx"
     DONE_UNINTELLIGIBLE = "applied, answers what nobody understands"
+    DONE_BREAKS = "applied, and the adapter breaks over the answer"
     UNHEARD = "not applied, and the answer is lost"
+    BREAKS = "not applied, and the adapter breaks over the answer"
     SERVER_ERROR = "not applied, answers 5xx"
     UNINTELLIGIBLE = "not applied, answers what nobody understands"
     NOT_SENT = "the connection is refused"
@@ -40,11 +42,14 @@ class Script(Enum):
 @dataclass(frozen=True, kw_only=True)
 class Temper:
     """Probabilities of faults. `crash` and `stop` are per step of a worker; `unavailable` (nothing was done), `lost`
-    (it was done, the answer is lost) and `again` (decided twice) are per call of the store.
+    (it was done, the answer is lost) and `again` (decided twice) are per call of the store; `read_breaks` is how often
+    a read-back raises what nobody has announced.
 
     `slow` is how often a step takes seconds instead of milliseconds. `shows_early` is how often a read shows what the
     provider need not show yet. `meddles` counts what other services do to the rows, `persons` what people do, `rings`
-    the wake-ups that nobody asked for, `outages` the times at which the database is away.
+    the wake-ups that nobody asked for, `outages` the times at which the database is away. `reinserts` counts rows that
+    are deleted and inserted again, `renames` ids that are changed, `upgrades` attempts that a newer release leaves in
+    words of its own, `triggers` the times at which the table refuses or swallows what is written to it.
     """
 
     crash: float = 0.0
@@ -64,6 +69,11 @@ class Temper:
     rings: int = 0
     manual: int = 0
     outages: int = 0
+    read_breaks: float = 0.0
+    reinserts: int = 0
+    renames: int = 0
+    upgrades: int = 0
+    triggers: int = 0
     provider: Mapping[Script, float] = field(default_factory=lambda: {Script.DONE: 1.0})
 
 
@@ -96,5 +106,10 @@ def draw_temper(rng: random.Random) -> Temper:
         rings=rng.choice((0, 3, 8)),
         manual=rng.choice((0, 0, 2)),
         outages=rng.choice((0, 0, 0, 1, 2)),
+        read_breaks=rng.choice((0.0, 0.0, 0.0, 0.3)),
+        reinserts=rng.choice((0, 0, 0, 2)),
+        renames=rng.choice((0, 0, 0, 0, 1)),
+        upgrades=rng.choice((0, 0, 0, 0, 1)),
+        triggers=rng.choice((0, 0, 0, 1, 2)),
         provider=weights,
     )

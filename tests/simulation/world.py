@@ -18,9 +18,10 @@ from engagement_core.attempt import Attempt
 from engagement_core.claim import ClaimPolicy
 from engagement_core.findings import ReconcilePolicy
 from engagement_core.lifecycle import Phase
+from engagement_core.ports.activities import FOREIGN_FOR
 from engagement_core.ports.linkedin import Engagement
 from simulation.known_limits import KNOWN_LIMITS
-from simulation.people import block, lift, meddle, review, write_by_hand
+from simulation.people import block, lift, meddle, reinsert, rename, review, set_trigger, upgrade, write_by_hand
 from simulation.population import populate
 from simulation.promise import Promise, PromiseBroken, Sent
 from simulation.provider import Provider
@@ -66,6 +67,7 @@ class World:
     trace: list[tuple[Any, ...]] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
     outage_until: int = 0
+    absent: set[str] = field(default_factory=set)
     _ends_at: int = 0
     _killed: int = 0
     _born: int = 0
@@ -186,13 +188,13 @@ class World:
     def is_settled(self) -> bool:
         """Nothing is left to be done without a person."""
         waits = any(self._waits(key) for key in self.tables.activities)
-        return not waits and next(self._open_attempts(), None) is None
+        return not (waits or self.absent) and next(self._open_attempts(), None) is None
 
     def _waits(self, key: str) -> bool:
-        """It is scheduled; but a row that somebody set back to that, although it may have happened, waits for ever."""
+        """It is scheduled; but what a newer release has ended is not ours to settle."""
         attempts = self.tables.attempts.get(key, {}).values()
         is_scheduled = self.tables.activities[key].status == _SCHEDULED
-        return is_scheduled and not any(each.may_have_had_effect and not each.is_open for each in attempts)
+        return is_scheduled and not any(each.is_foreign and not each.is_open for each in attempts)
 
     def _plan(self) -> None:
         """What happens besides the work, at random times of the horizon."""
@@ -203,6 +205,10 @@ class World:
             (self.temper.blocks, block),
             (self.temper.rings, World._ring),
             (self.temper.outages, World._go_out),
+            (self.temper.reinserts, reinsert),
+            (self.temper.renames, rename),
+            (self.temper.upgrades, upgrade),
+            (self.temper.triggers, set_trigger),
         )
         for times, what in plan:
             for _ in range(times):
@@ -229,6 +235,7 @@ class World:
         self.note("world", "CALM")
         self.temper = CALM
         self.outage_until = 0
+        self.tables.trigger = None
         stays = self.rng.random() < 0.5
         for worker in list(self.workers):
             worker.stopped_until = worker.deaf_until = worker.cut_off_until = 0
@@ -257,7 +264,7 @@ class World:
         if self.tables.due(look_ahead=timedelta(0), limit=1):
             return self.scheduler.now
         now = self.db_now()
-        times = [each.look_at if each.phase is Phase.UNKNOWN else now for each in self._open_attempts()]
+        times = [_next_at(each, now) for each in self._open_attempts()]
         times += [
             each.due_at
             for each in self.tables.activities.values()
@@ -274,6 +281,13 @@ class World:
     def digest(self) -> str:
         """The whole trace as one number."""
         return hashlib.sha256(self.as_text().encode()).hexdigest()
+
+
+def _next_at(attempt: Attempt, now: datetime) -> datetime | None:
+    """When there is something to do for an open attempt."""
+    if attempt.is_foreign:
+        return attempt.deadline_at + FOREIGN_FOR
+    return attempt.look_at if attempt.phase is Phase.UNKNOWN else now
 
 
 def run(seed: int, size: Size = SMALL, temper: Temper | None = None, reads_back: bool | None = None) -> World:
