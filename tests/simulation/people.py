@@ -133,6 +133,7 @@ def reinsert(world: World) -> None:
 def _insert(world: World, activity: Activity) -> None:
     world.note("another service", "inserts", activity.id)
     world.absent.discard(activity.id)
+    world.promise.epochs[activity.id] += 1  # whoever inserts it wants it, whatever became of it before
     world.tables.activities[activity.id] = activity
 
 
