@@ -32,6 +32,9 @@ _CONNECT_OPTIONS: dict[str, Any] = {
     "tcp_user_timeout": 20_000,
     "application_name": "pod-engagement",
 }
+# What we write and read is any text there is. libpq sends this at the start, where it outranks PGCLIENTENCODING, the
+# URL's options and the defaults of role, database and server; PgBouncer keeps it for each of its clients.
+_ENCODING = "UTF8"
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*@|(password=)\S+")
 
 
@@ -119,7 +122,7 @@ class PostgresPool:
 
 
 def connect(database_url: str, **options: Any) -> Connection:
-    """A new connection, with libpq's options.
+    """A new connection, with libpq's options, that speaks UTF-8 whatever the surroundings say.
 
     Raises:
         StoreUnavailable: it is no URL, or no server takes it; the message holds no piece of a password.
@@ -129,8 +132,10 @@ def connect(database_url: str, **options: Any) -> Connection:
     except ValueError as error:
         raise StoreUnavailable(f"DATABASE_URL: {error}") from None
     try:
-        connection: Connection = psycopg2.connect(database_url, **options)
-    except psycopg2.Error as error:
+        connection: Connection = psycopg2.connect(database_url, **{**options, "client_encoding": _ENCODING})
+        if connection.encoding != _ENCODING:  # a pooler that does not pass it on
+            connection.set_client_encoding(_ENCODING)
+    except (psycopg2.Error, UnicodeDecodeError) as error:
         raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from error
     return connection
 
@@ -152,7 +157,9 @@ def _is_alive(connection: Connection) -> bool:
     return not readable
 
 
-def first_line(error: psycopg2.Error) -> str:
+def first_line(error: psycopg2.Error | UnicodeDecodeError) -> str:
     """The server's complaint in one line, without credentials."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # Before a session begins the server complains in an encoding of its own, and psycopg2 expects UTF-8.
+    complaint = error.object.decode("utf-8", "replace") if isinstance(error, UnicodeDecodeError) else str(error)
+    lines = complaint.strip().splitlines() or [type(error).__name__]
     return _PASSWORD.sub(lambda match: f"{match[1] or match[2]}***{'@' if match[1] else ''}", lines[0])
