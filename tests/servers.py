@@ -156,12 +156,15 @@ def keeper(script: str, *arguments: str) -> Iterator[tuple[IO[str], IO[str]]]:
 
 
 @contextmanager
-def fresh_database(server_url: str, template: str = "template0") -> Iterator[str]:
-    """The URL of a new database, cloned from the database named `template`; dropped at the end, whoever uses it."""
+def fresh_database(server_url: str, template: str = "template0", *, options: str = "") -> Iterator[str]:
+    """The URL of a new database, cloned from the database named `template`; dropped at the end, whoever uses it.
+
+    `options` are those of CREATE DATABASE.
+    """
     name = f"test_{uuid.uuid4().hex}"
     # A pooler keeps the session in which the template was made.
     _execute(server_url, f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{template}'")
-    _execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    _execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}" {options}')
     try:
         yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
     finally:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 
+from adapters.postgres.encoding import HOW_TO_ENCODE, unfit_encoding
 from adapters.postgres.row_security import rows_hidden
 from adapters.postgres.rules import WRITTEN
 from adapters.postgres.storable import storable
@@ -131,7 +132,14 @@ AS_CREATED = Catalog(types={(table, column): "text" for table, columns in _REQUI
 
 
 def read_catalog(connection: Connection) -> Catalog:
-    """The catalog as it is now."""
+    """The catalog as it is now.
+
+    Raises:
+        SchemaProblem: the database cannot hold our texts; nothing that it says can be trusted to be readable.
+    """
+    unfit = unfit_encoding(connection)
+    if unfit is not None:
+        raise SchemaProblem(f"{unfit}. {HOW_TO_ENCODE}")
     with connection.cursor() as cursor:
         cursor.execute(_COLUMNS, (list(_REQUIRED),))
         types = {(table, column): type_name for table, column, type_name in cursor.fetchall()}

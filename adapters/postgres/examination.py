@@ -16,13 +16,18 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.catalog import read_catalog
+from adapters.postgres.encoding import unfit_encoding
+from adapters.postgres.failure import first_line
 from adapters.postgres.grants import missing_grants
-from adapters.postgres.pool import first_line
+from adapters.postgres.pool import connect
 from adapters.postgres.row_security import tables_under_row_security, writes_hidden
 from adapters.postgres.rows import as_account
 from adapters.postgres.rules import broken_rules
 from adapters.postgres.schema import pending
+from adapters.postgres.triggers import Trigger, read_triggers
+from adapters.postgres.unique_ids import IdFacts, read_ids
 from engagement_core.activity import Account
+from engagement_core.ports.activities import StoreUnavailable
 
 __all__ = ["MOST_ACCOUNTS", "Capacity", "DatabaseFacts", "Obstacle", "Refused", "examine_database"]
 
@@ -32,19 +37,20 @@ _APPLICATION = "pod-engagement"
 
 
 class Obstacle(Enum):
-    """Why nobody let us in."""
+    """Why nobody let us in, or why nothing can be done there."""
 
     UNREACHABLE = "unreachable"
     PASSWORD = "password"  # noqa: S105 - a word, not a password
     TLS = "tls"
     NO_DATABASE = "no database"
     FULL = "full"
+    ENCODING = "encoding"
     BROKE_OFF = "broke off"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refused:
-    """The server could not be looked at; `message` is its own complaint, without credentials."""
+    """The server could not be looked at; `message` is its own complaint, or ours, without credentials."""
 
     obstacle: Obstacle
     message: str
@@ -64,6 +70,7 @@ class Capacity:
 class DatabaseFacts:
     """What the server says. Of the tuples of words each is empty when all is well; grants are looked at only when no
     table is missing. `schema_refuses` is what no migration mends: types and rules that refuse what is written.
+    `ids` is what is known of the uniqueness of ids, `triggers` those of `pod_activities`.
     `rows_hidden` is what no policy shows, `row_security` names tables of which some rows may be hidden. `is_pooled`: a
     pooler answers in the server's place. `replicas` are the physical ones. `clock_ahead` is the
     server's clock minus ours, known to `clock_known_to`.
@@ -76,6 +83,8 @@ class DatabaseFacts:
     is_pooled: bool
     schema_lacks: tuple[str, ...]
     schema_refuses: tuple[str, ...]
+    ids: IdFacts
+    triggers: tuple[Trigger, ...]
     missing_grants: tuple[str, ...]
     rows_hidden: tuple[str, ...]
     row_security: tuple[str, ...]
@@ -138,13 +147,16 @@ def examine_database(url: str, *, now: Callable[[], datetime] = _utc_now) -> Dat
         now: this machine's time, aware UTC.
     """
     try:
-        opened: Connection = psycopg2.connect(url, connect_timeout=_CONNECT_SECONDS, application_name=_APPLICATION)
-    except psycopg2.Error as error:
-        message = first_line(error)
+        opened = connect(url, connect_timeout=_CONNECT_SECONDS, application_name=_APPLICATION)
+    except StoreUnavailable as error:
+        message = str(error).removeprefix("PostgreSQL: ")
         return Refused(obstacle=_obstacle(message), message=message)
     with closing(opened) as connection:
         try:
             connection.autocommit = True
+            unfit = unfit_encoding(connection)
+            if unfit is not None:  # what else it says may be unreadable, and is of no use
+                return Refused(obstacle=Obstacle.ENCODING, message=f"{unfit[0].upper()}{unfit[1:]}")
             return _facts(connection, now)
         except psycopg2.Error as error:
             return Refused(obstacle=Obstacle.BROKE_OFF, message=first_line(error))
@@ -175,6 +187,8 @@ def _facts(connection: Connection, now: Callable[[], datetime]) -> DatabaseFacts
         is_pooled=backend != info.backend_pid,
         schema_lacks=catalog.absent() or _told(pending(connection)),
         schema_refuses=(*catalog.misfits(), *broken_rules(connection)),
+        ids=_ids(connection),
+        triggers=read_triggers(connection),
         missing_grants=missing_grants(connection) if tables_are_there else (),
         rows_hidden=writes_hidden(connection),
         row_security=tables_under_row_security(connection),
@@ -194,6 +208,14 @@ def _clock(connection: Connection, now: Callable[[], datetime]) -> tuple[timedel
     (theirs,) = _row(connection, "SELECT clock_timestamp()")
     half = (now() - asked_at) / 2
     return theirs - (asked_at + half), half
+
+
+def _ids(connection: Connection) -> IdFacts:
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN READ ONLY")
+        found = read_ids(connection)
+        cursor.execute("ROLLBACK")
+    return found
 
 
 def _capacity(connection: Connection) -> Capacity:

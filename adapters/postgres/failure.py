@@ -39,7 +39,9 @@ def as_store_error(error: psycopg2.Error | UnicodeError) -> StoreUnavailable:
     return StoreRefused(f"PostgreSQL: {line}", code=code)
 
 
-def first_line(error: psycopg2.Error) -> str:
+def first_line(error: psycopg2.Error | UnicodeDecodeError) -> str:
     """The server's complaint in one line, without credentials."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # Before a session begins the server complains in an encoding of its own, and psycopg2 expects UTF-8.
+    complaint = error.object.decode("utf-8", "replace") if isinstance(error, UnicodeDecodeError) else str(error)
+    lines = complaint.strip().splitlines() or [type(error).__name__]
     return _PASSWORD.sub(lambda match: f"{match[1] or match[2]}***{'@' if match[1] else ''}", lines[0])

@@ -14,7 +14,8 @@ from psycopg2 import errors
 from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.catalog import checked, read_catalog
-from adapters.postgres.pool import PostgresPool, first_line
+from adapters.postgres.failure import first_line
+from adapters.postgres.pool import PostgresPool
 from engagement_core.activity import PublicStatus
 from engagement_core.ports.intake import IntakeRefused, NewActivity
 

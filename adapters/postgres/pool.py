@@ -22,7 +22,7 @@ from adapters.postgres.socket_timeout import SocketTimeout
 from adapters.postgres.url import checked_database_url
 from engagement_core.ports.activities import StoreUnavailable
 
-__all__ = ["PostgresPool", "connect", "fetch", "first_line"]
+__all__ = ["PostgresPool", "connect", "fetch"]
 
 # Only what the client library does by itself: a transaction pooler refuses start-up options.
 _CONNECT_OPTIONS: dict[str, Any] = {
@@ -34,6 +34,9 @@ _CONNECT_OPTIONS: dict[str, Any] = {
     "tcp_user_timeout": 20_000,
     "application_name": "pod-engagement",
 }
+# What we write and read is any text there is. libpq sends this at the start, where it outranks PGCLIENTENCODING, the
+# URL's options and the defaults of role, database and server; PgBouncer keeps it for each of its clients.
+_ENCODING = "UTF8"
 
 
 class PostgresPool:
@@ -141,7 +144,7 @@ class PostgresPool:
 
 
 def connect(database_url: str, **options: Any) -> Connection:
-    """A new connection, with libpq's options.
+    """A new connection, with libpq's options, that speaks UTF-8 whatever the surroundings say.
 
     Raises:
         StoreUnavailable: it is no URL, or no server takes it; the message holds no piece of a password.
@@ -151,8 +154,10 @@ def connect(database_url: str, **options: Any) -> Connection:
     except ValueError as error:
         raise StoreUnavailable(f"DATABASE_URL: {error}") from None
     try:
-        connection: Connection = psycopg2.connect(database_url, **options)
-    except psycopg2.Error as error:
+        connection: Connection = psycopg2.connect(database_url, **{**options, "client_encoding": _ENCODING})
+        if connection.encoding != _ENCODING:  # a pooler that does not pass it on
+            connection.set_client_encoding(_ENCODING)
+    except (psycopg2.Error, UnicodeDecodeError) as error:
         raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from error
     read_instants_in_utc(connection)
     return connection

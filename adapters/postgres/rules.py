@@ -66,6 +66,13 @@ SELECT k.conname, pg_get_expr(k.conbin, k.conrelid), array_agg(a.attname::text)
 """
 
 
+# Of such a relation no update says how many rows it has changed.
+_REPLACED = """
+SELECT rulename::text FROM pg_rewrite
+ WHERE ev_class = to_regclass('pod_activities')::oid AND ev_type = '2' AND is_instead AND ev_enabled IN ('O', 'A')
+"""
+
+
 class _Column(NamedTuple):
     name: str
     type_name: str
@@ -86,7 +93,12 @@ def broken_rules(connection: Connection) -> tuple[str, ...]:
         cursor.execute(_CHECKS)
         checks = [check for check in cursor.fetchall() if set(check[2]) <= set(WRITTEN)]
         refused = [_refused(cursor, check, columns) for check in checks]
-    return (*_of_columns(columns), *(problem for problems in refused for problem in problems))
+        cursor.execute(_REPLACED)
+        replaced = [
+            f"the rule {name} of pod_activities does something else instead of an update; use an INSTEAD OF trigger"
+            for (name,) in cursor.fetchall()
+        ]
+    return (*_of_columns(columns), *replaced, *(problem for problems in refused for problem in problems))
 
 
 def _of_columns(columns: dict[str, _Column]) -> Iterable[str]:

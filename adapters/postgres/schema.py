@@ -14,10 +14,12 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.catalog import AS_CREATED, Catalog, SchemaProblem, read_catalog
-from adapters.postgres.pool import PostgresPool, connect, first_line
+from adapters.postgres.failure import first_line
+from adapters.postgres.pool import PostgresPool, connect
 from adapters.postgres.row_security import open_to_browsers
 from adapters.postgres.rules import broken_rules
 from adapters.postgres.statements import render
+from adapters.postgres.unique_ids import read_ids
 
 __all__ = ["cautions", "migrate", "pending", "schema_sql", "statements"]
 
@@ -79,8 +81,14 @@ def cautions(database_url: str) -> tuple[str, ...]:
     Raises:
         StoreUnavailable: the database cannot be reached.
     """
-    with closing(PostgresPool(database_url, size=1)) as pool, pool.connection() as connection:
-        views, open_tables = _views(connection), open_to_browsers(connection)
+    with (
+        closing(PostgresPool(database_url, size=1)) as pool,
+        pool.connection() as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("BEGIN READ ONLY")
+        views, open_tables, ids = _views(connection), open_to_browsers(connection), read_ids(connection)
+        cursor.execute("ROLLBACK")
     unindexed = [statement for statement in statements() if _CREATES.match(statement) and _is_on(views, statement)]
     return (
         *(f"a view has no index of its own; the table under it needs: {statement}" for statement in unindexed),
@@ -88,6 +96,8 @@ def cautions(database_url: str) -> tuple[str, ...]:
             f"whoever has the public key of the API can read {table}: ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
             for table in open_tables
         ),
+        *ids.duplicates,
+        *ids.cautions,
     )
 
 
@@ -98,7 +108,7 @@ def _apply(connection: Connection) -> tuple[str, ...]:
         cursor.execute("SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = 0")
         cursor.execute(_LOCK)
         catalog, views = read_catalog(connection), _views(connection)
-        _refuse((*catalog.misfits(), *broken_rules(connection)))
+        _refuse((*catalog.misfits(), *broken_rules(connection), *read_ids(connection).activities))
         for statement in statements():
             if not (_is_on(views, statement) or _is_there(connection, catalog, statement)):
                 cursor.execute(statement)

@@ -20,13 +20,17 @@ _WORDS = {Level.OK: "ok", Level.WARNING: "warning", Level.FAILED: "FAILED", Leve
 
 @click.command(short_help="Check everything that a worker needs.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--try-write", is_flag=True, help="Try a worker's writes on a row of pod_activities, and take them back.")
 @server_options
 @click.pass_context
-def doctor(context: click.Context, as_json: bool, embedded: bool, data: Path | None) -> None:
+def doctor(context: click.Context, as_json: bool, try_write: bool, embedded: bool, data: Path | None) -> None:
     """Check configuration, PostgreSQL, Redis, the provider and its accounts, the voice and the clock.
 
     It only looks: nothing is sent that engages, writes or costs. Whatever is wrong comes with its cure. The exit code
     is 0 when nothing failed (warnings are no failure), else 1.
+
+    With --try-write it also writes, in a transaction that is rolled back. Triggers run then; what one does outside of
+    the transaction (a sequence, a call to another server) is not taken back.
 
     \b
     Example:
@@ -38,7 +42,8 @@ def doctor(context: click.Context, as_json: bool, embedded: bool, data: Path | N
     with ExitStack() as stack:
         if (screen := console(stderr=True)).is_terminal:
             stack.enter_context(screen.status("Looking at everything ..."))
-        found = tuple(examine(Patient(stack=stack, data_folder=(data or DATA_FOLDER) if embedded else None)))
+        folder = (data or DATA_FOLDER) if embedded else None
+        found = tuple(examine(Patient(stack=stack, data_folder=folder, wants_dry_run=try_write)))
     if as_json:
         show_json(findings_as_json(found))
     else:

@@ -1,11 +1,13 @@
 """`engagement`: the group of all commands.
 
 The one rule: whatever a user can cause ends in one clear line on standard error and an exit code, never in a traceback.
-0 is done, 1 the operation failed, 2 usage or configuration.
+0 is done, 1 the operation failed, 2 usage or configuration. What a terminal or pipe cannot show is shown by its code.
 """
 
 from __future__ import annotations
 
+import io
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -65,4 +67,7 @@ def engagement() -> None:
 
 def main() -> None:
     """The entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     engagement()

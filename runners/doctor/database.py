@@ -7,23 +7,28 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from adapters.postgres.dry_run import NotTried, dry_run
+from adapters.postgres.encoding import HOW_TO_ENCODE
 from adapters.postgres.examination import Obstacle, Refused, examine_database
 from runners.bootstrap import connections_of
-from runners.doctor.finding import Finding, failed, fine, warned
+from runners.doctor.finding import Finding, failed, fine, skipped, warned
 from runners.doctor.patient import Patient
 
 __all__ = [
     "check_clock",
     "check_connections",
     "check_database",
+    "check_dry_run",
     "check_encryption",
     "check_grants",
+    "check_ids",
     "check_pooler",
     "check_read_only",
     "check_row_security",
     "check_rules",
     "check_schema",
     "check_standbys",
+    "check_triggers",
 ]
 
 _CURES = {
@@ -32,6 +37,7 @@ _CURES = {
     Obstacle.TLS: "Correct sslmode in DATABASE_URL (?sslmode=require), sslrootcert, or the server's pg_hba.conf.",
     Obstacle.NO_DATABASE: "Correct the database's name, at the end of DATABASE_URL, or create it.",
     Obstacle.FULL: "Close other clients, raise max_connections, or use the provider's connection pooler.",
+    Obstacle.ENCODING: HOW_TO_ENCODE,
     Obstacle.BROKE_OFF: "Look at the server's log: it let us in, and then did not answer.",
 }
 _SKEW_SEEN = timedelta(seconds=1)
@@ -80,6 +86,43 @@ def check_rules(patient: Patient) -> tuple[Finding, ...]:
         return (fine("rules", "No type and no rule of pod_activities refuses what is written."),)
     cure = "docs/how-to/existing-schema.md says how each is changed: by the table's owner, not by `migrate`."
     return (failed("rules", f"pod_activities refuses what is written: {'; '.join(broken)}.", cure),)
+
+
+def check_ids(patient: Patient) -> tuple[Finding, ...]:
+    """Where an id names two rows, nobody can say which was executed, or as whom."""
+    ids = patient.database.ids
+    cure = "docs/how-to/existing-schema.md says how ids are made unique: by the table's owner, not by `migrate`."
+    wrong = (*ids.activities, *ids.duplicates)
+    if wrong:
+        return (failed("ids", f"{'; '.join((*wrong, *ids.cautions))}.", cure),)
+    if ids.cautions:
+        return (warned("ids", f"{'; '.join(ids.cautions)}.", cure),)
+    return (fine("ids", "Every id names one row."),)
+
+
+def check_triggers(patient: Patient) -> tuple[Finding, ...]:
+    """What a trigger refuses or swallows cannot be recorded, after the engagement has been sent."""
+    running = [each.description for each in patient.database.triggers if each.runs_on_writes]
+    others = [each.description for each in patient.database.triggers if not each.runs_on_writes]
+    beside = f" Not set off by a worker: {'; '.join(others)}." if others else ""
+    if not running:
+        return (fine("triggers", f"No trigger of pod_activities runs when a worker writes.{beside}"),)
+    says = f"They run when a worker writes pod_activities: {'; '.join(running)}.{beside}"
+    if patient.wants_dry_run:
+        return (fine("triggers", says),)
+    harm = " What they refuse or swallow cannot be recorded."
+    return (warned("triggers", says + harm, "`engagement doctor --try-write` tries every write and takes it back."),)
+
+
+def check_dry_run(patient: Patient) -> tuple[Finding, ...]:
+    """Only where a person asks for it: what a trigger does elsewhere is not taken back."""
+    tried = dry_run(str(patient.settings.database_url))
+    if isinstance(tried, NotTried):
+        return (skipped("dry run", tried.why),)
+    if not tried.refused:
+        return (fine("dry run", f"Every write was tried on {tried.activity_id}, and taken back."),)
+    cure = "Let the triggers, rules and constraints of pod_activities take these writes."
+    return (failed("dry run", f"Tried on {tried.activity_id}, and taken back: {'; '.join(tried.refused)}.", cure),)
 
 
 def check_grants(patient: Patient) -> tuple[Finding, ...]:

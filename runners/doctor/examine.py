@@ -31,13 +31,15 @@ _THREADS = "POD_ENGAGEMENT_WORKER_CONCURRENCY"
 class Check:
     """A small function and the names of the findings that must be well before it makes sense.
 
-    `within` is None for one that keeps a bound of its own, and must not be left alone half-way.
+    `within` is None for one that keeps a bound of its own, and must not be left alone half-way. One that is not
+    `wanted` is left out.
     """
 
     name: str
     run: Callable[[Patient], tuple[Finding, ...]]
     needs: tuple[str, ...] = ()
     within: timedelta | None = timedelta(seconds=15)
+    wanted: Callable[[Patient], bool] = lambda _: True
 
 
 def _of_database(name: str, run: Callable[[Patient], tuple[Finding, ...]], *needs: str) -> Check:
@@ -62,8 +64,16 @@ CHECKS: tuple[Check, ...] = (
     _of_database("PostgreSQL writes", database.check_read_only),
     _of_database("schema", database.check_schema),
     _of_database("rules", database.check_rules),
+    _of_database("ids", database.check_ids),
+    _of_database("triggers", database.check_triggers),
     _of_database("grants", database.check_grants, "schema"),
     _of_database("row security", database.check_row_security, "schema"),
+    Check(
+        name="dry run",
+        run=database.check_dry_run,
+        needs=("PostgreSQL", "PostgreSQL writes", "schema", "rules", "grants", "row security"),
+        wanted=lambda patient: patient.wants_dry_run,
+    ),
     _of_database("connections", database.check_connections, _THREADS),
     _of_database("pooler", database.check_pooler, _THREADS),
     _of_database("standbys", database.check_standbys),
@@ -88,7 +98,7 @@ CHECKS: tuple[Check, ...] = (
 def examine(patient: Patient, checks: Iterable[Check] = CHECKS) -> Iterator[Finding]:
     """Make the checks, one after the other, and give each finding as soon as there is one."""
     unwell: dict[str, Finding] = {}
-    for check in checks:
+    for check in filter(lambda check: check.wanted(patient), checks):
         missing = next((name for name in check.needs if name in unwell), None)
         found = _made(check, patient) if missing is None else (skipped(check.name, _because(unwell[missing])),)
         for finding in found:

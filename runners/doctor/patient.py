@@ -19,6 +19,7 @@ __all__ = ["Patient"]
 @dataclass(kw_only=True)
 class Patient:
     """`data_folder` is that of the embedded servers, None where others are used. `stack` is unwound at the end.
+    `wants_dry_run`: try the executor's writes, and take them back.
 
     A check that is run has found what it needs: the two properties are there when those that reach the servers were
     well.
@@ -27,6 +28,7 @@ class Patient:
     stack: ExitStack
     settings: Settings = field(default_factory=Settings)
     data_folder: Path | None = None
+    wants_dry_run: bool = False
     seen_database: DatabaseFacts | None = None
     seen_redis: RedisFacts | None = None
 

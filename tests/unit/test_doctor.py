@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from adapters.postgres.examination import Capacity, DatabaseFacts
+from adapters.postgres.unique_ids import IdFacts
 from runners.doctor import CHECKS, Check, Finding, Level, Patient, examine
 from runners.doctor.database import check_connections, check_encryption
 from runners.doctor.finding import failed, fine, warned
@@ -23,6 +24,8 @@ _FACTS = DatabaseFacts(
     is_pooled=False,
     schema_lacks=(),
     schema_refuses=(),
+    ids=IdFacts(),
+    triggers=(),
     missing_grants=(),
     rows_hidden=(),
     row_security=(),

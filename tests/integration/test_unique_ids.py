@@ -1,0 +1,183 @@
+"""An id must name one row: tables on which it may not are refused by `migrate`, and told by `doctor`."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import psycopg2
+import pytest
+
+from adapters.postgres.catalog import SchemaProblem
+from adapters.postgres.schema import cautions, migrate
+from commands import Commands, execute
+
+_COLUMNS = "pod_id text, engagement_type text, post_id text, profile_id text, comment_text text, status text"
+_ROW = "INSERT INTO pod_activities (id, scheduled_for) VALUES"
+
+# How `id` may come to name several rows, with what `migrate` says of it.
+_AMBIGUOUS = {
+    "no index": (
+        f"CREATE TABLE pod_activities (id text NOT NULL, scheduled_for timestamptz, {_COLUMNS})",
+        r"pod_activities\.id is not unique by itself.*ALTER TABLE pod_activities ADD PRIMARY KEY \(id\)",
+    ),
+    "partitioned by time": (
+        (
+            f"CREATE TABLE pod_activities (id text, scheduled_for timestamptz, {_COLUMNS},"
+            " PRIMARY KEY (id, scheduled_for)) PARTITION BY RANGE (scheduled_for);"
+            "CREATE TABLE before PARTITION OF pod_activities FOR VALUES FROM (MINVALUE) TO ('2030-01-01');"
+            "CREATE TABLE since PARTITION OF pod_activities FOR VALUES FROM ('2030-01-01') TO (MAXVALUE);"
+            f"{_ROW} ('a', '2029-12-31'), ('a', '2030-01-01'), ('b', '2030-01-01')"
+        ),
+        r"only if the table is partitioned by id alone.*1 id of pod_activities stand in several rows: a \(2 rows\)",
+    ),
+    "unique with another column": (
+        f"CREATE TABLE pod_activities (id text NOT NULL, scheduled_for timestamptz, {_COLUMNS}, UNIQUE (id, pod_id))",
+        "is not unique by itself",
+    ),
+    "unique for some rows": (
+        (
+            f"CREATE TABLE pod_activities (id text NOT NULL, scheduled_for timestamptz, {_COLUMNS});"
+            "CREATE UNIQUE INDEX of_some ON pod_activities (id) WHERE status = 'scheduled'"
+        ),
+        "is not unique by itself",
+    ),
+    "unique in another spelling": (
+        (
+            f"CREATE TABLE pod_activities (id text NOT NULL, scheduled_for timestamptz, {_COLUMNS});"
+            "CREATE UNIQUE INDEX spelt ON pod_activities (lower(id))"
+        ),
+        "is not unique by itself",
+    ),
+    "tables that inherit": (
+        (
+            f"CREATE TABLE pod_activities (id text PRIMARY KEY, scheduled_for timestamptz, {_COLUMNS});"
+            "CREATE TABLE archive () INHERITS (pod_activities);"
+            f"{_ROW} ('a', now()); INSERT INTO archive (id) VALUES ('a')"
+        ),
+        r"tables inherit from it.*a \(2 rows\)",
+    ),
+    "rows without an id": (
+        (
+            f"CREATE TABLE pod_activities (id text UNIQUE, scheduled_for timestamptz, {_COLUMNS});"
+            f"{_ROW} (NULL, now()), (NULL, now())"
+        ),
+        "2 rows have no id in pod_activities",
+    ),
+}
+
+
+@pytest.mark.parametrize(("tables", "told"), _AMBIGUOUS.values(), ids=_AMBIGUOUS.keys())
+def test_migrate_refuses_ids_that_may_name_several_rows(empty_database_url: str, tables: str, told: str) -> None:
+    """Table, column and cure are named, and nothing is made."""
+    execute(empty_database_url, tables)
+    with pytest.raises(SchemaProblem, match=rf"{told}.*Nothing was changed"):
+        migrate(empty_database_url)
+    assert execute(empty_database_url, "SELECT to_regclass('engagement_attempts')") == [(None,)]
+
+
+def test_an_index_that_could_not_be_built_proves_nothing(empty_database_url: str) -> None:
+    """PostgreSQL leaves it behind, invalid, where it has met the ids that it was to forbid."""
+    execute(
+        empty_database_url,
+        f"CREATE TABLE pod_activities (id text NOT NULL, scheduled_for timestamptz, {_COLUMNS});"
+        + "".join(f"{_ROW} ('{name}', now()), ('{name}', now());" for name in "abcd"),
+    )
+    connection = psycopg2.connect(empty_database_url)
+    connection.autocommit = True
+    with suppress(psycopg2.errors.UniqueViolation):
+        connection.cursor().execute("CREATE UNIQUE INDEX CONCURRENTLY left_behind ON pod_activities (id)")
+    connection.close()
+    told = r"4 ids of pod_activities stand in several rows: a \(2 rows\), b \(2 rows\), c \(2 rows\) and others"
+    with pytest.raises(SchemaProblem, match=told):
+        migrate(empty_database_url)
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        f"CREATE TABLE pod_activities (id text NOT NULL UNIQUE, scheduled_for timestamptz, {_COLUMNS})",
+        (
+            f"CREATE TABLE pod_activities (id text NOT NULL, scheduled_for timestamptz, {_COLUMNS});"
+            "CREATE UNIQUE INDEX own ON pod_activities (id) INCLUDE (status)"
+        ),
+        (
+            f"CREATE TABLE pod_activities (id text PRIMARY KEY, scheduled_for timestamptz, {_COLUMNS})"
+            " PARTITION BY HASH (id);"
+            "CREATE TABLE only_one PARTITION OF pod_activities FOR VALUES WITH (MODULUS 1, REMAINDER 0)"
+        ),
+    ],
+    ids=["constraint", "index", "partitioned by id"],
+)
+def test_whatever_makes_the_id_unique_will_do(empty_database_url: str, tables: str) -> None:
+    """A primary key is not asked for, and there is nothing to warn of."""
+    execute(empty_database_url, tables)
+    migrate(empty_database_url)
+    assert [told for told in cautions(empty_database_url) if ".id" in told] == []
+    assert _ids(empty_database_url)["level"] == "ok"
+
+
+def test_a_column_that_takes_null_is_warned_of(empty_database_url: str) -> None:
+    """As long as no row makes use of it, everything works."""
+    execute(empty_database_url, f"CREATE TABLE pod_activities (id text UNIQUE, scheduled_for timestamptz, {_COLUMNS})")
+    result = Commands(environ={"DATABASE_URL": empty_database_url})("migrate")
+    assert result.exit_code == 0
+    assert "Warning: pod_activities.id takes NULL" in result.stderr
+    assert _ids(empty_database_url)["level"] == "warning"
+
+
+def test_of_a_view_it_is_said_that_nobody_knows(empty_database_url: str) -> None:
+    """It may join, or name the rows of two tables: a warning."""
+    migrate(empty_database_url)
+    execute(
+        empty_database_url,
+        "ALTER TABLE pod_activities RENAME TO theirs; CREATE VIEW pod_activities AS SELECT * FROM theirs",
+    )
+    assert any("pod_activities is no table" in told for told in cautions(empty_database_url))
+    found = _ids(empty_database_url)
+    assert (found["level"], "pod_activities is no table" in found["says"]) == ("warning", True)
+
+
+def test_the_doctor_fails_where_an_id_names_several_activities(database_url: str) -> None:
+    """Also where the tables were changed after `migrate`; the ids are named, and the cure."""
+    execute(
+        database_url,
+        "ALTER TABLE pod_activities DROP CONSTRAINT pod_activities_pkey;"
+        "INSERT INTO pod_activities (id, pod_id, engagement_type, post_id, scheduled_for)"
+        " SELECT 'twice', 'p', 'like', 'x', now() FROM generate_series(1, 2)",
+    )
+    found = _ids(database_url)
+    assert (found["level"], "twice (2 rows)" in found["says"]) == ("failed", True)
+    assert "ALTER TABLE pod_activities ADD PRIMARY KEY (id)" in found["says"]
+    assert "existing-schema.md" in found["cure"]
+
+
+@pytest.mark.parametrize("table", ["pods", "voice_cartridges", "linkedin_accounts"])
+def test_ids_of_those_who_act_are_warned_of_and_fail_once_they_are_doubled(database_url: str, table: str) -> None:
+    """Two accounts of one id may be two people: which of them acts is then uncertain."""
+    execute(database_url, f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey")
+    may_be = _ids(database_url)
+    assert (may_be["level"], f"{table}.id is not unique by itself" in may_be["says"]) == ("warning", True)
+    execute(database_url, f"INSERT INTO {table} (id) VALUES ('twice'), ('twice')")
+    is_so = _ids(database_url)
+    assert (is_so["level"], f"of {table} stand in several rows: twice (2 rows)" in is_so["says"]) == ("failed", True)
+    assert Commands(environ={"DATABASE_URL": database_url})("migrate").exit_code == 0
+
+
+def test_a_profile_of_two_accounts_is_warned_of_with_the_one_that_acts(database_url: str) -> None:
+    """The executor takes the first by id; empty profiles name nobody."""
+    execute(
+        database_url,
+        "INSERT INTO linkedin_accounts (id, profile_id)"
+        " VALUES ('b', 'ana'), ('a', 'ana'), ('c', 'zoe'), ('d', ''), ('e', ''), ('f', NULL), ('g', NULL)",
+    )
+    found = _ids(database_url)
+    assert found["level"] == "warning"
+    assert "name the profile ana: the account a acts, b never" in found["says"]
+    assert "zoe" not in found["says"]
+
+
+def _ids(database_url: str) -> dict[str, str]:
+    told = json.loads(Commands(environ={"DATABASE_URL": database_url})("doctor", "--json").stdout)
+    found: dict[str, dict[str, str]] = {each["name"]: each for each in told["findings"]}
+    return found["ids"]
