@@ -63,7 +63,8 @@ def recognise(snapshot: Snapshot, attempt: Attempt, seen: Seen, *, since: dateti
         return Recognised(ours=None, doubt=RIVAL)
     fitting = _not_before(since - _TOLERANCE, candidates)
     if not fitting or not _are_theirs([own for own in candidates if own not in fitting], posted):
-        return Recognised(ours=None, doubt=STRANGER if recent or candidates else None)
+        strangers = candidates or _of_nobody(snapshot, recent)
+        return Recognised(ours=None, doubt=STRANGER if strangers else None)
     # The earliest that it can be: a later one of the same words may be another activity's, which can be none but that.
     return Recognised(ours=min(fitting, key=_date))
 
@@ -78,6 +79,23 @@ def _on_nobodys_record(snapshot: Snapshot, seen: Seen) -> list[Found]:
 
 def _not_before(at: datetime, shown: list[Found]) -> list[Found]:
     return [own for own in shown if own.created_at is None or own.created_at >= at]
+
+
+def _of_nobody(snapshot: Snapshot, recent: list[Found]) -> list[Found]:
+    """Those that are not, word for word, what a neighbour without an id has sent at that time: each sent one."""
+    left = [each for each in snapshot.neighbours if each.engagement_id is None]
+    found = []
+    for own in recent:
+        author = next((each for each in left if _has_sent(each, own)), None)
+        if author is None:
+            found.append(own)
+        else:
+            left.remove(author)
+    return found
+
+
+def _has_sent(neighbour: Attempt, own: Found) -> bool:
+    return _same_text(own.text, neighbour.text) and _is_of_its_time(own, neighbour, within=_SKEW)
 
 
 def _rivals(snapshot: Snapshot, attempt: Attempt, candidates: list[Found]) -> list[Attempt]:

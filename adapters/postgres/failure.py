@@ -25,10 +25,10 @@ _PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
 _PASSING = frozenset({"55P03", "25P03", "25006", "25P02"})
 
 
-def as_store_error(error: psycopg2.Error | UnicodeError) -> StoreUnavailable:
+def as_store_error(error: psycopg2.Error | UnicodeDecodeError) -> StoreUnavailable:
     """Ours for theirs; the message names the database and holds no credentials."""
-    if isinstance(error, UnicodeError):
-        return StoreRefused("PostgreSQL: a text cannot be read or written in its encoding", code="encoding")
+    if isinstance(error, UnicodeDecodeError):
+        return StoreRefused("PostgreSQL: a text cannot be read in its encoding", code="encoding")
     code = error.pgcode
     if code is None or code[:2] in _PASSING_CLASSES or code in _PASSING:
         return StoreUnavailable(f"PostgreSQL: {first_line(error)}")

@@ -87,7 +87,7 @@ class PostgresPool:
             connection = self._take()
             with self._socket_timeout.limit(connection, answers_within or self._answers_within):
                 yield connection
-        except (psycopg2.Error, UnicodeError) as error:
+        except (psycopg2.Error, UnicodeDecodeError) as error:
             self._discard(connection)
             connection = None
             raise as_store_error(error) from error

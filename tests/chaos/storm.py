@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import redis
 from adapters.postgres.schema import migrate
 from adapters.unipile.sandbox import Sandbox
 from chaos.restartable import Restartable, restartable_servers
+from second_provider import SecondProvider
 
 __all__ = ["StormPlan", "StormResult", "weather"]
 
@@ -33,13 +35,15 @@ _ACCOUNTS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class StormPlan:
-    """How much, how long, and from which seed."""
+    """How much, how long, from which seed, and beside which provider: our sandbox, or the one that was written by
+    somebody who has not seen it (`second`)."""
 
     seed: int
     activities: int = 2_000
     seconds: float = 40.0
     workers: int = 3
     patience: float = 90.0
+    provider: str = "sandbox"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,16 +70,51 @@ def weather(plan: StormPlan, log: Path) -> StormResult:
     dice = random.Random(plan.seed)  # noqa: S311 - repeatable on purpose
     with ExitStack() as stack:
         postgres, valkey = stack.enter_context(restartable_servers())
-        sandbox = stack.enter_context(Sandbox(faults=_faults(plan.seed)))
+        provider = stack.enter_context(_PROVIDERS[plan.provider](plan.seed))
         migrate(postgres.url)
         _add_activities(postgres.url, plan, dice)
-        crew = stack.enter_context(closing(_Crew(_environment(postgres, valkey, sandbox), log)))
+        crew = stack.enter_context(closing(_Crew(_environment(postgres, valkey, provider), log)))
         events = _storm(plan, dice, crew, postgres, valkey)
-        sandbox.set_faults([])
+        provider.calm()
         crew.kill_all()
         crew.start()
         _wait_until_settled(postgres.url, plan, crew)
-        return _judge(plan, postgres.url, sandbox, events)
+        return _judge(plan, postgres.url, provider.applied(), events)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Provider:
+    """What a storm needs of a provider. `applied` counts effects by post, and by words or account."""
+
+    url: str
+    key: str
+    calm: Callable[[], None]
+    applied: Callable[[], Counter[tuple[str, str]]]
+
+
+@contextmanager
+def _sandbox(seed: int) -> Iterator[_Provider]:
+    with Sandbox(faults=_faults(seed)) as sandbox:
+
+        def applied() -> Counter[tuple[str, str]]:
+            return Counter((each["post_id"], each["text"] or each["account"]) for each in sandbox.ledger()["effects"])
+
+        yield _Provider(url=sandbox.url, key="sandbox-key", calm=lambda: sandbox.set_faults([]), applied=applied)
+
+
+@contextmanager
+def _second(seed: int) -> Iterator[_Provider]:
+    # A clean refusal ends an activity as it should; here each is to be executed in the end.
+    refusals = ("refused_403", "refused_404", "refused_404_untyped", "refused_422")
+    with SecondProvider(seed=seed, mischief=0.2, strict_ids=False, hang_seconds=3.0, without=refusals) as provider:
+
+        def applied() -> Counter[tuple[str, str]]:
+            return Counter((each.post_id, each.text or each.account_id) for each in provider.effects())
+
+        yield _Provider(url=provider.url, key=provider.api_key or "", calm=provider.calm, applied=applied)
+
+
+_PROVIDERS = {"sandbox": _sandbox, "second": _second}
 
 
 def _faults(seed: int) -> list[dict[str, Any]]:
@@ -93,13 +132,13 @@ def _faults(seed: int) -> list[dict[str, Any]]:
     ]
 
 
-def _environment(postgres: Restartable, valkey: Restartable, sandbox: Sandbox) -> dict[str, str]:
+def _environment(postgres: Restartable, valkey: Restartable, provider: _Provider) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": postgres.url,
         "REDIS_URL": valkey.url,
-        "UNIPILE_API_KEY": "sandbox-key",
-        "UNIPILE_BASE_URL": sandbox.url,
+        "UNIPILE_API_KEY": provider.key,
+        "UNIPILE_BASE_URL": provider.url,
         "UNIPILE_API_VERSION": "v1",
         "POD_ENGAGEMENT_JOB_TIMEOUT": "1500",
         "POD_ENGAGEMENT_VISIBILITY_LAG_MS": "2000",
@@ -248,10 +287,7 @@ def _still_waiting(database_url: str) -> tuple[str, ...]:
         return tuple(row[0] for row in cursor.fetchall())
 
 
-def _judge(plan: StormPlan, database_url: str, sandbox: Sandbox, events: Counter[str]) -> StormResult:
-    applied: Counter[tuple[str, str]] = Counter()
-    for effect in sandbox.ledger()["effects"]:
-        applied[effect["post_id"], effect["text"] or effect["account"]] += 1
+def _judge(plan: StormPlan, database_url: str, applied: Counter[tuple[str, str]], events: Counter[str]) -> StormResult:
     with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT a.id, a.post_id, coalesce(a.comment_generated, a.comment_text, 'unipile-' || right(a.pod_id, 1)),"

@@ -12,15 +12,19 @@ from chaos.storm import StormPlan, weather
 _SECONDS = float(os.environ.get("STORM_SECONDS", "30"))
 
 
+@pytest.mark.parametrize("provider", ["sandbox", "second"])
 @pytest.mark.servers
 @pytest.mark.timeout(300 + 3 * _SECONDS)
-def test_a_storm_of_crashes_and_outages_neither_doubles_nor_loses_an_engagement(tmp_path: Path, seed: int) -> None:
+def test_a_storm_of_crashes_and_outages_neither_doubles_nor_loses_an_engagement(
+    tmp_path: Path, seed: int, provider: str
+) -> None:
     """Workers die, servers come and go, the provider lies: every activity ends once, and with a reason.
 
     The long form: `STORM_SECONDS=600 STORM_ACTIVITIES=20000 pytest tests/chaos`.
     """
     plan = StormPlan(
         seed=seed,
+        provider=provider,
         activities=int(os.environ.get("STORM_ACTIVITIES", "2000")),
         seconds=_SECONDS,
     )

@@ -84,15 +84,11 @@ _HARMFUL = {
     ),
     "swallows": (
         _trigger("IF NEW.status = 'failed' THEN RETURN NULL; END IF;"),
-        "a failure changes 0 rows without an error",
+        "a failure is refused: the write changed no row",
     ),
     "changes it": (
         _trigger("NEW.status := OLD.status;"),
         "an executed like leaves the status scheduled",
-    ),
-    "replaces it": (
-        "CREATE RULE theirs AS ON UPDATE TO pod_activities DO INSTEAD NOTHING",
-        "an executed like changes 0 rows without an error",
     ),
     "refuses at the commit": (
         _trigger("IF NEW.status = 'executed' THEN RAISE 'too late for that'; END IF;", "AFTER UPDATE").replace(

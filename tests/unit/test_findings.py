@@ -400,6 +400,17 @@ def test_a_rival_whose_comment_is_not_shown_forbids_nothing() -> None:
     assert the(SaveAttempt, look(NOTHING, neighbours=(_UNDER_WAY,))).attempt.event is Event.FIND_ABSENT
 
 
+def test_a_comment_in_a_neighbour_s_words_and_at_its_time_is_accounted_for() -> None:
+    """The provider told no id of it; each such neighbour accounts for one comment, and none in other words."""
+    other = replace(_WITHOUT_ID, text="Other words.")
+    theirs = found(engagement_id="c-9", text="Other words.")
+    assert the(SaveAttempt, look(Seen(own=(theirs,)), neighbours=(other,))).attempt.event is Event.FIND_ABSENT
+    second = replace(theirs, engagement_id="c-10")
+    assert look(Seen(own=(theirs, second)), neighbours=(other,)).result == Waits(again_in=PAUSE, reason=STRANGER)
+    changed = replace(theirs, text="Other words, shortened.")
+    assert look(Seen(own=(changed,)), neighbours=(other,)).result == Waits(again_in=PAUSE, reason=STRANGER)
+
+
 def test_the_later_one_is_not_taken_while_an_earlier_one_may_be_ours() -> None:
     """With a clock that is behind, ours seems to be from before its sending; the later one is another's then."""
     assert LOST.began_at is not None
