@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -271,9 +272,11 @@ def test_a_server_that_refuses_in_another_encoding_is_told_in_one_line() -> None
         with pytest.raises(StoreUnavailable), closing(PostgresPool(url, size=1)) as pool, pool.connection():
             pass
         found = _findings(url)
-    assert "Passwort-Authentifizierung f\ufffdr Benutzer" in told
+    # Some builds of the driver hand the words over, others drop what they cannot read.
+    words = r"Passwort-Authentifizierung f\ufffdr Benutzer|in words that cannot be read"
+    assert re.search(words, told)
     assert found["PostgreSQL"]["level"] == "failed"
-    assert "Passwort-Authentifizierung f\ufffdr Benutzer" in found["PostgreSQL"]["says"]
+    assert re.search(words, found["PostgreSQL"]["says"])
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
