@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from engagement_core.attempt import Attempt
+from engagement_core.burial import account_effects
+from engagement_core.errors import Failure
 from engagement_core.ports.activities import (
     Decision,
     MarkExecuted,
@@ -57,7 +59,9 @@ def keep_answer(
     if mine is None or mine.evidence is not None or not mine.is_open:
         return Decision(None, alerts)
     kept = replace(mine, evidence=as_record(answer), error=mine.error or _not_recorded(refused))
-    return Decision(None, (SaveAttempt(kept), *alerts))
+    # What the provider said of the account holds at once, whatever becomes of the row.
+    of_account = account_effects(snapshot, mine.account_id, answer) if isinstance(answer, Failure) else ()
+    return Decision(None, (SaveAttempt(kept), *of_account, *alerts))
 
 
 def refusal_alerts(activity_id: str, refused: StoreRefused, *, stops: bool = False) -> tuple[RaiseAlert, ...]:

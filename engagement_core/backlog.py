@@ -32,7 +32,7 @@ _Tell = Callable[[Any], None]
 _Instead = Callable[[StoreRefused], _Decide]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     activity_id: str
     decide: _Decide
@@ -85,12 +85,13 @@ class Backlog:
             activity_id: the activity.
             decide: the decision.
             tell: hears its result, and never raises.
-            kind: what sort of write it makes; see `accepted`.
+            kind: what sort of verdict it is, see `accepted`; empty for what is no verdict, and stops no sending.
             instead: what to write down each time that the store refuses it.
             refused: the store's refusal of it, if that is why it is kept.
         """
         if refused is not None:
-            self._note_refusal(activity_id, kind, refused)
+            self._postpone()
+            self._count(activity_id, kind, refused)
         self._waiting.append(_Waiting(activity_id, decide, tell, kind, instead, refused is not None))
 
     def accepted(self, kind: str) -> None:
@@ -106,40 +107,53 @@ class Backlog:
             Exception: whatever a decision raised, once all had their turn; it stays too.
         """
         accepted, defect = 0, None
+        refused: list[_Waiting] = []
         with self._lock:
             for _ in range(len(self._waiting)):
                 each = self._waiting[0]
+                self._waiting.rotate(-1)
                 if each.was_refused and not self._may_try_again():
-                    self._waiting.rotate(-1)
                     continue
                 try:
-                    result = store.change(each.activity_id, each.decide)
-                except StoreRefused as error:
-                    self._note_refusal(each.activity_id, each.kind, error)
-                    each.was_refused = True
-                    self._waiting.rotate(-1)
-                    write_instead(store, each.activity_id, each.instead, error)
-                except StoreUnavailable:
-                    # Perhaps this row alone is locked: the next one has its turn.
-                    self._waiting.rotate(-1)
-                except Exception as error:  # noqa: BLE001 - one defect must not hold back the others' evidence
-                    self._waiting.rotate(-1)
-                    defect = error
-                else:
-                    self._waiting.popleft()
+                    self._hand_over(store, each)
                     accepted += 1
-                    self._try_again_at = 0.0
-                    self.accepted(each.kind)
-                    each.tell(result)
+                except StoreRefused as error:
+                    self._keep_refused(store, each, error)
+                    refused.append(each)
+                except StoreUnavailable:
+                    pass  # perhaps this row alone is locked: the next one has its turn
+                except Exception as error:  # noqa: BLE001 - one defect must not hold back the others' evidence
+                    defect = error
+            for each in refused:  # behind those that were not tried: next time it is their turn
+                self._waiting.remove(each)
+                self._waiting.append(each)
         if defect is not None:
             raise defect
         return accepted
 
-    def _note_refusal(self, activity_id: str, kind: str, error: StoreRefused) -> None:
+    def _hand_over(self, store: ActivityStore, each: _Waiting) -> None:
+        result = store.change(each.activity_id, each.decide)
+        self._waiting.remove(each)
+        self._try_again_at = 0.0
+        self.accepted(each.kind)
+        each.tell(result)
+
+    def _keep_refused(self, store: ActivityStore, each: _Waiting, error: StoreRefused) -> None:
+        self._postpone()
+        if not each.was_refused:
+            self._count(each.activity_id, each.kind, error)
+        each.was_refused = True
+        write_instead(store, each.activity_id, each.instead, error)
+
+    def _postpone(self) -> None:
         if self._clock is not None:
             self._try_again_at = self._clock.elapsed() + TRY_AGAIN_AFTER.total_seconds()
-        with self._refused_lock:
-            self._refused.setdefault((kind, error.code), set()).add(activity_id)
+
+    def _count(self, activity_id: str, kind: str, error: StoreRefused) -> None:
+        """Each row once, when it is refused first: what is only tried again says nothing new of the table."""
+        if kind:
+            with self._refused_lock:
+                self._refused.setdefault((kind, error.code), set()).add(activity_id)
 
     def _may_try_again(self) -> bool:
         return self._clock is None or self._clock.elapsed() >= self._try_again_at

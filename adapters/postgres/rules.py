@@ -66,10 +66,10 @@ SELECT k.conname, pg_get_expr(k.conbin, k.conrelid), array_agg(a.attname::text)
 """
 
 
-# Of such a relation no update says how many rows it has changed.
-_REPLACED = """
+# Of such a relation no update can say how many rows it has changed.
+_REWRITTEN = """
 SELECT rulename::text FROM pg_rewrite
- WHERE ev_class = to_regclass('pod_activities')::oid AND ev_type = '2' AND is_instead AND ev_enabled IN ('O', 'A')
+ WHERE ev_class = to_regclass('pod_activities')::oid AND ev_type = '2' AND ev_enabled IN ('O', 'A')
 """
 
 
@@ -93,12 +93,12 @@ def broken_rules(connection: Connection) -> tuple[str, ...]:
         cursor.execute(_CHECKS)
         checks = [check for check in cursor.fetchall() if set(check[2]) <= set(WRITTEN)]
         refused = [_refused(cursor, check, columns) for check in checks]
-        cursor.execute(_REPLACED)
-        replaced = [
-            f"the rule {name} of pod_activities does something else instead of an update; use an INSTEAD OF trigger"
+        cursor.execute(_REWRITTEN)
+        rewritten = [
+            f"the rule {name} of pod_activities rewrites updates; use a trigger (of a view: INSTEAD OF UPDATE)"
             for (name,) in cursor.fetchall()
         ]
-    return (*_of_columns(columns), *replaced, *(problem for problems in refused for problem in problems))
+    return (*_of_columns(columns), *rewritten, *(problem for problems in refused for problem in problems))
 
 
 def _of_columns(columns: dict[str, _Column]) -> Iterable[str]:

@@ -357,10 +357,11 @@ def test_a_view_that_cannot_be_written_is_refused(viewed: str) -> None:
         PostgresActivityStore(pool)
 
 
-def test_a_rule_that_replaces_updates_is_refused(database_url: str) -> None:
+@pytest.mark.parametrize("what", ["INSTEAD NOTHING", "ALSO NOTIFY theirs"])
+def test_a_rule_that_rewrites_updates_is_refused(database_url: str, what: str) -> None:
     """Nobody could tell whether a write had changed anything."""
-    execute(database_url, "CREATE RULE theirs AS ON UPDATE TO pod_activities DO INSTEAD NOTHING")
-    with pytest.raises(SchemaProblem, match=r"the rule theirs of pod_activities.*use an INSTEAD OF trigger"):
+    execute(database_url, f"CREATE RULE theirs AS ON UPDATE TO pod_activities DO {what}")
+    with pytest.raises(SchemaProblem, match=r"the rule theirs of pod_activities rewrites updates; use a trigger"):
         migrate(database_url)
     with closing(PostgresPool(database_url, size=1)) as pool, pytest.raises(SchemaProblem, match="the rule theirs"):
         PostgresActivityStore(pool)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from adapters.in_memory.activities import InMemoryActivityStore
+from adapters.in_memory.clock import InMemoryClock
 from core_side import NOW, a_like
-from engagement_core.backlog import Backlog
-from engagement_core.ports.activities import Decision, Snapshot, StoreUnavailable
+from engagement_core.backlog import TRY_AGAIN_AFTER, Backlog
+from engagement_core.ports.activities import Decision, Snapshot, StoreRefused, StoreUnavailable
 
 
 class UnreliableStore(InMemoryActivityStore):
@@ -97,3 +98,63 @@ def test_decision_that_raises_does_not_hold_back_the_others(store: UnreliableSto
         with suppress(ValueError):
             backlog.flush(store)
     assert decided == ["fine"]
+
+
+class RefusingStore(UnreliableStore):
+    """Is there, and refuses the activities in `forbids`."""
+
+    forbids: frozenset[str] = frozenset()
+
+    def change(self, activity_id: str, decide: Callable[[Snapshot], Decision[Any]], **_: Any) -> Any:
+        """See the port."""
+        if activity_id in self.forbids:
+            raise StoreRefused("a trigger forbids it", code="P0001")
+        return super().change(activity_id, decide)
+
+
+def _as_it_is(snapshot: Snapshot) -> Decision[None]:
+    return Decision(None)
+
+
+def _refused_backlog(clock: InMemoryClock) -> tuple[Backlog, RefusingStore]:
+    """Verdicts of three activities, all refused."""
+    backlog = Backlog(clock)
+    for key in "abc":
+        backlog.add(key, _as_it_is, kind="Applied", refused=StoreRefused("a trigger forbids it", code="P0001"))
+    return backlog, RefusingStore(now=lambda: NOW, activities={key: a_like(id=key) for key in "abc"})
+
+
+def test_each_that_was_refused_has_its_turn_and_the_first_that_is_taken_opens_the_way() -> None:
+    """One row that is refused for good keeps no other from being recorded, and does not stop sending for ever."""
+    clock = InMemoryClock()
+    backlog, store = _refused_backlog(clock)
+    store.forbids = frozenset("a")
+    assert backlog.stops_sending
+    for _ in range(3):
+        clock.advance(TRY_AGAIN_AFTER)
+        backlog.flush(store)
+    assert (len(backlog), "a" in backlog, backlog.stops_sending) == (1, True, False)
+
+
+def test_what_was_refused_is_tried_one_at_a_time_and_not_at_once() -> None:
+    """A table that refuses everything is asked once in a while."""
+    clock = InMemoryClock()
+    backlog, store = _refused_backlog(clock)
+    assert backlog.flush(store) == 0
+    assert len(backlog) == 3
+    clock.advance(TRY_AGAIN_AFTER)
+    assert backlog.flush(store) == 3
+
+
+def test_a_row_that_is_refused_again_does_not_count_with_another_s_first_refusal() -> None:
+    """Successes lie between: the table takes what it should, and each of the two has a reason of its own."""
+    clock = InMemoryClock()
+    refusal = StoreRefused("a trigger forbids it", code="P0001")
+    backlog, store = Backlog(clock), RefusingStore(now=lambda: NOW, activities={"a": a_like(id="a")})
+    store.forbids = frozenset("a")
+    backlog.add("a", _as_it_is, kind="Applied", refused=refusal)
+    backlog.accepted("Applied")
+    clock.advance(TRY_AGAIN_AFTER)
+    backlog.flush(store)
+    backlog.add("b", _as_it_is, kind="Applied", refused=refusal)
+    assert not backlog.stops_sending
