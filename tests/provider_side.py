@@ -129,8 +129,6 @@ class ScriptedServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            # What a script has sent has left when the call returns: it may wait for no acknowledgement.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             self._open.append(connection)
             self._threads.append(threading.Thread(target=self._serve, args=(connection,), daemon=True))

@@ -20,6 +20,10 @@ _MAX_IDLE_SECONDS = 5.0
 """Servers and balancers close idle connections; a request written into one that is just closing is lost in doubt."""
 
 
+_ACKNOWLEDGE_NOW = getattr(socket, "TCP_QUICKACK", None)
+"""Linux alone has it."""
+
+
 class DeadlineSocket:
     """A connected socket whose every read and write gets the time that is left, and no more."""
 
@@ -62,6 +66,10 @@ class DeadlineSocket:
         """
         self._waits = False
         try:
+            if _ACKNOWLEDGE_NOW is not None:
+                # A server that is not told at once that its answer has arrived may hold back what it sends behind it,
+                # until the next request tells it so.
+                self._sock.setsockopt(socket.IPPROTO_TCP, _ACKNOWLEDGE_NOW, 1)
             return bool(reader.peek(1))
         except OSError:
             return True

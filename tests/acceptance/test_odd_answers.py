@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 
 from acceptance.conftest import World
@@ -159,3 +161,36 @@ def test_cursor_with_half_a_character_holds_up_no_neighbour(world: World) -> Non
         assert any(b"post-sick" in request for request in server.requests if request.startswith(b"GET"))
         assert world.activity("sick")["status"] == "scheduled"
         assert world.stop(worker) == 0
+
+
+def test_slow_provider_leaves_no_more_sockets_than_threads(world: World) -> None:
+    """Spare threads come and go while calls last longer than they should; their connections do not stay behind."""
+    calls, threads = threading.Semaphore(0), 3
+
+    def slow(connection: socket.socket, request: bytes) -> None:
+        calls.release()
+        threading.Event().wait(3.6)
+        connection.sendall(told(201, object="ReactionAdded"))
+
+    with ScriptedServer(slow) as server:
+        numbers = "FROM generate_series(1, 30) n"
+        world.sql(
+            "INSERT INTO linkedin_accounts (id, profile_id, unipile_account_id)"
+            f" SELECT 'slow-' || n, 'slow-' || n, 'slow-' || n {numbers};"
+            f"INSERT INTO pods (id, linkedin_account_id) SELECT 'slow-' || n, 'slow-' || n {numbers}"
+        )
+        for number in range(1, 31):
+            world.add(f"slow-{number}", pod_id=f"slow-{number}", post_id=f"post-{number}", due_in=number * 0.8)
+        worker = world.start_worker(
+            UNIPILE_BASE_URL=server.url,
+            UNIPILE_API_VERSION="v1",
+            POD_ENGAGEMENT_WORKER_CONCURRENCY=str(threads),
+        )
+        open_sockets = []
+        for _ in range(30):
+            assert calls.acquire(timeout=30)
+            seen = psutil.Process(worker.pid).net_connections("tcp")
+            open_sockets.append(sum(bool(each.raddr) and each.raddr.port == server.port for each in seen))
+        assert world.stop(worker) == 0
+    # As many threads again may stand in for those whose calls last.
+    assert max(open_sockets) <= 2 * threads, open_sockets
