@@ -13,6 +13,7 @@ from engagement_core.attempt import Attempt
 from engagement_core.burial import account_effects
 from engagement_core.errors import Failure
 from engagement_core.ports.activities import (
+    ActivityStore,
     Decision,
     MarkExecuted,
     MarkFailed,
@@ -26,13 +27,24 @@ from engagement_core.ports.alerts import IncidentKind
 from engagement_core.ports.linkedin import Answer
 from engagement_core.record import as_record
 
-__all__ = ["apart", "keep_answer", "refusal_alerts"]
+__all__ = ["change_or_apart", "keep_answer", "refusal_alerts"]
 
 T = TypeVar("T")
 
 
-def apart(decide: Callable[[Snapshot], Decision[T]]) -> Callable[[Snapshot], Decision[T]]:
-    """The same decision without what it writes to the activity's row."""
+def change_or_apart(store: ActivityStore, activity_id: str, decide: Callable[[Snapshot], Decision[T]]) -> T:
+    """Change an activity; where the database refuses that, without what the decision writes to the activity's row.
+
+    Raises:
+        StoreUnavailable: the database did not do its part, or refused that too.
+    """
+    try:
+        return store.change(activity_id, decide)
+    except StoreRefused:
+        return store.change(activity_id, _apart(decide))
+
+
+def _apart(decide: Callable[[Snapshot], Decision[T]]) -> Callable[[Snapshot], Decision[T]]:
 
     def decide_apart(snapshot: Snapshot) -> Decision[T]:
         decision = decide(snapshot)

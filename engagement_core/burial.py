@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from engagement_core.errors import Effect, Failure, Scope
+from engagement_core.attempt import Attempt
+from engagement_core.errors import Cause, Effect, Failure, Scope
+from engagement_core.lifecycle import Event
 from engagement_core.outcome import Buried, Dropped
 from engagement_core.ports.activities import (
     AddDeadLetter,
@@ -20,6 +22,7 @@ from engagement_core.ports.activities import (
     ErrorNote,
     MarkFailed,
     RaiseAlert,
+    SaveAttempt,
     Snapshot,
     Write,
 )
@@ -27,7 +30,9 @@ from engagement_core.ports.alerts import IncidentKind
 from engagement_core.retry import wait_asked_for
 from engagement_core.waiting import is_still_scheduled
 
-__all__ = ["account_effects", "bury", "bury_unknown", "note"]
+__all__ = ["LEFT_BY_A_NEWER_RELEASE", "account_effects", "bury", "give_up", "note"]
+
+LEFT_BY_A_NEWER_RELEASE = "A newer release left it, and nobody has settled it."
 
 
 def note(failure: Failure, now: datetime, *, will_retry: bool) -> ErrorNote:
@@ -69,12 +74,16 @@ def bury(
     return Decision(Buried(failure=failure), (failed, AddDeadLetter(letter), *of_account, alert))
 
 
-def bury_unknown(snapshot: Snapshot, activity_id: str, failure: Failure) -> Decision[Buried | Dropped]:
+def give_up(snapshot: Snapshot, attempt: Attempt, why: str) -> Decision[Buried | Dropped]:
     """Leave an outcome that nobody can tell to a person, even where the activity's row was deleted."""
+    failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message=why)
+    ended = SaveAttempt(attempt.after(Event.BURY, effect=Effect.UNKNOWN, ended_at=snapshot.now))
     if snapshot.activity is not None:
-        return bury(snapshot, activity_id, failure, counts=True, effect=Effect.UNKNOWN)
-    letter = _letter(snapshot, activity_id, failure, Effect.UNKNOWN)
-    return Decision(Buried(failure=failure), (AddDeadLetter(letter), _alert(snapshot, activity_id, None, failure)))
+        buried = bury(snapshot, attempt.activity_id, failure, counts=True, effect=Effect.UNKNOWN)
+        return Decision(buried.result, (ended, *buried.writes))
+    letter = _letter(snapshot, attempt.activity_id, failure, Effect.UNKNOWN)
+    alert = _alert(snapshot, attempt.activity_id, None, failure)
+    return Decision(Buried(failure=failure), (ended, AddDeadLetter(letter), alert))
 
 
 def _letter(snapshot: Snapshot, activity_id: str, failure: Failure, effect: Effect) -> DeadLetter:

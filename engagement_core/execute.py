@@ -30,7 +30,7 @@ from engagement_core.prepare import Preparer
 from engagement_core.recorder import Recorder
 from engagement_core.release import give_back
 from engagement_core.retry import RetryPolicy
-from engagement_core.telling import tell_outcome, told_of_answer, told_of_failure
+from engagement_core.telling import tell_outcome, tell_refusal, told_of_answer, told_of_failure
 from engagement_core.under_way import CROWDED_LOOK_AGAIN, CallsUnderWay
 
 __all__ = ["Executor"]
@@ -198,13 +198,7 @@ class Executor:
 
     def _store_refused(self, refused: StoreRefused, **identity: object) -> Waits:
         """Nothing was applied, so there is nothing to give back."""
-        self.telemetry.emit(
-            Signal.STORE_REFUSED,
-            **identity,
-            message=str(refused),
-            code=refused.code,
-            stops_sending=self.backlog.stops_sending,
-        )
+        tell_refusal(self.telemetry, refused, **identity, stops_sending=self.backlog.stops_sending)
         return Waits(again_in=TRY_AGAIN_AFTER, reason=f"the database refuses the change: {refused}")
 
     def _told(self, activity_id: str, outcome: Outcome, started: float, claimed: Claimed | None = None) -> Outcome:

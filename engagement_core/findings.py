@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from engagement_core.activity import EngagementType
 from engagement_core.attempt import Attempt, count_refusals, first_began
-from engagement_core.burial import bury, bury_unknown, note
+from engagement_core.burial import LEFT_BY_A_NEWER_RELEASE, bury, give_up, note
 from engagement_core.errors import Cause, Effect, Failure
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.outcome import Buried, Dropped, Executed, Waits
@@ -100,7 +100,7 @@ class _Case:
     def decide_without_reading(self) -> Decision[Reconciled] | None:
         """What no read-back changes; None if it is what the post shows that counts."""
         if self.mine.is_foreign:
-            return self.give_up("A newer release left it, and nobody has settled it.")
+            return self.give_up(LEFT_BY_A_NEWER_RELEASE)
         seen_late = witness(self.snapshot)
         if seen_late is not None:
             return self.present(seen_late.engagement_id)
@@ -133,20 +133,18 @@ class _Case:
         if self.mine.engagement_type is EngagementType.LIKE:
             # A reaction is set, not added: whatever the first call did, a second one changes nothing.
             return self._try_again(Event.REPEAT, Effect.REPEATABLE)
-        return self._bury("The provider cannot be asked whether the comment was posted.", Effect.UNKNOWN)
+        return self.give_up("The provider cannot be asked whether the comment was posted.")
 
     def look_again(self, why: str) -> Decision[Reconciled]:
         age = self.snapshot.now - self._began_at
         if age >= self.policy.give_up_after:
-            return self._bury(f"After {self.policy.give_up_after} {why}.", Effect.UNKNOWN)
+            return self.give_up(f"After {self.policy.give_up_after} {why}.")
         return self._wait_until(self.snapshot.now + self.policy.pause(age), why)
 
     def give_up(self, why: str) -> Decision[Reconciled]:
         """Leave it to a person now."""
-        failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message=f"{self._what_was_seen} {why}")
-        ended = self.mine.after(Event.BURY, effect=Effect.UNKNOWN, ended_at=self.snapshot.now)
-        buried = bury_unknown(self.snapshot, self.mine.activity_id, failure)
-        return Decision(buried.result, (SaveAttempt(ended), *buried.writes))
+        given_up = give_up(self.snapshot, self.mine, f"{self._what_was_seen} {why}")
+        return Decision(given_up.result, given_up.writes)
 
     def _wait_until(self, look_at: datetime, why: str) -> Decision[Reconciled]:
         waits = Waits(again_in=look_at - self.snapshot.now, reason=why)

@@ -16,6 +16,7 @@ from engagement_core.ports.activities import StoreRefused, StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import AccountHealth, AccountProbe, NoReadBack
 from engagement_core.ports.telemetry import Signal, Telemetry
+from engagement_core.telling import tell_defect, tell_refusal
 
 __all__ = ["AccountCare", "HealthPolicy", "can_act", "cools_down_until", "next_probe"]
 
@@ -65,12 +66,11 @@ class AccountCare:
         try:
             do()
         except StoreRefused as error:
-            self.telemetry.emit(Signal.STORE_REFUSED, account_id=account_id, message=str(error), code=error.code)
+            tell_refusal(self.telemetry, error, account_id=account_id)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - see above
-            message = f"{type(error).__name__}: {error}"
-            self.telemetry.emit(Signal.EXECUTION_FAILED, account_id=account_id, message=message)
+            tell_defect(self.telemetry, error, account_id=account_id)
 
     def _look_after(self, hold: Hold, probe: AccountProbe) -> None:
         at, probes = next_probe(hold, self.policy)

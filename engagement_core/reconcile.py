@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
-from engagement_core.apart import apart, refusal_alerts
+from engagement_core.apart import change_or_apart, refusal_alerts
 from engagement_core.attempt import Attempt
 from engagement_core.errors import Cause, Failure
 from engagement_core.findings import Reconciled, ReconcilePolicy, decide_reconcile, decide_set_aside, unknown_attempt
@@ -29,6 +29,7 @@ from engagement_core.ports.activities import (
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import Engagement, LinkedIn, ReadBack, ids_to_credit
 from engagement_core.ports.telemetry import Signal, Telemetry
+from engagement_core.telling import tell_defect
 
 __all__ = ["READ_BACKS_PER_TURN", "Reconciler"]
 
@@ -71,9 +72,8 @@ class Reconciler:
         except StoreUnavailable as error:
             return error
         except Exception as error:  # noqa: BLE001 - a defect that one row meets must not keep the others waiting
-            message = f"{type(error).__name__}: {error}"
-            self.telemetry.emit(Signal.EXECUTION_FAILED, activity_id=activity_id, message=message)
-            return self._set_aside(activity_id, message)
+            tell_defect(self.telemetry, error, activity_id=activity_id)
+            return self._set_aside(activity_id, f"{type(error).__name__}: {error}")
         return None
 
     def _set_aside(self, activity_id: str, why: str, alerts: tuple[Write, ...] = ()) -> StoreUnavailable | None:
@@ -84,16 +84,11 @@ class Reconciler:
             return Decision(decision.result, (*decision.writes, *alerts))
 
         try:
-            try:
-                outcome = self.store.change(activity_id, decide)
-            except StoreRefused:
-                outcome = self.store.change(activity_id, apart(decide))
+            outcome = change_or_apart(self.store, activity_id, decide)
         except StoreUnavailable as error:
             return error
         except Exception as error:  # noqa: BLE001 - as above
-            self.telemetry.emit(
-                Signal.EXECUTION_FAILED, activity_id=activity_id, message=f"{type(error).__name__}: {error}"
-            )
+            tell_defect(self.telemetry, error, activity_id=activity_id)
             return None
         if isinstance(outcome, Buried):
             self._tell(activity_id, None, outcome)

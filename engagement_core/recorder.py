@@ -18,6 +18,7 @@ from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, 
 from engagement_core.ports.linkedin import Answer
 from engagement_core.ports.telemetry import Signal, Telemetry
 from engagement_core.retry import RetryPolicy
+from engagement_core.telling import tell_refusal
 from engagement_core.verdict import decide_verdict
 
 __all__ = ["Recorder"]
@@ -72,11 +73,5 @@ class Recorder:
 
         activity_id = claimed.activity.id
         self.backlog.add(activity_id, decide, later, kind=type(answer).__name__, instead=instead, refused=refused)
-        self.telemetry.emit(
-            Signal.STORE_REFUSED,
-            **claimed.identity,
-            message=str(refused),
-            code=refused.code,
-            stops_sending=self.backlog.stops_sending,
-        )
+        tell_refusal(self.telemetry, refused, **claimed.identity, stops_sending=self.backlog.stops_sending)
         write_instead(self.store, activity_id, instead, refused)

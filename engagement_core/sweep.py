@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from engagement_core.apart import apart
-from engagement_core.burial import bury_unknown
-from engagement_core.errors import Cause, Effect, Failure
+from engagement_core.apart import change_or_apart
+from engagement_core.burial import LEFT_BY_A_NEWER_RELEASE, give_up
+from engagement_core.errors import Cause, Failure
 from engagement_core.lifecycle import Event, Phase
 from engagement_core.ports.activities import (
     ActivityStore,
@@ -19,11 +19,11 @@ from engagement_core.ports.activities import (
     Orphan,
     SaveAttempt,
     Snapshot,
-    StoreRefused,
     StoreUnavailable,
 )
 from engagement_core.ports.telemetry import Signal, Telemetry
 from engagement_core.release import release
+from engagement_core.telling import tell_defect
 
 __all__ = ["OrphanPolicy", "adopt_orphans", "decide_orphan"]
 
@@ -47,14 +47,13 @@ def adopt_orphans(store: ActivityStore, telemetry: Telemetry, policy: OrphanPoli
     refused: StoreUnavailable | None = None
     for orphan in store.orphans(silent_for=policy.silent_for, margin=policy.margin, limit=policy.limit):
         try:
-            phase, pod_id = _change(store, orphan)
+            # A row that may not be changed need not be: the attempt is what is adopted.
+            phase, pod_id = change_or_apart(store, orphan.activity_id, partial(_adopt, orphan=orphan))
         except StoreUnavailable as error:
             refused = error  # perhaps this row alone is locked: the next one has its turn
             continue
         except Exception as error:  # noqa: BLE001 - a defect that one row meets must not keep the others waiting
-            telemetry.emit(
-                Signal.EXECUTION_FAILED, activity_id=orphan.activity_id, message=f"{type(error).__name__}: {error}"
-            )
+            tell_defect(telemetry, error, activity_id=orphan.activity_id)
             continue
         if phase is not None:
             adopted += 1
@@ -69,15 +68,6 @@ def adopt_orphans(store: ActivityStore, telemetry: Telemetry, policy: OrphanPoli
     if refused is not None:
         raise refused
     return adopted
-
-
-def _change(store: ActivityStore, orphan: Orphan) -> tuple[Phase | None, str | None]:
-    decide = partial(_adopt, orphan=orphan)
-    try:
-        return store.change(orphan.activity_id, decide)
-    except StoreRefused:
-        # Its row may not be changed, and need not be: the attempt is what is adopted.
-        return store.change(orphan.activity_id, apart(decide))
 
 
 def _adopt(snapshot: Snapshot, *, orphan: Orphan) -> Decision[tuple[Phase | None, str | None]]:
@@ -95,10 +85,7 @@ def decide_orphan(snapshot: Snapshot, *, orphan: Orphan) -> Decision[Phase | Non
     if mine is None or mine.phase not in (Phase.CLAIMED, Phase.SENDING):
         return Decision(None)
     if mine.is_foreign:
-        failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message="A newer release left it, and nobody has settled it.")
-        ended = mine.after(Event.BURY, effect=Effect.UNKNOWN, ended_at=snapshot.now)
-        buried = bury_unknown(snapshot, mine.activity_id, failure)
-        return Decision(Phase.FAILED, (SaveAttempt(ended), *buried.writes))
+        return Decision(Phase.FAILED, give_up(snapshot, mine, LEFT_BY_A_NEWER_RELEASE).writes)
     if mine.phase is Phase.CLAIMED:
         return Decision(Phase.SCHEDULED, release(snapshot, mine, crashed=True))
     failure = Failure(cause=Cause.WORKER_LOST, message=_lost(orphan))

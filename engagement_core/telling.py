@@ -9,10 +9,11 @@ from collections.abc import Mapping
 
 from engagement_core.errors import Cause, Effect, Failure
 from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Waits
+from engagement_core.ports.activities import StoreRefused
 from engagement_core.ports.linkedin import Answer, Applied, NotSent
 from engagement_core.ports.telemetry import Signal, Telemetry
 
-__all__ = ["tell_outcome", "told_of_answer", "told_of_failure"]
+__all__ = ["tell_defect", "tell_outcome", "tell_refusal", "told_of_answer", "told_of_failure"]
 
 
 def told_of_answer(answer: Answer) -> dict[str, object]:
@@ -54,6 +55,16 @@ def tell_outcome(telemetry: Telemetry, outcome: Outcome, about: Mapping[str, obj
             telemetry.emit(Signal.DEAD_LETTER, **about, error_type=failure.error_type.value, message=failure.message)
         case Dropped():
             telemetry.emit(Signal.ACTIVITY_DROPPED, **about, reason=outcome.reason)
+
+
+def tell_defect(telemetry: Telemetry, error: Exception, **about: object) -> None:
+    """A defect that one activity or account has met; `about` says whose."""
+    telemetry.emit(Signal.EXECUTION_FAILED, **about, message=f"{type(error).__name__}: {error}")
+
+
+def tell_refusal(telemetry: Telemetry, refused: StoreRefused, **about: object) -> None:
+    """What the database refused, in its words; `about` says of whom."""
+    telemetry.emit(Signal.STORE_REFUSED, **about, message=str(refused), code=refused.code)
 
 
 def _outcome(failure: Failure) -> str:

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta, timezone
 from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
 from engagement_core.ports import queue as ring
 from engagement_core.ports.queue import Queue, QueueUnavailable, WakeUp
-from engagement_core.ports.telemetry import Signal, Telemetry
+from engagement_core.ports.telemetry import Telemetry
+from engagement_core.telling import tell_defect
 from runners.agenda import Entry
 from runners.rounds import Outages
 
@@ -74,8 +75,7 @@ class QueueMirror:
 
     def tell_of_defect(self, activity_id: str, error: Exception) -> None:
         """A defect that one activity has met."""
-        message = f"{type(error).__name__}: {error}"
-        self._telemetry.emit(Signal.EXECUTION_FAILED, activity_id=activity_id, message=message)
+        tell_defect(self._telemetry, error, activity_id=activity_id)
 
     def _note(self, entry: Entry, settlement: ring.Settlement) -> None:
         has_to_be_told = entry.wake_up is not None or isinstance(settlement, ring.Buried)

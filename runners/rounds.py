@@ -15,6 +15,7 @@ from datetime import timedelta
 from engagement_core.ports.activities import StoreRefused, StoreUnavailable
 from engagement_core.ports.queue import QueueUnavailable
 from engagement_core.ports.telemetry import Signal, Telemetry
+from engagement_core.telling import tell_refusal
 from runners.pulse import Pulse
 
 __all__ = ["Outages", "Round", "Rounds"]
@@ -31,7 +32,7 @@ class Outages:
     def met(self, error: StoreUnavailable | QueueUnavailable) -> None:
         """A call failed."""
         if isinstance(error, StoreRefused):
-            self._telemetry.emit(Signal.STORE_REFUSED, message=str(error), code=error.code)
+            tell_refusal(self._telemetry, error)
             return
         kind = type(error)
         with self._lock:

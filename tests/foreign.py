@@ -19,12 +19,10 @@ from signal import SIGQUIT
 from typing import IO, NoReturn
 from urllib.parse import quote
 
-import pytest
-
 from adapters.embedded.daemon import run
 from adapters.embedded.identity import Identity, identity_that_reaches
 from provider_side import free_port
-from servers import ServerUrls, keeper, wait_until_ready
+from servers import ServerUrls, keeper, refuse_without, wait_until_ready
 
 __all__ = ["DESCRIPTION", "foreign_servers", "foreign_servers_are_here", "refuse_without_foreign_servers"]
 
@@ -63,9 +61,7 @@ def foreign_servers_are_here(environ: Mapping[str, str]) -> bool:
 def refuse_without_foreign_servers(environ: Mapping[str, str]) -> NoReturn:
     """What a test does without them: it fails where `CI` is set, unless CI says that they cannot be had."""
     reason = "no foreign servers: install Debian's packages postgresql-15 and redis-server"
-    if environ.get("CI") and environ.get("FOREIGN_SERVERS") != "missing":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+    refuse_without("FOREIGN_SERVERS", reason, environ)
 
 
 @contextmanager

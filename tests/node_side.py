@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import pytest
+from servers import refuse_without
 
 __all__ = ["Node", "install_packages", "no_node", "started_node"]
 
@@ -75,9 +75,7 @@ def install_packages(folder: Path, environ: Mapping[str, str]) -> Path:
 
 def no_node(reason: str, environ: Mapping[str, str]) -> NoReturn:
     """What a test does without Node: it fails where `CI` is set, unless CI says that it cannot be had."""
-    if environ.get("CI") and environ.get("NODE_AND_NPM") != "missing":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+    refuse_without("NODE_AND_NPM", reason, environ)
 
 
 @contextmanager

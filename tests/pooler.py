@@ -21,11 +21,10 @@ from typing import NoReturn
 from urllib.parse import quote
 
 import psycopg2
-import pytest
 from psycopg2.extensions import parse_dsn
 
 from provider_side import CERTIFICATE, free_port
-from servers import keeper
+from servers import keeper, refuse_without
 
 __all__ = ["PASSWORD", "pgbouncer_program", "pooled", "refuse_without_pooler"]
 
@@ -67,9 +66,7 @@ def pgbouncer_program() -> str | None:
 def refuse_without_pooler(environ: Mapping[str, str]) -> NoReturn:
     """What a test does without PgBouncer: it fails where `CI` is set, unless CI says that it cannot be had."""
     reason = "no PgBouncer: install your system's package pgbouncer"
-    if environ.get("CI") and environ.get("PGBOUNCER") != "missing":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+    refuse_without("PGBOUNCER", reason, environ)
 
 
 @contextmanager
