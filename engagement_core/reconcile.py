@@ -29,7 +29,7 @@ from engagement_core.ports.activities import (
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import Engagement, LinkedIn, ReadBack, ids_to_credit
 from engagement_core.ports.telemetry import Signal, Telemetry
-from engagement_core.telling import tell_defect
+from engagement_core.telling import tell_defect, tell_outcome
 
 __all__ = ["READ_BACKS_PER_TURN", "Reconciler"]
 
@@ -129,15 +129,16 @@ class Reconciler:
         return outcome
 
     def _tell(self, activity_id: str, attempt: int | None, outcome: Reconciled, **about: object) -> None:
+        about = {"activity_id": activity_id, "attempt": attempt, **about}
         self.telemetry.emit(
             Signal.OUTCOME_RECONCILED,
-            activity_id=activity_id,
-            attempt=attempt,
             **about,
             verdict=type(outcome).__name__.lower(),
             error_type=outcome.failure.error_type.value if isinstance(outcome, Buried) else None,
             reason=outcome.failure.message if isinstance(outcome, Buried) else getattr(outcome, "reason", None),
         )
+        if isinstance(outcome, Buried):
+            tell_outcome(self.telemetry, outcome, about)
 
     def _read(self, snapshot: Snapshot, mine: Attempt) -> ReadBack:
         if snapshot.account is None or snapshot.account.id != mine.account_id:

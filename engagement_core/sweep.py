@@ -13,8 +13,10 @@ from engagement_core.apart import change_or_apart
 from engagement_core.burial import LEFT_BY_A_NEWER_RELEASE, give_up
 from engagement_core.errors import Cause, Failure
 from engagement_core.lifecycle import Event, Phase
+from engagement_core.outcome import Buried
 from engagement_core.ports.activities import (
     ActivityStore,
+    AddDeadLetter,
     Decision,
     Orphan,
     SaveAttempt,
@@ -23,9 +25,11 @@ from engagement_core.ports.activities import (
 )
 from engagement_core.ports.telemetry import Signal, Telemetry
 from engagement_core.release import release
-from engagement_core.telling import tell_defect
+from engagement_core.telling import tell_defect, tell_outcome
 
 __all__ = ["OrphanPolicy", "adopt_orphans", "decide_orphan"]
+
+_LEFT = Failure(cause=Cause.OUTCOME_UNKNOWN, message=LEFT_BY_A_NEWER_RELEASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +52,7 @@ def adopt_orphans(store: ActivityStore, telemetry: Telemetry, policy: OrphanPoli
     for orphan in store.orphans(silent_for=policy.silent_for, margin=policy.margin, limit=policy.limit):
         try:
             # A row that may not be changed need not be: the attempt is what is adopted.
-            phase, pod_id = change_or_apart(store, orphan.activity_id, partial(_adopt, orphan=orphan))
+            phase, letter, pod_id = change_or_apart(store, orphan.activity_id, partial(_adopt, orphan=orphan))
         except StoreUnavailable as error:
             refused = error  # perhaps this row alone is locked: the next one has its turn
             continue
@@ -57,22 +61,20 @@ def adopt_orphans(store: ActivityStore, telemetry: Telemetry, policy: OrphanPoli
             continue
         if phase is not None:
             adopted += 1
-            telemetry.emit(
-                Signal.ORPHAN_FOUND,
-                activity_id=orphan.activity_id,
-                attempt=orphan.number,
-                pod_id=pod_id,
-                reason=orphan.reason,
-                phase=phase.value,
-            )
+            about = {"activity_id": orphan.activity_id, "attempt": orphan.number, "pod_id": pod_id}
+            telemetry.emit(Signal.ORPHAN_FOUND, **about, reason=orphan.reason, phase=phase.value)
+            if letter is not None:
+                tell_outcome(telemetry, letter, about)
     if refused is not None:
         raise refused
     return adopted
 
 
-def _adopt(snapshot: Snapshot, *, orphan: Orphan) -> Decision[tuple[Phase | None, str | None]]:
+def _adopt(snapshot: Snapshot, *, orphan: Orphan) -> Decision[tuple[Phase | None, Buried | None, str | None]]:
     decision = decide_orphan(snapshot, orphan=orphan)
-    return Decision((decision.result, getattr(snapshot.activity, "pod_id", None)), decision.writes)
+    is_buried = any(isinstance(each, AddDeadLetter) for each in decision.writes)
+    letter = Buried(failure=_LEFT) if is_buried else None
+    return Decision((decision.result, letter, getattr(snapshot.activity, "pod_id", None)), decision.writes)
 
 
 def decide_orphan(snapshot: Snapshot, *, orphan: Orphan) -> Decision[Phase | None]:
@@ -85,7 +87,7 @@ def decide_orphan(snapshot: Snapshot, *, orphan: Orphan) -> Decision[Phase | Non
     if mine is None or mine.phase not in (Phase.CLAIMED, Phase.SENDING):
         return Decision(None)
     if mine.is_foreign:
-        return Decision(Phase.FAILED, give_up(snapshot, mine, LEFT_BY_A_NEWER_RELEASE).writes)
+        return Decision(Phase.FAILED, give_up(snapshot, mine, _LEFT.message).writes)
     if mine.phase is Phase.CLAIMED:
         return Decision(Phase.SCHEDULED, release(snapshot, mine, crashed=True))
     failure = Failure(cause=Cause.WORKER_LOST, message=_lost(orphan))

@@ -14,7 +14,6 @@ _FINAL: Mapping[tuple[Signal, object], str] = {
     (Signal.JOB_COMPLETED, None): "executed",
     (Signal.DEAD_LETTER, None): "failed",
     (Signal.OUTCOME_RECONCILED, "executed"): "executed",
-    (Signal.OUTCOME_RECONCILED, "buried"): "failed",
 }
 
 

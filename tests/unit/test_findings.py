@@ -34,6 +34,7 @@ from engagement_core.ports.activities import (
 )
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.linkedin import Found, NoReadBack, ReadBack, Seen
+from engagement_core.ports.telemetry import Signal
 from engagement_core.recognition import RIVAL, STRANGER
 from engagement_core.reconcile import Reconciler
 
@@ -320,6 +321,20 @@ def test_outcome_is_looked_for_on_the_post_that_it_was_sent_to() -> None:
     clock.advance(DAY / 2)
     Reconciler(store=store, linkedin=linkedin, telemetry=InMemoryTelemetry(), clock=clock).settle("activity-1")
     assert store.attempts["activity-1"][1].may_have_had_effect
+
+
+def test_letter_that_a_read_back_leads_to_is_told_like_every_other() -> None:
+    """Whoever counts dead letters counts it too, once."""
+    clock, telemetry = InMemoryClock(origin=NOW), InMemoryTelemetry()
+    store = InMemoryActivityStore(now=clock.now)
+    store.attempts["activity-1"] = {1: replace(LOST, look_at=NOW)}
+    clock.advance(DAY / 2)
+    linkedin = InMemoryLinkedIn(now=clock.now)
+    assert Reconciler(store=store, linkedin=linkedin, telemetry=telemetry, clock=clock).settle_all() == 1
+    assert set(store.dead_letters) == {"activity-1"}
+    (told,) = telemetry.fields_of(Signal.DEAD_LETTER)
+    assert (told["activity_id"], told["attempt"], told["error_type"]) == ("activity-1", 1, "outcome_unknown")
+    assert told["message"] == store.dead_letters["activity-1"].message
 
 
 @pytest.mark.parametrize("behind", [timedelta(seconds=6), timedelta(minutes=10)])

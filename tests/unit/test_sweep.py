@@ -85,6 +85,17 @@ def test_adopting_tells_whom_it_found_and_counts_them() -> None:
     assert adopt_orphans(store, telemetry, OrphanPolicy()) == 0
 
 
+def test_letter_of_what_a_newer_release_left_is_told_like_every_other() -> None:
+    """After a day in which its own release could have adopted it."""
+    store, telemetry = InMemoryActivityStore(now=lambda: NOW + timedelta(days=2)), InMemoryTelemetry()
+    store.activities["activity-1"] = a_like()
+    store.attempts["activity-1"] = {1: replace(an_attempt(Phase.SENDING), event=Event("handed_over"))}
+    assert adopt_orphans(store, telemetry, OrphanPolicy()) == 1
+    assert set(store.dead_letters) == {"activity-1"}
+    (told,) = telemetry.fields_of(Signal.DEAD_LETTER)
+    assert (told["activity_id"], told["error_type"]) == ("activity-1", "outcome_unknown")
+
+
 def test_worker_that_beats_keeps_what_it_holds() -> None:
     """A live job is not rescued by an impatient rescuer; past the deadline and the margin it is."""
     now = NOW
