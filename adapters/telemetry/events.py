@@ -66,7 +66,9 @@ EVENTS: Mapping[Signal, Event] = MappingProxyType(
             _INFO, "Execution ends: the engagement has happened.", *_WHO, "provenance", "duration_ms"
         ),
         Signal.DEAD_LETTER: _event(
-            _WARNING, "It failed for good; a person decides what is next.", *_WHO, "error_type", "message", "duration_ms"
+            _WARNING,
+            "It failed for good; a person decides what is next.",
+            *(*_WHO, "error_type", "message", "duration_ms"),
         ),
         Signal.ORPHAN_FOUND: _event(
             _WARNING,
