@@ -65,6 +65,11 @@ class Backlog:
         return any(each.activity_id == activity_id for each in tuple(self._waiting))
 
     @property
+    def activity_ids(self) -> frozenset[str]:
+        """The activities of which the database has yet to be told something."""
+        return frozenset(each.activity_id for each in tuple(self._waiting))
+
+    @property
     def stops_sending(self) -> bool:
         """The store has refused what became of one activity after the other: what is sent could not be recorded."""
         return any(len(rows) >= _ROWS_THAT_STOP for rows in tuple(self._refused.values()))

@@ -45,8 +45,8 @@ class QueueMirror:
         return _AT_ONCE
 
     def finish(self) -> bool:
-        """Settle all that was noted, in the thread that asks; False as soon as the queue could not be told: each of the
-        others would wait for a server that is away, too."""
+        """Settle all that was noted, in the thread that asks; False as soon as the queue is away: each of the others
+        would wait for it, too."""
         while True:
             try:
                 settle = self._notes.get_nowait()
@@ -66,7 +66,7 @@ class QueueMirror:
             self._note(entry, _done(outcome))
 
     def hand_back(self, received: WakeUp) -> bool:
-        """Leave a job to another worker; whether the queue could be told."""
+        """Leave a job to another worker; False if the queue is away."""
         return self._settle(Entry(received.activity_id, received), ring.Later(at=_utc_now()))
 
     def leave_to_the_sweep(self, entry: Entry) -> None:
@@ -96,11 +96,10 @@ class QueueMirror:
             tell()
         except QueueUnavailable as error:
             self._outages.met(error)
-        except Exception as error:  # noqa: BLE001 - nor must a defect met by one job end the thread
+            return False
+        except Exception as error:  # noqa: BLE001 - nor must a defect met by one job end the thread, or skip the next
             self.tell_of_defect(activity_id, error)
-        else:
-            return True
-        return False
+        return True
 
 
 def _done(outcome: Outcome) -> ring.Done:

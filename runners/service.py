@@ -22,6 +22,7 @@ from runners.worker import Worker
 
 __all__ = ["run_burst", "run_worker", "working"]
 
+_MOST_SHOWN = 5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -91,9 +92,17 @@ def run_burst(settings: Settings, telemetry: Telemetry, worker_id: str) -> None:
 
     Raises:
         SettingsProblem, SchemaProblem, StoreUnavailable: it could not start, or lost the database.
+            The latter also when it has not taken what became of some activities.
     """
-    with _told_to_stop() as stop, working(settings, telemetry, worker_id) as (_, worker):
+    with _told_to_stop() as stop, working(settings, telemetry, worker_id) as (app, worker):
         worker.burst(stop)
+    unrecorded = sorted(app.executor.backlog.activity_ids)
+    if unrecorded:
+        shown = ", ".join(unrecorded[:_MOST_SHOWN]) + (", ..." if len(unrecorded) > _MOST_SHOWN else "")
+        raise StoreUnavailable(
+            f"the database has not taken what became of these activities, {len(unrecorded)} in all: {shown}. Nothing is"
+            " sent twice: the next run settles them. `engagement doctor --try-write` says what stands in the way."
+        )
 
 
 @contextmanager

@@ -9,11 +9,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from psycopg2.errors import InsufficientPrivilege, UndefinedFunction
+from psycopg2.errors import InsufficientPrivilege, QueryCanceled, UndefinedFunction
 from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres import statements as sql
 from adapters.postgres.catalog import Catalog, SchemaProblem
+from adapters.postgres.failure import first_line
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.readiness import ready_catalog
 from adapters.postgres.rows import as_attempt, as_controls, as_deleted, as_snapshot, released_at
@@ -32,6 +33,7 @@ from engagement_core.ports.activities import (
     Orphan,
     Pace,
     Snapshot,
+    StoreRefused,
     StoreUnavailable,
 )
 
@@ -42,7 +44,7 @@ T = TypeVar("T")
 _LOOKS_PAST_A_CROWD = 4
 _EVENTS = [event.value for event in Event]
 _ANSWERS_WITHIN = timedelta(seconds=15)
-"""A change may wait for a lock and run for a while, as its statements' own limits say; then the server has answered."""
+"""A statement may wait for a lock and run for a while, as its own limits say; then the server has answered."""
 
 
 class PostgresActivityStore:
@@ -72,6 +74,7 @@ class PostgresActivityStore:
                 connection.cursor() as cursor,
             ):
                 snapshot = self._show(cursor, activity_id, crediting)
+                self._pool.has_answered(connection)
                 decision = decide(snapshot)
                 account_id = _held_by(decision)
                 if account_id is not None:
@@ -197,7 +200,12 @@ def _apply(cursor: Cursor, decision: Decision[Any], snapshot: Snapshot) -> None:
         cursor.execute("ROLLBACK")
         return
     rendered = [cursor.mogrify(*as_sql(write, snapshot)) for write in decision.writes]
-    cursor.execute(b";\n".join([*rendered, b"COMMIT"]))
+    try:
+        cursor.execute(b";\n".join([*rendered, b"COMMIT"]))
+    except QueryCanceled as error:
+        # The row's lock is held already, so what takes so long is the write itself: a trigger that hangs, mostly.
+        line = f"a write did not end within {sql.WITHIN_SECONDS} s ({first_line(error)})"
+        raise StoreRefused(f"PostgreSQL: {line}", code="write did not end") from error
 
 
 def _one(cursor: Cursor) -> tuple[Any, ...]:

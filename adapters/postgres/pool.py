@@ -72,7 +72,7 @@ class PostgresPool:
         """A connection for the duration of a `with` block; psycopg2's errors inside it become ours.
 
         Args:
-            answers_within: how long the block may take; None: as the pool says.
+            answers_within: how long the block may take, or each part of it (`has_answered`); None: as the pool says.
 
         Raises:
             StoreRefused: the server objected to what was asked of it; nothing of the transaction was applied.
@@ -99,6 +99,10 @@ class PostgresPool:
         finally:
             self._give_back(connection)
             self._permits.release()
+
+    def has_answered(self, connection: Connection) -> None:
+        """The server has answered on a connection in use: its time limit begins anew."""
+        self._socket_timeout.renew(connection)
 
     def query(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """The rows of one statement, on a connection of its own; raises as `connection` does."""

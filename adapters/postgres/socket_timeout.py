@@ -87,6 +87,15 @@ class SocketTimeout:
         finally:
             self._end(use)
 
+    def renew(self, connection: Connection) -> None:
+        """The server has answered: from now on, its use may take as long again."""
+        now = time.monotonic()
+        with self._lock:
+            self._heard_at[connection] = now
+            for use in self._uses:
+                if use.connection is connection:
+                    use.began = now
+
     def close(self) -> None:
         """Stop watching."""
         self._closed.set()

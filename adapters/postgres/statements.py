@@ -14,10 +14,13 @@ from adapters.postgres.failure import NO_ROW_CHANGED
 from adapters.postgres.kept_read import KeptRead, kept_read
 from engagement_core.ports.activities import FOREIGN_FOR, PACED_FOR
 
-__all__ = ["PAUSE_LOCK", "Statements", "render"]
+__all__ = ["PAUSE_LOCK", "WITHIN_SECONDS", "Statements", "render"]
 
 PAUSE_LOCK = 7_305_001
 """Advisory lock: every change of an activity takes its shared side, a pause the exclusive one."""
+
+WITHIN_SECONDS = 10
+"""How long one statement of a change may run."""
 
 # READ COMMITTED, so that what is read after the lock was granted is what the previous holder left. Durability and the
 # time-outs are per transaction: a pooled session has no state of its own. A worker that is stopped (SIGSTOP, a
@@ -27,7 +30,7 @@ BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
                   WHEN 'off' THEN 'on' WHEN 'local' THEN 'on' ELSE current_setting('synchronous_commit') END, true),
        set_config('TimeZone', 'UTC', true),
-       set_config('lock_timeout', '5s', true), set_config('statement_timeout', '10s', true),
+       set_config('lock_timeout', '5s', true), set_config('statement_timeout', '{WITHIN_SECONDS}s', true),
        set_config('idle_in_transaction_session_timeout', '10s', true),
        pg_advisory_xact_lock_shared({PAUSE_LOCK});
 """

@@ -200,3 +200,24 @@ def test_verdict_that_was_refused_outlives_its_worker(world: World) -> None:
     world.start_worker(POD_ENGAGEMENT_ORPHAN_AFTER_MS="1000", **_V1)
     world.wait_for("like", "executed")
     assert len(world.effects()) == 1
+
+
+def test_trigger_that_hangs_is_a_refusal_and_a_burst_says_so(world: World) -> None:
+    """The answer is on record beside the attempt, people are told, and the exit code is no success."""
+    world.sql(
+        "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.status = 'executed' THEN PERFORM pg_sleep(60); END IF; RETURN NEW; END $$;"
+        " CREATE TRIGGER hang BEFORE UPDATE ON pod_activities FOR EACH ROW EXECUTE FUNCTION hang()"
+    )
+    world.add("like")
+    done = world.engagement("run", "--burst", **_V1)
+    assert done.returncode == 1
+    assert "has not taken what became of these activities, 1 in all: like. Nothing is sent twice" in done.stderr
+    ((message,),) = world.sql("SELECT message FROM engagement_alerts WHERE kind = 'database_refuses'")
+    assert "did not end within 10 s" in message
+    ((effect,),) = world.sql("SELECT evidence->>'effect' FROM engagement_attempts")
+    assert effect == "applied"
+    world.sql("DROP TRIGGER hang ON pod_activities")
+    world.start_worker(**_V1)
+    world.wait_for("like", "executed")
+    assert _most_effects(world) == 1

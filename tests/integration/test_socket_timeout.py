@@ -133,3 +133,19 @@ def test_an_answer_that_comes_within_the_limit_costs_no_connection(proxy: Silent
         for _ in range(3):
             pool.query("SELECT pg_sleep(0.6)")
         assert _pid(pool) == before
+
+
+def test_an_answer_in_between_gives_as_much_time_again(proxy: SilentProxy) -> None:
+    """Two legal waits for a lock, one after the other, are no silence."""
+    with closing(PostgresPool(proxy.url, size=1, answers_within=timedelta(seconds=1))) as pool:
+        with pool.connection() as connection, connection.cursor() as cursor:
+            for _ in range(3):
+                cursor.execute("SELECT pg_sleep(0.6)")
+                pool.has_answered(connection)
+        with (
+            pytest.raises(StoreUnavailable, match="did not answer"),
+            pool.connection() as connection,
+            connection.cursor() as cursor,
+        ):
+            pool.has_answered(connection)
+            cursor.execute("SELECT pg_sleep(5)")
