@@ -13,8 +13,8 @@ from pathlib import Path
 
 from adapters.telemetry.events import EVENTS
 from adapters.telemetry.metrics import METRICS
-from engagement_core.errors import TAXONOMY
-from engagement_core.lifecycle import TRANSITIONS, Phase
+from engagement_core.model.errors import TAXONOMY
+from engagement_core.model.lifecycle import TRANSITIONS, Phase
 from runners.variables import VARIABLES, Variable
 
 __all__ = ["PAGES", "current"]

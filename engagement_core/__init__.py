@@ -6,56 +6,52 @@ module has beyond this list is its own business. `examples/newsroom` shows the l
 
 from __future__ import annotations
 
-from engagement_core.activity import Account, Activity, EngagementType, Malformed, Pod, PublicStatus, VoiceCartridge
-from engagement_core.attempt import Attempt, Provenance
-from engagement_core.backlog import Backlog
-from engagement_core.claim import ClaimPolicy
-from engagement_core.dead_letters import Refused, Requeued, Resolved, decide_requeue, decide_resolve
-from engagement_core.errors import TAXONOMY, Cause, Effect, ErrorType, Failure, Meaning, Scope
-from engagement_core.execute import Executor
-from engagement_core.findings import ReconcilePolicy
-from engagement_core.lifecycle import PUBLIC_STATUS, TRANSITIONS, Event, IllegalEvent, Phase, next_phase
-from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
-from engagement_core.ports.activities import (
-    ActivityStore,
+from engagement_core.decisions.claim import ClaimPolicy
+from engagement_core.decisions.dead_letters import Refused, Requeued, Resolved, decide_requeue, decide_resolve
+from engagement_core.decisions.judge_read_back import ReconcilePolicy
+from engagement_core.decisions.retry import Bury, Reconcile, RetryAt, RetryDecision, RetryPolicy
+from engagement_core.model.activity import (
+    Account,
+    Activity,
+    EngagementType,
+    Malformed,
+    Pod,
+    PublicStatus,
+    VoiceCartridge,
+)
+from engagement_core.model.attempt import Attempt, Provenance
+from engagement_core.model.controls import BlockScope, Control, ControlKind, Pace
+from engagement_core.model.dead_letter import DeadLetter
+from engagement_core.model.decision import (
     AddDeadLetter,
     Block,
-    BlockScope,
     CloseDeadLetter,
-    Control,
-    ControlKind,
-    DeadLetter,
     Decision,
-    Due,
     ErrorNote,
     MarkExecuted,
     MarkFailed,
     MarkScheduled,
-    Orphan,
-    Pace,
     RaiseAlert,
     SaveAttempt,
-    Snapshot,
-    StoreUnavailable,
     Write,
 )
+from engagement_core.model.due import Due
+from engagement_core.model.errors import TAXONOMY, Cause, Effect, ErrorType, Failure, Meaning, Scope
+from engagement_core.model.lifecycle import PUBLIC_STATUS, TRANSITIONS, Event, IllegalEvent, Phase, next_phase
+from engagement_core.model.orphan import Orphan
+from engagement_core.model.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
+from engagement_core.model.provider import Answer, Applied, Engagement, Found, NoReadBack, NotSent, ReadBack, Seen
+from engagement_core.model.signal import Signal
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.ports.activities import ActivityStore, StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline
-from engagement_core.ports.linkedin import (
-    Answer,
-    Applied,
-    Engagement,
-    Found,
-    LinkedIn,
-    NoReadBack,
-    NotSent,
-    ReadBack,
-    Seen,
-)
-from engagement_core.ports.telemetry import Signal, Telemetry
+from engagement_core.ports.linkedin import LinkedIn
+from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.voice import Voice, VoiceFailed
-from engagement_core.reconcile import Reconciler
-from engagement_core.retry import Bury, Reconcile, RetryAt, RetryDecision, RetryPolicy
-from engagement_core.sweep import OrphanPolicy, adopt_orphans
+from engagement_core.use_cases.adopt_orphans import OrphanPolicy, adopt_orphans
+from engagement_core.use_cases.execute import Executor
+from engagement_core.use_cases.pending_decisions import Backlog
+from engagement_core.use_cases.reconcile import Reconciler
 
 __all__ = [
     "PUBLIC_STATUS",

@@ -10,8 +10,8 @@ import heapq
 import threading
 from dataclasses import dataclass
 
+from engagement_core.model.job import WakeUp
 from engagement_core.ports.clock import Clock
-from engagement_core.ports.queue import WakeUp
 
 __all__ = ["Agenda", "Entry"]
 

@@ -10,18 +10,21 @@ import socket
 from dataclasses import dataclass
 from datetime import timedelta
 
-from engagement_core.backlog import Backlog
-from engagement_core.delivery import Delivery
-from engagement_core.health import AccountCare
-from engagement_core.ports.activities import ActivityStore, RaiseAlert, StoreUnavailable
-from engagement_core.ports.alerts import AlertOutbox, IncidentKind
-from engagement_core.ports.queue import Queue, QueueUnavailable, Unreadable
+from engagement_core.model.decision import RaiseAlert
+from engagement_core.model.incident import IncidentKind
+from engagement_core.model.job import Unreadable
+from engagement_core.ports.activities import ActivityStore, StoreUnavailable
+from engagement_core.ports.alerts import AlertOutbox
+from engagement_core.ports.queue import Queue, QueueUnavailable
 from engagement_core.ports.retention import Retention
 from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.workers import WorkerRegistry
-from engagement_core.reconcile import READ_BACKS_PER_TURN, Reconciler
-from engagement_core.sweep import OrphanPolicy, adopt_orphans
-from engagement_core.watch import Watch
+from engagement_core.use_cases.adopt_orphans import OrphanPolicy, adopt_orphans
+from engagement_core.use_cases.deliver_alerts import Delivery
+from engagement_core.use_cases.pending_decisions import Backlog
+from engagement_core.use_cases.reconcile import READ_BACKS_PER_TURN, Reconciler
+from engagement_core.use_cases.recover_accounts import AccountCare
+from engagement_core.use_cases.watch_incidents import Watch
 from runners.rounds import Round
 
 __all__ = ["Duties"]

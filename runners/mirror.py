@@ -10,11 +10,12 @@ import queue as threads
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
-from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
-from engagement_core.ports import queue as ring
-from engagement_core.ports.queue import Queue, QueueUnavailable, WakeUp
+from engagement_core.model import job
+from engagement_core.model.job import WakeUp
+from engagement_core.model.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
+from engagement_core.ports.queue import Queue, QueueUnavailable
 from engagement_core.ports.telemetry import Telemetry
-from engagement_core.telling import tell_defect
+from engagement_core.use_cases.event_fields import tell_defect
 from runners.agenda import Entry
 from runners.rounds import Outages
 
@@ -58,35 +59,35 @@ class QueueMirror:
     def follow(self, entry: Entry, outcome: Outcome) -> None:
         """Note what the outcome means for the job that rang."""
         if isinstance(outcome, Waits) and outcome.again_in is not None:
-            self._note(entry, ring.Later(at=_utc_now() + outcome.again_in))
+            self._note(entry, job.Later(at=_utc_now() + outcome.again_in))
         elif isinstance(outcome, Buried):
-            self._note(entry, ring.Buried(reason=outcome.failure.message))
+            self._note(entry, job.Buried(reason=outcome.failure.message))
         else:
             # It has ended, or the sweep finds it when whatever blocks it is lifted.
             self._note(entry, _done(outcome))
 
     def hand_back(self, received: WakeUp) -> bool:
         """Leave a job to another worker; False if the queue is away."""
-        return self._settle(Entry(received.activity_id, received), ring.Later(at=_utc_now()))
+        return self._settle(Entry(received.activity_id, received), job.Later(at=_utc_now()))
 
     def leave_to_the_sweep(self, entry: Entry) -> None:
         """Note that it is in hand already, or comes again when there is room."""
-        self._note(entry, ring.Done(status="scheduled", note="it is in hand"))
+        self._note(entry, job.Done(status="scheduled", note="it is in hand"))
 
     def tell_of_defect(self, activity_id: str, error: Exception) -> None:
         """A defect that one activity has met."""
         tell_defect(self._telemetry, error, activity_id=activity_id)
 
-    def _note(self, entry: Entry, settlement: ring.Settlement) -> None:
-        has_to_be_told = entry.wake_up is not None or isinstance(settlement, ring.Buried)
+    def _note(self, entry: Entry, settlement: job.Settlement) -> None:
+        has_to_be_told = entry.wake_up is not None or isinstance(settlement, job.Buried)
         if has_to_be_told and self._notes.qsize() < _MOST_NOTES:
             self._notes.put(lambda: self._settle(entry, settlement))
 
-    def _settle(self, entry: Entry, settlement: ring.Settlement) -> bool:
+    def _settle(self, entry: Entry, settlement: job.Settlement) -> bool:
         wake_up, activity_id = entry.wake_up, entry.activity_id
         if wake_up is not None:
             return self._tell(activity_id, lambda: self._queue.settle(wake_up, settlement))
-        if isinstance(settlement, ring.Buried):
+        if isinstance(settlement, job.Buried):
             reason = settlement.reason
             return self._tell(activity_id, lambda: self._queue.bury(activity_id, reason))
         return True
@@ -102,16 +103,16 @@ class QueueMirror:
         return True
 
 
-def _done(outcome: Outcome) -> ring.Done:
+def _done(outcome: Outcome) -> job.Done:
     match outcome:
         case Executed():
-            return ring.Done(note=outcome.provenance.value)
+            return job.Done(note=outcome.provenance.value)
         case Dropped():
-            return ring.Done(status=outcome.status, note=outcome.reason)
+            return job.Done(status=outcome.status, note=outcome.reason)
         case Waits():
-            return ring.Done(status="scheduled", note=outcome.reason)
+            return job.Done(status="scheduled", note=outcome.reason)
         case Unknown() | Buried():
-            return ring.Done(status="scheduled", note=outcome.failure.message)
+            return job.Done(status="scheduled", note=outcome.failure.message)
 
 
 def _utc_now() -> datetime:

@@ -20,10 +20,11 @@ from typing import Any
 from adapters.postgres.catalog import SchemaProblem
 from adapters.telemetry.page_server import Page, PageServer, PortTaken
 from adapters.telemetry.prometheus import CONTENT_TYPE, PrometheusTelemetry
+from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import StoreUnavailable
-from engagement_core.ports.levels import LevelsReader
+from engagement_core.ports.gauges import LevelsReader
 from engagement_core.ports.queue import Queue, QueueUnavailable
-from engagement_core.ports.telemetry import Signal, Telemetry
+from engagement_core.ports.telemetry import Telemetry
 from runners.pulse import Pulse
 from runners.rounds import Outages, Round, Rounds
 from runners.settings import SettingsProblem

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.signal import Signal
 
 __all__ = ["OutcomeBoard"]
 

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from adapters.postgres.samples import SAMPLE_PODS
-from engagement_core.activity import EngagementType
-from engagement_core.ports.intake import NewActivity
+from engagement_core.model.activity import EngagementType
+from engagement_core.model.new_activity import NewActivity
 
 __all__ = ["FAULTS", "GONE", "Report", "report", "scenario"]
 

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import StoreRefused, StoreUnavailable
 from engagement_core.ports.queue import QueueUnavailable
-from engagement_core.ports.telemetry import Signal, Telemetry
-from engagement_core.telling import tell_refusal
+from engagement_core.ports.telemetry import Telemetry
+from engagement_core.use_cases.event_fields import tell_refusal
 from runners.pulse import Pulse
 
 __all__ = ["Outages", "Round", "Rounds"]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 
-from engagement_core.outcome import Outcome, Waits
+from engagement_core.model.outcome import Outcome, Waits
 from engagement_core.ports.activities import StoreUnavailable
 from runners.bootstrap import App, new_worker_id, open_app
 from runners.logs import start_logging

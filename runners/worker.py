@@ -11,12 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from engagement_core.execute import Executor
-from engagement_core.outcome import Outcome, Waits
+from engagement_core.model.job import Unreadable, WakeUp
+from engagement_core.model.outcome import Outcome, Waits
+from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreUnavailable
 from engagement_core.ports.clock import Clock
-from engagement_core.ports.queue import Queue, QueueUnavailable, Unreadable, WakeUp
-from engagement_core.ports.telemetry import Signal, Telemetry
+from engagement_core.ports.queue import Queue, QueueUnavailable
+from engagement_core.ports.telemetry import Telemetry
+from engagement_core.use_cases.execute import Executor
 from runners.agenda import Agenda, Entry
 from runners.crew import Crew
 from runners.mirror import QueueMirror

@@ -9,12 +9,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
-from engagement_core.activity import Account, Activity, EngagementType, Pod, VoiceCartridge
-from engagement_core.attempt import Attempt
-from engagement_core.claim import Claimed, Holder
-from engagement_core.errors import Effect
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import Decision, Snapshot, Write
+from engagement_core.decisions.claim import Claimed, Holder
+from engagement_core.model.activity import Account, Activity, EngagementType, Pod, VoiceCartridge
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.decision import Decision, Write
+from engagement_core.model.errors import Effect
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.snapshot import Snapshot
 
 NOW = datetime(2024, 3, 15, 14, 30, tzinfo=timezone.utc)
 SECOND = timedelta(seconds=1)

@@ -15,9 +15,9 @@ from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
-from engagement_core.activity import Account, EngagementType
+from engagement_core.model.activity import Account, EngagementType
+from engagement_core.model.provider import Engagement
 from engagement_core.ports.clock import Clock, Deadline
-from engagement_core.ports.linkedin import Engagement
 
 API_KEY = "the-api-key-0123456789"
 ACCESS_TOKEN = "the-access-token-0123456789"

@@ -19,8 +19,8 @@ from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.pool import PostgresPool
 from adapters.unipile.sandbox import Sandbox
 from commands import execute
-from engagement_core.health import HealthPolicy
-from engagement_core.ports.telemetry import Signal
+from engagement_core.decisions.account_recovery import HealthPolicy
+from engagement_core.model.signal import Signal
 from runners.bootstrap import App, build_worker, open_app
 from runners.settings import Settings
 from runners.worker import Worker

@@ -16,9 +16,11 @@ from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.clock import InMemoryClock
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.pool import PostgresPool
-from engagement_core.activity import Account, Activity, Pod, VoiceCartridge
-from engagement_core.errors import Effect
-from engagement_core.ports.activities import ActivityStore, Decision, Snapshot, Write
+from engagement_core.model.activity import Account, Activity, Pod, VoiceCartridge
+from engagement_core.model.decision import Decision, Write
+from engagement_core.model.errors import Effect
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.ports.activities import ActivityStore
 from servers import fresh_database
 
 __all__ = ["InMemoryTables", "PostgresTables", "Tables", "postgres_tables", "show", "write"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from engagement_core.ports.alerts import Alert, AlertState
-from engagement_core.ports.telemetry import Signal, Telemetry
+from engagement_core.model.incident import Alert, AlertState
+from engagement_core.model.signal import Signal
+from engagement_core.ports.telemetry import Telemetry
 
 __all__ = ["LogAlerts"]
 

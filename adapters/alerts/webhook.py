@@ -15,7 +15,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from adapters.http.base_url import checked_base_url
 from adapters.http.errors import HttpError
 from adapters.http.session import HttpRequest, HttpSession, is_header_value
-from engagement_core.ports.alerts import Alert, AlertsUndelivered
+from engagement_core.model.incident import Alert
+from engagement_core.ports.alerts import AlertsUndelivered
 from engagement_core.ports.clock import Clock, Deadline
 
 __all__ = ["WebhookAlerts", "checked_webhook_url"]

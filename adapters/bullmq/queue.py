@@ -21,7 +21,8 @@ from adapters.bullmq.jobs import BullJobs, Lost, Misfit, Taken
 from adapters.bullmq.payload import encoded, read_job
 from adapters.redis.payload import Illegible, printable
 from adapters.redis.place import RedisPlace
-from engagement_core.ports.queue import Buried, Done, Later, Queue, Settlement, Unreadable, WakeUp
+from engagement_core.model.job import Buried, Done, Later, Settlement, Unreadable, WakeUp
+from engagement_core.ports.queue import Queue
 
 __all__ = ["BullmqQueue"]
 

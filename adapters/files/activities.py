@@ -15,9 +15,9 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate, valida
 
 from adapters.files.instant import parse_instant
 from adapters.files.lines import LineProblem, Record
-from engagement_core.activity import EngagementType, PublicStatus
-from engagement_core.ports.intake import NewActivity
-from engagement_core.voice import check_comment
+from engagement_core.decisions.comment_rules import check_comment
+from engagement_core.model.activity import EngagementType, PublicStatus
+from engagement_core.model.new_activity import NewActivity
 
 __all__ = ["ActivityLines", "read_activity"]
 

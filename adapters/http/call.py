@@ -10,15 +10,25 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from adapters.http.errors import TooLateToSend
+from adapters.http.head import Head
 from engagement_core.ports.clock import Deadline
 
-if TYPE_CHECKING:
-    from adapters.http.exchange import Exchange
+__all__ = ["Call", "CurrentExchange", "calling", "current_call"]
 
-__all__ = ["Call", "calling", "current_call"]
+
+class CurrentExchange(Protocol):
+    """What is there of the answer: its `head`, once that has been read to its end; `is_over` once nothing of it can
+    still arrive."""
+
+    head: Head | None
+    is_over: bool
+
+    def read_to_end(self) -> bytes | None:
+        """The body; None if it has no clear end in time, is too large, or cannot be decoded. Never raises."""
+        ...
 
 
 @dataclass(slots=True)
@@ -30,7 +40,7 @@ class Call:
 
     deadline: Deadline
     began: bool = False
-    exchange: Exchange | None = None
+    exchange: CurrentExchange | None = None
 
     def check(self) -> None:
         """Go on only while there is time.

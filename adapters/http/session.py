@@ -22,10 +22,9 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import create_urllib3_context
 
-from adapters.http.call import Call, calling
+from adapters.http.call import Call, CurrentExchange, calling
 from adapters.http.connection import POOLS
 from adapters.http.errors import CannotConnect, HttpError, NoAnswer
-from adapters.http.exchange import Exchange
 from adapters.http.head import Head
 from engagement_core.ports.clock import Deadline
 
@@ -147,7 +146,7 @@ def _without_reply(call: Call) -> HttpError:
     return NoAnswer("The connection broke before an answer came.")
 
 
-def _reply(exchange: Exchange, head: Head, response: BaseHTTPResponse | None) -> HttpReply:
+def _reply(exchange: CurrentExchange, head: Head, response: BaseHTTPResponse | None) -> HttpReply:
     """The whole answer; its connection waits for the next call, or is closed."""
     body = exchange.read_to_end()
     if response is not None:

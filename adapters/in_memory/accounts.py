@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 from adapters.in_memory.activities import InMemoryActivityStore
-from engagement_core.attempt import Attempt
-from engagement_core.errors import Cause
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.accounts import Failing, Hold
-from engagement_core.ports.activities import Block, BlockScope, Control, ControlKind, Decision
+from engagement_core.model.account_state import Failing, Hold
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.decision import Block, Decision
+from engagement_core.model.errors import Cause
+from engagement_core.model.lifecycle import Event, Phase
 
 __all__ = ["InMemoryAccountRegister"]
 

@@ -13,31 +13,17 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from adapters.in_memory.rows import InMemoryRows
-from engagement_core.activity import Account, Activity, EngagementType, Pod, PublicStatus
-from engagement_core.admission import HELD_STATUSES
-from engagement_core.attempt import Attempt
-from engagement_core.errors import Effect
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import (
-    FOREIGN_FOR,
-    NEIGHBOURS_FOR,
-    PACED_FOR,
-    PACED_PER_SWEEP,
-    BlockScope,
-    Control,
-    ControlKind,
-    Decision,
-    Due,
-    MarkExecuted,
-    MarkFailed,
-    MarkScheduled,
-    Orphan,
-    Pace,
-    SaveAttempt,
-    Snapshot,
-    StoreRefused,
-    Write,
-)
+from engagement_core.decisions.admission import HELD_STATUSES
+from engagement_core.model.activity import Account, Activity, EngagementType, Pod, PublicStatus
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.controls import PACED_FOR, PACED_PER_SWEEP, BlockScope, Control, ControlKind, Pace
+from engagement_core.model.decision import Decision, MarkExecuted, MarkFailed, MarkScheduled, SaveAttempt, Write
+from engagement_core.model.due import Due
+from engagement_core.model.errors import Effect
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.orphan import FOREIGN_FOR, Orphan
+from engagement_core.model.snapshot import NEIGHBOURS_FOR, Snapshot
+from engagement_core.ports.activities import StoreRefused
 
 __all__ = ["InMemoryActivityStore"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from adapters.in_memory.activities import InMemoryActivityStore
-from engagement_core.ports.activities import Decision, RaiseAlert
-from engagement_core.ports.alerts import Alert, AlertState, OpenIncident
+from engagement_core.model.decision import Decision, RaiseAlert
+from engagement_core.model.incident import Alert, AlertState, OpenIncident
 
 __all__ = ["InMemoryAlertOutbox"]
 

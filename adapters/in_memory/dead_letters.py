@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from adapters.in_memory.activities import InMemoryActivityStore
-from engagement_core.activity import Activity
-from engagement_core.errors import ErrorType
-from engagement_core.ports.dead_letters import FiledLetter, LetterFilter
+from engagement_core.model.activity import Activity
+from engagement_core.model.errors import ErrorType
+from engagement_core.model.letter_file import FiledLetter, LetterFilter
 
 __all__ = ["InMemoryDeadLetters"]
 

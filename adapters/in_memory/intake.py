@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from adapters.in_memory.activities import InMemoryActivityStore
-from engagement_core.activity import Activity, PublicStatus
-from engagement_core.ports.intake import IntakeRefused, NewActivity
+from engagement_core.model.activity import Activity, PublicStatus
+from engagement_core.model.new_activity import NewActivity
+from engagement_core.ports.intake import IntakeRefused
 
 __all__ = ["InMemoryIntake"]
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from adapters.in_memory.activities import InMemoryActivityStore
-from engagement_core.activity import Activity, PublicStatus
-from engagement_core.lifecycle import Phase
-from engagement_core.ports.levels import MOST_COUNTED, Levels
+from engagement_core.model.activity import Activity, PublicStatus
+from engagement_core.model.gauges import MOST_COUNTED, Levels
+from engagement_core.model.lifecycle import Phase
 
 __all__ = ["InMemoryLevels"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class InMemoryLevels:
-    """Fills `engagement_core.ports.levels.LevelsReader`."""
+    """Fills `engagement_core.ports.gauges.LevelsReader`."""
 
     store: InMemoryActivityStore
     silent_for: timedelta = timedelta(seconds=6)

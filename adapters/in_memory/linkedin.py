@@ -11,20 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from engagement_core.activity import EngagementType
-from engagement_core.errors import Cause, Failure
+from engagement_core.model.activity import EngagementType
+from engagement_core.model.errors import Cause, Failure
+from engagement_core.model.provider import Answer, Applied, Engagement, Found, NoReadBack, NotSent, ReadBack, Seen
 from engagement_core.ports.clock import Deadline
-from engagement_core.ports.linkedin import (
-    Answer,
-    Applied,
-    Engagement,
-    Found,
-    LinkedIn,
-    NoReadBack,
-    NotSent,
-    ReadBack,
-    Seen,
-)
+from engagement_core.ports.linkedin import LinkedIn
 
 __all__ = ["InMemoryEffect", "InMemoryLinkedIn", "Outcome"]
 

@@ -9,7 +9,8 @@ import itertools
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from engagement_core.ports.queue import Buried, Later, Queue, QueueUnavailable, Settlement, Unreadable, WakeUp
+from engagement_core.model.job import Buried, Later, Settlement, Unreadable, WakeUp
+from engagement_core.ports.queue import Queue, QueueUnavailable
 
 __all__ = ["InMemoryQueue"]
 

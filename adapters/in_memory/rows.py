@@ -10,16 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from engagement_core.activity import Account, Activity, Malformed, Pod, PublicStatus, VoiceCartridge
-from engagement_core.attempt import Attempt
-from engagement_core.ports.activities import (
+from engagement_core.model.activity import Account, Activity, Malformed, Pod, PublicStatus, VoiceCartridge
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.dead_letter import DeadLetter
+from engagement_core.model.decision import (
     AddDeadLetter,
     Block,
-    BlockScope,
     CloseDeadLetter,
-    Control,
-    ControlKind,
-    DeadLetter,
     MarkExecuted,
     MarkFailed,
     MarkScheduled,

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.signal import Signal
 
 __all__ = ["InMemoryTelemetry", "Told"]
 

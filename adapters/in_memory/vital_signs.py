@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from adapters.in_memory.activities import InMemoryActivityStore
-from engagement_core.attempt import Attempt
-from engagement_core.errors import ErrorType
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import BlockScope, ControlKind
-from engagement_core.ports.alerts import IncidentKind, OpenIncident
-from engagement_core.ports.vital_signs import OldestUnknown, SilentWorker, VitalSigns
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.controls import BlockScope, ControlKind
+from engagement_core.model.errors import ErrorType
+from engagement_core.model.incident import IncidentKind, OpenIncident
+from engagement_core.model.incident_facts import OldestUnknown, SilentWorker, VitalSigns
+from engagement_core.model.lifecycle import Event, Phase
 
 __all__ = ["InMemoryVitalSigns"]
 
@@ -26,7 +26,7 @@ _UNJUDGED = (Phase.CLAIMED, Phase.SENDING)
 
 @dataclass(frozen=True, kw_only=True)
 class InMemoryVitalSigns:
-    """Fills `engagement_core.ports.vital_signs.VitalSignsReader`. A worker's host is its name up to a colon.
+    """Fills `engagement_core.ports.incident_facts.VitalSignsReader`. A worker's host is its name up to a colon.
 
     `started_at` says when workers started; one that is not in it started with its last beat.
     """

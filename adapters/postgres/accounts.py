@@ -9,9 +9,9 @@ from adapters.postgres.pool import PostgresPool
 from adapters.postgres.rows import as_account
 from adapters.postgres.statements import BLOCK
 from adapters.postgres.storable import storable
-from engagement_core.errors import Cause
-from engagement_core.ports.accounts import Failing, Hold
-from engagement_core.ports.activities import BlockScope, ControlKind
+from engagement_core.model.account_state import Failing, Hold
+from engagement_core.model.controls import BlockScope, ControlKind
+from engagement_core.model.errors import Cause
 
 __all__ = ["PostgresAccountRegister"]
 

@@ -20,22 +20,14 @@ from adapters.postgres.readiness import ready_catalog
 from adapters.postgres.rows import as_attempt, as_controls, as_deleted, as_snapshot, released_at
 from adapters.postgres.storable import storable
 from adapters.postgres.writes import as_sql
-from engagement_core.admission import HELD_STATUSES
-from engagement_core.lifecycle import Event
-from engagement_core.ports.activities import (
-    NEIGHBOURS_FOR,
-    PACED_PER_SWEEP,
-    Block,
-    BlockScope,
-    ControlKind,
-    Decision,
-    Due,
-    Orphan,
-    Pace,
-    Snapshot,
-    StoreRefused,
-    StoreUnavailable,
-)
+from engagement_core.decisions.admission import HELD_STATUSES
+from engagement_core.model.controls import PACED_PER_SWEEP, BlockScope, ControlKind, Pace
+from engagement_core.model.decision import Block, Decision
+from engagement_core.model.due import Due
+from engagement_core.model.lifecycle import Event
+from engagement_core.model.orphan import Orphan
+from engagement_core.model.snapshot import NEIGHBOURS_FOR, Snapshot
+from engagement_core.ports.activities import StoreRefused, StoreUnavailable
 
 __all__ = ["PostgresActivityStore"]
 

@@ -10,8 +10,8 @@ from typing import Any
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.statements import RAISE_ALERT
 from adapters.postgres.storable import storable
-from engagement_core.ports.activities import RaiseAlert
-from engagement_core.ports.alerts import Alert, AlertState, OpenIncident
+from engagement_core.model.decision import RaiseAlert
+from engagement_core.model.incident import Alert, AlertState, OpenIncident
 
 __all__ = ["PostgresAlertOutbox"]
 

@@ -11,9 +11,9 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres.pool import PostgresPool, fetch
-from engagement_core.errors import ErrorType
-from engagement_core.lifecycle import Phase
-from engagement_core.ports.close_up import CloseUp, Failed, InFlight, Late
+from engagement_core.model.close_up import CloseUp, Failed, InFlight, Late
+from engagement_core.model.errors import ErrorType
+from engagement_core.model.lifecycle import Phase
 
 __all__ = ["PostgresCloseUpReader"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from adapters.postgres.catalog import checked, read_catalog
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.statements import BLOCK, PAUSE_LOCK
-from engagement_core.ports.activities import BlockScope, Control, ControlKind
+from engagement_core.model.controls import BlockScope, Control, ControlKind
 
 __all__ = ["PostgresControls"]
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.postgres.pool import PostgresPool
-from engagement_core.errors import Effect, ErrorType
-from engagement_core.ports.activities import DeadLetter
-from engagement_core.ports.dead_letters import FiledLetter, LetterFilter
+from engagement_core.model.dead_letter import DeadLetter
+from engagement_core.model.errors import Effect, ErrorType
+from engagement_core.model.letter_file import FiledLetter, LetterFilter
 
 __all__ = ["PostgresDeadLetters"]
 

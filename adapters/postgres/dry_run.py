@@ -20,18 +20,12 @@ from psycopg2.extensions import cursor as Cursor
 from adapters.postgres.failure import as_store_error, first_line
 from adapters.postgres.pool import connect
 from adapters.postgres.writes import as_sql
-from engagement_core.attempt import Provenance
-from engagement_core.errors import ErrorType
-from engagement_core.ports.activities import (
-    ErrorNote,
-    MarkExecuted,
-    MarkFailed,
-    MarkScheduled,
-    Snapshot,
-    StoreUnavailable,
-    Write,
-)
-from engagement_core.voice import MAX_LENGTH
+from engagement_core.decisions.comment_rules import MAX_LENGTH
+from engagement_core.model.attempt import Provenance
+from engagement_core.model.decision import ErrorNote, MarkExecuted, MarkFailed, MarkScheduled, Write
+from engagement_core.model.errors import ErrorType
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.ports.activities import StoreUnavailable
 
 __all__ = ["DryRun", "NotTried", "dry_run"]
 

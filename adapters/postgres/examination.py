@@ -26,7 +26,7 @@ from adapters.postgres.rules import broken_rules
 from adapters.postgres.schema import pending
 from adapters.postgres.triggers import Trigger, read_triggers
 from adapters.postgres.unique_ids import IdFacts, read_ids
-from engagement_core.activity import Account
+from engagement_core.model.activity import Account
 from engagement_core.ports.activities import StoreUnavailable
 
 __all__ = ["MOST_ACCOUNTS", "Capacity", "DatabaseFacts", "Obstacle", "Refused", "examine_database"]

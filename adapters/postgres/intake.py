@@ -16,8 +16,9 @@ from psycopg2.extensions import connection as Connection
 from adapters.postgres.catalog import checked, read_catalog
 from adapters.postgres.failure import first_line
 from adapters.postgres.pool import PostgresPool
-from engagement_core.activity import PublicStatus
-from engagement_core.ports.intake import IntakeRefused, NewActivity
+from engagement_core.model.activity import PublicStatus
+from engagement_core.model.new_activity import NewActivity
+from engagement_core.ports.intake import IntakeRefused
 
 __all__ = ["PostgresIntake"]
 

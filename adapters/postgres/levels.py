@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from adapters.postgres.catalog import checked, read_catalog
 from adapters.postgres.pool import PostgresPool
-from engagement_core.ports.levels import MOST_COUNTED, Levels
+from engagement_core.model.gauges import MOST_COUNTED, Levels
 
 __all__ = ["LEVELS", "PostgresLevels"]
 
@@ -42,7 +42,7 @@ SELECT d.n, d.age, u.n, u.age, l.n, w.n
 
 
 class PostgresLevels:
-    """Fills `engagement_core.ports.levels.LevelsReader`."""
+    """Fills `engagement_core.ports.gauges.LevelsReader`."""
 
     def __init__(self, pool: PostgresPool, *, silent_for: timedelta = timedelta(seconds=6)) -> None:
         """

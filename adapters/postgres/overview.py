@@ -15,10 +15,10 @@ from psycopg2.extensions import cursor as Cursor
 from adapters.postgres.along_indexes import ALONG_INDEXES
 from adapters.postgres.catalog import checked, read_catalog
 from adapters.postgres.pool import PostgresPool, fetch
-from engagement_core.admission import HELD_STATUSES
-from engagement_core.errors import ErrorType
-from engagement_core.ports.activities import BlockScope, Control, ControlKind
-from engagement_core.ports.overview import Count, HeldAccount, Lateness, Overview, RecentSends
+from engagement_core.decisions.admission import HELD_STATUSES
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.errors import ErrorType
+from engagement_core.model.overview import Count, HeldAccount, Lateness, Overview, RecentSends
 
 __all__ = ["PostgresOverviewReader"]
 

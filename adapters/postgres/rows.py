@@ -6,11 +6,20 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from engagement_core.activity import Account, Activity, EngagementType, Malformed, Pod, PublicStatus, VoiceCartridge
-from engagement_core.attempt import Attempt
-from engagement_core.errors import Effect
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import BlockScope, Control, ControlKind, Snapshot
+from engagement_core.model.activity import (
+    Account,
+    Activity,
+    EngagementType,
+    Malformed,
+    Pod,
+    PublicStatus,
+    VoiceCartridge,
+)
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.errors import Effect
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.snapshot import Snapshot
 
 __all__ = ["as_account", "as_attempt", "as_controls", "as_deleted", "as_snapshot", "released_at"]
 

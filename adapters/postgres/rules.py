@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
-from engagement_core.voice import MAX_LENGTH
+from engagement_core.decisions.comment_rules import MAX_LENGTH
 
 __all__ = ["WRITTEN", "broken_rules"]
 

@@ -12,7 +12,8 @@ from adapters.postgres.along_indexes import ALONG_INDEXES
 from adapters.postgres.catalog import Catalog
 from adapters.postgres.failure import NO_ROW_CHANGED
 from adapters.postgres.kept_read import KeptRead, kept_read
-from engagement_core.ports.activities import FOREIGN_FOR, PACED_FOR
+from engagement_core.model.controls import PACED_FOR
+from engagement_core.model.orphan import FOREIGN_FOR
 
 __all__ = ["PAUSE_LOCK", "WITHIN_SECONDS", "Statements", "render"]
 

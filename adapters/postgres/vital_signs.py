@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres.pool import PostgresPool, fetch
-from engagement_core.ports.alerts import IncidentKind, OpenIncident
-from engagement_core.ports.vital_signs import OldestUnknown, SilentWorker, VitalSigns
+from engagement_core.model.incident import IncidentKind, OpenIncident
+from engagement_core.model.incident_facts import OldestUnknown, SilentWorker, VitalSigns
 
 __all__ = ["PostgresVitalSigns"]
 
@@ -73,7 +73,7 @@ SELECT i.error_type FROM unnest(%(subjects)s::text[]) AS i (error_type)
 
 
 class PostgresVitalSigns:
-    """Fills `engagement_core.ports.vital_signs.VitalSignsReader`."""
+    """Fills `engagement_core.ports.incident_facts.VitalSignsReader`."""
 
     def __init__(self, pool: PostgresPool, *, silent_for: timedelta = timedelta(seconds=6)) -> None:
         """

@@ -8,8 +8,8 @@ from typing import Any
 
 from adapters.postgres import statements as sql
 from adapters.postgres.storable import storable
-from engagement_core.attempt import Attempt
-from engagement_core.ports.activities import (
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.decision import (
     AddDeadLetter,
     Block,
     CloseDeadLetter,
@@ -19,9 +19,9 @@ from engagement_core.ports.activities import (
     MarkScheduled,
     RaiseAlert,
     SaveAttempt,
-    Snapshot,
     Write,
 )
+from engagement_core.model.snapshot import Snapshot
 
 __all__ = ["as_sql"]
 

@@ -26,7 +26,8 @@ from adapters.rq.json_job import JsonJob, JsonQueue
 from adapters.rq.payload import MAX_PAYLOAD_BYTES, Illegible, printable, read_payload
 from adapters.rq.schedule import move_due
 from adapters.rq.scripts import FINISH, PUT_BACK, READ, START, UNBURY
-from engagement_core.ports.queue import Buried, Later, Queue, Settlement, Unreadable, WakeUp
+from engagement_core.model.job import Buried, Later, Settlement, Unreadable, WakeUp
+from engagement_core.ports.queue import Queue
 
 __all__ = ["RqQueue"]
 

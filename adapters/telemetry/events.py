@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.signal import Signal
 
 __all__ = ["EVENTS", "Event", "level_of"]
 

@@ -15,7 +15,7 @@ import structlog
 
 from adapters.telemetry.events import level_of
 from adapters.telemetry.redaction import Redactor
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.signal import Signal
 
 __all__ = ["LogTelemetry", "configure_logging"]
 

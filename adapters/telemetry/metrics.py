@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
-from engagement_core.activity import EngagementType
-from engagement_core.attempt import Provenance
-from engagement_core.errors import ErrorType
-from engagement_core.ports.levels import MOST_COUNTED
+from engagement_core.model.activity import EngagementType
+from engagement_core.model.attempt import Provenance
+from engagement_core.model.errors import ErrorType
+from engagement_core.model.gauges import MOST_COUNTED
 
 __all__ = ["BREAKER_STATES", "METRICS", "OTHER", "Kind", "Metric"]
 

@@ -15,7 +15,7 @@ from types import TracebackType
 
 import structlog
 
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.signal import Signal
 
 __all__ = ["whole_process"]
 

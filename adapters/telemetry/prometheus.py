@@ -21,9 +21,9 @@ from prometheus_client import (
 )
 
 from adapters.telemetry.metrics import BREAKER_STATES, METRICS, OTHER, Kind, Metric
-from engagement_core.lifecycle import Phase
-from engagement_core.ports.levels import Levels
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.gauges import Levels
+from engagement_core.model.lifecycle import Phase
+from engagement_core.model.signal import Signal
 
 __all__ = ["CONTENT_TYPE", "PrometheusTelemetry"]
 

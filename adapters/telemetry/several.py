@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-from engagement_core.ports.telemetry import Signal, Telemetry
+from engagement_core.model.signal import Signal
+from engagement_core.ports.telemetry import Telemetry
 
 __all__ = ["SeveralListeners"]
 

@@ -22,7 +22,7 @@ from marshmallow import EXCLUDE, Schema, fields
 from adapters.http.session import HttpReply
 from adapters.unipile.json_body import json_object, loaded
 from adapters.unipile.plain import plain
-from engagement_core.errors import Cause, Failure
+from engagement_core.model.errors import Cause, Failure
 
 __all__ = ["ANSWERS", "cause_of", "failure_of", "retry_after", "says_no"]
 

@@ -12,8 +12,8 @@ from typing import Protocol
 from urllib.parse import quote, urlencode
 
 from adapters.http.session import HttpReply, HttpRequest, is_header_value
-from engagement_core.activity import Account
-from engagement_core.ports.linkedin import Applied, Engagement, Found
+from engagement_core.model.activity import Account
+from engagement_core.model.provider import Applied, Engagement, Found
 
 __all__ = ["Dialect", "OwnPage", "Reads", "Unsendable", "can_be_sent", "json_request", "path_segment", "query"]
 

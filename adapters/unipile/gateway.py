@@ -21,22 +21,21 @@ from adapters.unipile.answers import failure_of, says_no
 from adapters.unipile.dialect import Dialect, Reads, Unsendable
 from adapters.unipile.v0 import V0
 from adapters.unipile.v1 import V1
-from engagement_core.activity import Account, EngagementType
-from engagement_core.errors import Cause, Failure
-from engagement_core.ports.clock import Deadline
-from engagement_core.ports.linkedin import (
+from engagement_core.model.activity import Account, EngagementType
+from engagement_core.model.errors import Cause, Failure
+from engagement_core.model.provider import (
     AccountHealth,
-    AccountProbe,
     Answer,
     Applied,
     Engagement,
     Found,
-    LinkedIn,
     NoReadBack,
     NotSent,
     ReadBack,
     Seen,
 )
+from engagement_core.ports.clock import Deadline
+from engagement_core.ports.linkedin import AccountProbe, LinkedIn
 
 __all__ = ["DIALECTS", "AccountHealth", "UnipileGateway"]
 

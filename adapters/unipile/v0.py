@@ -11,8 +11,8 @@ from adapters.http.session import HttpReply, HttpRequest
 from adapters.unipile.dialect import Dialect, Reads, json_request, path_segment
 from adapters.unipile.fields import instant, provider_id
 from adapters.unipile.json_body import loaded
-from engagement_core.activity import EngagementType
-from engagement_core.ports.linkedin import Applied, Engagement
+from engagement_core.model.activity import EngagementType
+from engagement_core.model.provider import Applied, Engagement
 
 __all__ = ["V0"]
 

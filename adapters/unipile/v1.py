@@ -25,8 +25,8 @@ from adapters.unipile.dialect import (
 from adapters.unipile.fields import exact_instant_or_none, provider_id
 from adapters.unipile.json_body import loaded, strictly_loaded
 from adapters.unipile.plain import plain
-from engagement_core.activity import Account, EngagementType
-from engagement_core.ports.linkedin import Applied, Engagement, Found
+from engagement_core.model.activity import Account, EngagementType
+from engagement_core.model.provider import Applied, Engagement, Found
 
 __all__ = ["V1"]
 

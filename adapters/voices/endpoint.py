@@ -15,7 +15,7 @@ from marshmallow import Schema, ValidationError
 from adapters.http.breaker import Admission, HostBreaker
 from adapters.http.errors import BreakerOpen, HttpError, TooLateToSend
 from adapters.http.session import HttpReply, HttpRequest, HttpSession, is_header_value
-from engagement_core.activity import VoiceCartridge
+from engagement_core.model.activity import VoiceCartridge
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.voice import VoiceFailed
 

@@ -11,7 +11,7 @@ from adapters.http.breaker import HostBreaker
 from adapters.http.session import HttpSession
 from adapters.voices.endpoint import VoiceEndpoint, as_data
 from adapters.voices.voice_url import checked_voice_url
-from engagement_core.activity import Activity, Pod, VoiceCartridge
+from engagement_core.model.activity import Activity, Pod, VoiceCartridge
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.voice import Voice, VoiceFailed
 

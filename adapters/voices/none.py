@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engagement_core.activity import Activity, Pod, VoiceCartridge
+from engagement_core.model.activity import Activity, Pod, VoiceCartridge
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.voice import Voice, VoiceFailed
 

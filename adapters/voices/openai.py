@@ -15,10 +15,10 @@ from adapters.http.breaker import HostBreaker
 from adapters.http.session import HttpSession
 from adapters.voices.endpoint import VoiceEndpoint, as_data, as_json
 from adapters.voices.voice_url import checked_voice_url
-from engagement_core.activity import Activity, Pod, VoiceCartridge
+from engagement_core.decisions.comment_rules import MAX_LENGTH
+from engagement_core.model.activity import Activity, Pod, VoiceCartridge
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.voice import Voice, VoiceFailed
-from engagement_core.voice import MAX_LENGTH
 
 __all__ = ["OpenAiVoice"]
 

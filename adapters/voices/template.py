@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from adapters.voices.cartridge_templates import PLACEHOLDER, Templates, matching_key, read_templates
 from adapters.voices.tones import FULL_FRAME, STYLES, TONES
-from engagement_core.activity import Activity, Pod, VoiceCartridge
+from engagement_core.model.activity import Activity, Pod, VoiceCartridge
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.voice import Voice, VoiceFailed
 

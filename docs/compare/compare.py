@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engagement_core.ports.intake import NewActivity
+from engagement_core.model.new_activity import NewActivity
 from runners.bench.bench import MEASUREMENTS, measure
 from runners.bench.distribution import median, quantile
 from runners.bench.drain import Drained, drain_once, drained, due_likes

@@ -3,34 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
-from engagement_core.errors import ErrorType
-from engagement_core.ports.activities import DeadLetter
+from engagement_core.model.errors import ErrorType
+from engagement_core.model.letter_file import FiledLetter, LetterFilter
 
-__all__ = ["DeadLetters", "FiledLetter", "LetterFilter"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LetterFilter:
-    """Which letters; what is None does not matter. `since` is the earliest `buried_at`."""
-
-    error_type: ErrorType | None = None
-    pod_id: str | None = None
-    account_id: str | None = None
-    since: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FiledLetter:
-    """An open letter in its file. `number` grows with every letter that is filed."""
-
-    number: int
-    letter: DeadLetter
-    pod_id: str | None
-    account_id: str | None
+__all__ = ["DeadLetters"]
 
 
 class DeadLetters(Protocol):

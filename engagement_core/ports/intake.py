@@ -6,26 +6,11 @@ The one rule: all or nothing. Whoever adds a batch never has to find out which h
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
-from engagement_core.activity import EngagementType
+from engagement_core.model.new_activity import NewActivity
 
-__all__ = ["Intake", "IntakeRefused", "NewActivity"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewActivity:
-    """An activity that is to be scheduled; the columns that its creator fills."""
-
-    id: str
-    pod_id: str
-    engagement_type: EngagementType
-    post_id: str
-    profile_id: str | None
-    comment_text: str | None
-    scheduled_for: datetime
+__all__ = ["Intake", "IntakeRefused"]
 
 
 class IntakeRefused(Exception):

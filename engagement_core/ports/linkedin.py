@@ -2,104 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
-from engagement_core.activity import Account, EngagementType
-from engagement_core.errors import Failure
+from engagement_core.model.activity import Account
+from engagement_core.model.errors import Failure
+from engagement_core.model.provider import AccountHealth, Answer, Engagement, NoReadBack, ReadBack
 from engagement_core.ports.clock import Deadline
 
-__all__ = [
-    "AccountHealth",
-    "AccountProbe",
-    "Answer",
-    "Applied",
-    "Engagement",
-    "Found",
-    "LinkedIn",
-    "NoReadBack",
-    "NotSent",
-    "ReadBack",
-    "Seen",
-    "ids_to_credit",
-]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Engagement:
-    """Exactly what is to be sent: `text` is the frozen comment, None for a like."""
-
-    engagement_type: EngagementType
-    post_id: str
-    account: Account
-    text: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Applied:
-    """The provider said yes. Its id and time are kept where it gave them (a like has no id)."""
-
-    engagement_id: str | None
-    created_at: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NotSent:
-    """The provider is not being called at present (an open breaker; an account that has its share of the threads).
-    Nothing was sent, and nobody is to blame."""
-
-    reason: str
-    retry_in: timedelta
-
-
-Answer = Applied | NotSent | Failure
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
-    """One engagement of our account on the post, as the provider's reads show it. A like has neither date nor text."""
-
-    engagement_id: str | None
-    text: str | None
-    created_at: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
-    """A complete read (cursor followed to its end): every engagement of the asked type by our own account."""
-
-    own: tuple[Found, ...]
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """The provider's ids of what was seen."""
-        return tuple(found.engagement_id for found in self.own if found.engagement_id)
-
-
-@dataclass(frozen=True, slots=True)
-class NoReadBack:
-    """This dialect of the provider cannot be asked."""
-
-
-ReadBack = Seen | NoReadBack | Failure
-
-
-def ids_to_credit(seen: ReadBack) -> tuple[str, ...] | None:
-    """What a decision about this read may credit (see `ActivityStore.change`): nothing where it shows nothing."""
-    return seen.ids if isinstance(seen, Seen) and seen.own else None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AccountHealth:
-    """How the provider says that an account is connected, one word for each source: `OK`, or what is wrong with it."""
-
-    words: tuple[str, ...]
-
-    @property
-    def is_good(self) -> bool:
-        """Whether the account can act."""
-        return bool(self.words) and all(word == "OK" for word in self.words)
+__all__ = ["AccountProbe", "LinkedIn"]
 
 
 class LinkedIn(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from engagement_core.activity import Activity, Pod, VoiceCartridge
+from engagement_core.model.activity import Activity, Pod, VoiceCartridge
 from engagement_core.ports.clock import Deadline
 
 __all__ = ["Voice", "VoiceFailed"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from engagement_core.ports.intake import NewActivity
+from engagement_core.model.new_activity import NewActivity
 from runners.bench.distribution import median
 from runners.bench.figure import Figure, Result, at_least, at_most
 from runners.bench.judge import insist_on_once, seconds_taken

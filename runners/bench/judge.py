@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from engagement_core.ports.intake import NewActivity
+from engagement_core.model.new_activity import NewActivity
 from runners.bench.failure import BenchFailed
 from runners.bench.workload import post_of
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta, timezone
 
-from engagement_core.ports.intake import NewActivity
+from engagement_core.model.new_activity import NewActivity
 from runners.bench.distribution import quantile
 from runners.bench.figure import Figure, Result, at_most
 from runners.bench.judge import doubled, lateness_ms, lost

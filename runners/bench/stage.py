@@ -19,7 +19,7 @@ from adapters.postgres.pool import PostgresPool
 from adapters.postgres.schema import migrate
 from adapters.postgres.trial import PostgresTrial
 from adapters.rq.trial import RedisTrial
-from engagement_core.ports.intake import NewActivity
+from engagement_core.model.new_activity import NewActivity
 from runners.bench.failure import BenchFailed
 from runners.bench.process import Process
 from runners.bench.provider import Provider, provider

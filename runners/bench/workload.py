@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from engagement_core.activity import EngagementType
-from engagement_core.ports.intake import NewActivity
+from engagement_core.model.activity import EngagementType
+from engagement_core.model.new_activity import NewActivity
 
 __all__ = ["PODS", "comments_in_turn", "likes", "post_of"]
 

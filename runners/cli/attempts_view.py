@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from engagement_core.attempt import Attempt
+from engagement_core.model.attempt import Attempt
 from runners.cli.screen import at, table
 
 __all__ = ["attempt_as_json", "attempts_table"]

@@ -17,7 +17,7 @@ from adapters.postgres.intake import PostgresIntake
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.samples import SAMPLE_PODS, add_samples
 from adapters.unipile.sandbox import Sandbox
-from engagement_core.ports.intake import NewActivity
+from engagement_core.model.new_activity import NewActivity
 from engagement_core.ports.queue import QueueUnavailable
 from runners.bootstrap import App
 from runners.cli.interruptible import interruptible

@@ -8,8 +8,8 @@ import click
 
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.dead_letters import PostgresDeadLetters
-from engagement_core.explain import explain as explained
-from engagement_core.ports.activities import as_it_is
+from engagement_core.decisions.explain import explain as explained
+from engagement_core.model.decision import as_it_is
 from runners.bootstrap import claim_policy
 from runners.cli import explain_view
 from runners.cli.connections import database

@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
-from engagement_core.activity import Activity
-from engagement_core.explain import Explanation
-from engagement_core.ports.activities import Snapshot
+from engagement_core.decisions.explain import Explanation
+from engagement_core.model.activity import Activity
+from engagement_core.model.snapshot import Snapshot
 from runners.cli.attempts_view import attempt_as_json, attempts_table
 from runners.cli.screen import at, plain, table
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from engagement_core.errors import ErrorType
-from engagement_core.ports.dead_letters import LetterFilter
+from engagement_core.model.errors import ErrorType
+from engagement_core.model.letter_file import LetterFilter
 from runners.cli.times import ago
 
 __all__ = ["filter_options"]

@@ -10,9 +10,10 @@ import click
 
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.dead_letters import PostgresDeadLetters
-from engagement_core.dead_letters import Refused, Requeued, decide_requeue
-from engagement_core.ports.activities import Decision, Snapshot
-from engagement_core.ports.dead_letters import LetterFilter
+from engagement_core.decisions.dead_letters import Refused, Requeued, decide_requeue
+from engagement_core.model.decision import Decision
+from engagement_core.model.letter_file import LetterFilter
+from engagement_core.model.snapshot import Snapshot
 from runners.cli.connections import Doorbell, database, doorbell
 from runners.cli.failures import Failed
 from runners.cli.letter_filter import filter_options

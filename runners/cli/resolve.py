@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from adapters.postgres.activities import PostgresActivityStore
-from engagement_core.dead_letters import Refused, Resolved, decide_resolve
-from engagement_core.ports.activities import Decision, Snapshot
+from engagement_core.decisions.dead_letters import Refused, Resolved, decide_resolve
+from engagement_core.model.decision import Decision
+from engagement_core.model.snapshot import Snapshot
 from runners.cli.connections import database, doorbell
 from runners.cli.failures import Failed
 from runners.cli.screen import plain, show_json

@@ -11,9 +11,10 @@ from rich.console import Group, RenderableType
 
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.dead_letters import PostgresDeadLetters
-from engagement_core.activity import Activity
-from engagement_core.ports.activities import Snapshot, as_it_is
-from engagement_core.ports.dead_letters import FiledLetter, LetterFilter
+from engagement_core.model.activity import Activity
+from engagement_core.model.decision import as_it_is
+from engagement_core.model.letter_file import FiledLetter, LetterFilter
+from engagement_core.model.snapshot import Snapshot
 from runners.cli.attempts_view import attempt_as_json, attempts_table
 from runners.cli.connections import database
 from runners.cli.failures import Failed

@@ -20,7 +20,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from adapters.files.activities import ActivityLines, read_activity
 from adapters.files.lines import LineProblem, read_csv, read_json_lines
 from adapters.postgres.intake import PostgresIntake
-from engagement_core.ports.intake import IntakeRefused, NewActivity
+from engagement_core.model.new_activity import NewActivity
+from engagement_core.ports.intake import IntakeRefused
 from runners.cli.connections import RING_WITHIN, Doorbell, database, doorbell
 from runners.cli.failures import Failed, Misused
 from runners.cli.screen import console, plain, show_json

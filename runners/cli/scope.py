@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from engagement_core.ports.activities import BlockScope
+from engagement_core.model.controls import BlockScope
 
 __all__ = ["Scope", "scope_options"]
 

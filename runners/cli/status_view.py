@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from engagement_core.ports.activities import BlockScope, Control
-from engagement_core.ports.close_up import CloseUp, Failed, InFlight
-from engagement_core.ports.overview import Count, Overview
+from engagement_core.model.close_up import CloseUp, Failed, InFlight
+from engagement_core.model.controls import BlockScope, Control
+from engagement_core.model.overview import Count, Overview
 from runners.cli.screen import at, duration, table
 
 __all__ = ["Look", "as_json", "as_screen", "control_as_json", "scope_of"]

@@ -12,11 +12,12 @@ from adapters.clock import SystemClock
 from adapters.http.session import HttpSession
 from adapters.postgres.examination import MOST_ACCOUNTS
 from adapters.unipile.greeting import Reception, greet
-from engagement_core.activity import Account
-from engagement_core.admission import HELD_STATUSES
-from engagement_core.errors import Failure
+from engagement_core.decisions.admission import HELD_STATUSES
+from engagement_core.model.activity import Account
+from engagement_core.model.errors import Failure
+from engagement_core.model.provider import AccountHealth, NoReadBack
 from engagement_core.ports.clock import Deadline
-from engagement_core.ports.linkedin import AccountHealth, AccountProbe, NoReadBack
+from engagement_core.ports.linkedin import AccountProbe
 from runners.bootstrap import open_provider
 from runners.doctor.finding import Finding, failed, fine, warned
 from runners.doctor.patient import Patient

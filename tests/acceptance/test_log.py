@@ -12,7 +12,7 @@ import pytest
 
 from acceptance.conftest import World
 from adapters.telemetry.events import EVENTS
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.signal import Signal
 
 _KEY, _VOICE_KEY, _TOKEN = "api-key-8f3a1c", "voice-key-77d0e2", "token-5b9e44"
 _HOOK, _PASSWORD = "T0AAAA/B0BBBB/hook-c41d90", "pass-e6a2f7"

@@ -13,8 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NoReturn, TypeVar
 
-from engagement_core.ports.activities import ActivityStore, Decision, Due, Orphan, Snapshot
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.decision import Decision
+from engagement_core.model.due import Due
+from engagement_core.model.orphan import Orphan
+from engagement_core.model.signal import Signal
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.ports.activities import ActivityStore
 from runners.bootstrap import open_app
 from runners.settings import Settings
 

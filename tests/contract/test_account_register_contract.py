@@ -13,11 +13,13 @@ from adapters.in_memory.accounts import InMemoryAccountRegister
 from adapters.postgres.accounts import PostgresAccountRegister
 from adapters.postgres.controls import PostgresControls
 from core_side import CARTRIDGE, POD, a_like, an_account, earlier
-from engagement_core.activity import Account
-from engagement_core.attempt import Attempt
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.accounts import AccountRegister, Hold
-from engagement_core.ports.activities import Block, BlockScope, Control, ControlKind, Pace, SaveAttempt
+from engagement_core.model.account_state import Hold
+from engagement_core.model.activity import Account
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.controls import BlockScope, Control, ControlKind, Pace
+from engagement_core.model.decision import Block, SaveAttempt
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.ports.accounts import AccountRegister
 from tables import InMemoryTables, PostgresTables, Tables, show, write
 
 SECOND = timedelta(seconds=1)

@@ -20,33 +20,29 @@ from adapters.postgres.catalog import read_catalog
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.statements import render
 from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
-from engagement_core.activity import Activity, EngagementType, Malformed, Pod
-from engagement_core.attempt import Attempt, Provenance
-from engagement_core.claim import ClaimPolicy, Holder, decide_claim
-from engagement_core.errors import Effect, ErrorType
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.outcome import Waits
-from engagement_core.ports.activities import (
-    FOREIGN_FOR,
+from engagement_core.decisions.claim import ClaimPolicy, Holder, decide_claim
+from engagement_core.model.activity import Activity, EngagementType, Malformed, Pod
+from engagement_core.model.attempt import Attempt, Provenance
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.dead_letter import DeadLetter
+from engagement_core.model.decision import (
     AddDeadLetter,
     Block,
-    BlockScope,
     CloseDeadLetter,
-    Control,
-    ControlKind,
-    DeadLetter,
     Decision,
     ErrorNote,
     MarkExecuted,
     MarkFailed,
     MarkScheduled,
-    Orphan,
     RaiseAlert,
     SaveAttempt,
-    Snapshot,
-    StoreRefused,
-    StoreUnavailable,
 )
+from engagement_core.model.errors import Effect, ErrorType
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.orphan import FOREIGN_FOR, Orphan
+from engagement_core.model.outcome import Waits
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.ports.activities import StoreRefused, StoreUnavailable
 from servers import ServerUrls
 from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, show, write
 

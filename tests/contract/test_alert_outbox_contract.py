@@ -12,9 +12,10 @@ from adapters.in_memory.vital_signs import InMemoryVitalSigns
 from adapters.postgres.alerts import PostgresAlertOutbox
 from adapters.postgres.vital_signs import PostgresVitalSigns
 from core_side import a_like
-from engagement_core.ports.activities import RaiseAlert
-from engagement_core.ports.alerts import AlertOutbox, AlertState, OpenIncident
-from engagement_core.ports.vital_signs import VitalSignsReader
+from engagement_core.model.decision import RaiseAlert
+from engagement_core.model.incident import AlertState, OpenIncident
+from engagement_core.ports.alerts import AlertOutbox
+from engagement_core.ports.incident_facts import VitalSignsReader
 from tables import InMemoryTables, PostgresTables, Tables, write
 
 MINUTE = timedelta(minutes=1)

@@ -18,14 +18,17 @@ from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.dead_letters import PostgresDeadLetters
 from adapters.postgres.pool import PostgresPool
 from commands import add_rows, execute
-from engagement_core.activity import Account, Activity, EngagementType, Pod
-from engagement_core.attempt import Attempt
-from engagement_core.burial import bury
-from engagement_core.dead_letters import Refused, Requeued, Resolved, decide_requeue, decide_resolve
-from engagement_core.errors import Cause, Effect, ErrorType, Failure
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import ActivityStore, Decision, SaveAttempt, Snapshot
-from engagement_core.ports.dead_letters import DeadLetters, LetterFilter
+from engagement_core.decisions.bury import bury
+from engagement_core.decisions.dead_letters import Refused, Requeued, Resolved, decide_requeue, decide_resolve
+from engagement_core.model.activity import Account, Activity, EngagementType, Pod
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.decision import Decision, SaveAttempt
+from engagement_core.model.errors import Cause, Effect, ErrorType, Failure
+from engagement_core.model.letter_file import LetterFilter
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.ports.activities import ActivityStore
+from engagement_core.ports.dead_letters import DeadLetters
 
 ANY = LetterFilter()
 NO_LAG = timedelta(0)

@@ -14,9 +14,10 @@ from adapters.in_memory.intake import InMemoryIntake
 from adapters.postgres.intake import PostgresIntake
 from adapters.postgres.pool import PostgresPool
 from commands import execute
-from engagement_core.activity import Activity, EngagementType
+from engagement_core.model.activity import Activity, EngagementType
+from engagement_core.model.new_activity import NewActivity
 from engagement_core.ports.activities import StoreUnavailable
-from engagement_core.ports.intake import Intake, IntakeRefused, NewActivity
+from engagement_core.ports.intake import Intake, IntakeRefused
 
 AT = datetime(2030, 3, 15, 14, 30, 0, 123456, tzinfo=timezone.utc)
 LIKE = NewActivity(

@@ -12,11 +12,13 @@ import pytest
 from adapters.in_memory.levels import InMemoryLevels
 from adapters.postgres.levels import PostgresLevels
 from core_side import SECOND, a_like, an_account, an_attempt
-from engagement_core.activity import PublicStatus
-from engagement_core.errors import Effect, ErrorType
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import AddDeadLetter, CloseDeadLetter, DeadLetter, SaveAttempt
-from engagement_core.ports.levels import Levels, LevelsReader
+from engagement_core.model.activity import PublicStatus
+from engagement_core.model.dead_letter import DeadLetter
+from engagement_core.model.decision import AddDeadLetter, CloseDeadLetter, SaveAttempt
+from engagement_core.model.errors import Effect, ErrorType
+from engagement_core.model.gauges import Levels
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.ports.gauges import LevelsReader
 from servers import ServerUrls
 from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, write
 

@@ -17,7 +17,8 @@ from adapters.bullmq.queue import BullmqQueue
 from adapters.in_memory.clock import InMemoryClock
 from adapters.in_memory.queue import InMemoryQueue
 from adapters.rq.queue import RqQueue
-from engagement_core.ports.queue import Buried, Done, Later, Queue, WakeUp
+from engagement_core.model.job import Buried, Done, Later, WakeUp
+from engagement_core.ports.queue import Queue
 
 NOTHING = timedelta(0)
 SECOND = timedelta(seconds=1)

@@ -11,21 +11,14 @@ import pytest
 from adapters.in_memory.vital_signs import InMemoryVitalSigns
 from adapters.postgres.vital_signs import PostgresVitalSigns
 from core_side import SECOND, a_like, an_account, an_attempt
-from engagement_core.errors import Effect, ErrorType
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import (
-    AddDeadLetter,
-    Block,
-    BlockScope,
-    CloseDeadLetter,
-    Control,
-    ControlKind,
-    DeadLetter,
-    RaiseAlert,
-    SaveAttempt,
-)
-from engagement_core.ports.alerts import IncidentKind
-from engagement_core.ports.vital_signs import OldestUnknown, VitalSigns, VitalSignsReader
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.dead_letter import DeadLetter
+from engagement_core.model.decision import AddDeadLetter, Block, CloseDeadLetter, RaiseAlert, SaveAttempt
+from engagement_core.model.errors import Effect, ErrorType
+from engagement_core.model.incident import IncidentKind
+from engagement_core.model.incident_facts import OldestUnknown, VitalSigns
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.ports.incident_facts import VitalSignsReader
 from tables import InMemoryTables, PostgresTables, Tables, write
 
 MINUTE = timedelta(minutes=1)

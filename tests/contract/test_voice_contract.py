@@ -15,10 +15,10 @@ from adapters.http.session import HttpSession
 from adapters.in_memory.voice import InMemoryVoice
 from adapters.voices.none import NoVoice
 from adapters.voices.template import TemplateVoice
-from engagement_core.activity import Activity, EngagementType, Pod, VoiceCartridge
+from engagement_core.decisions.comment_rules import check_spoken
+from engagement_core.model.activity import Activity, EngagementType, Pod, VoiceCartridge
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.voice import Voice, VoiceFailed
-from engagement_core.voice import check_spoken
 from provider_side import RealClock
 from voice_service import VoiceService, http_voice, openai_voice
 

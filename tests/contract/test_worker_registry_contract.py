@@ -11,7 +11,7 @@ import pytest
 from adapters.in_memory.workers import InMemoryWorkerRegistry
 from adapters.postgres.workers import PostgresWorkerRegistry
 from core_side import a_like, an_attempt
-from engagement_core.ports.activities import SaveAttempt
+from engagement_core.model.decision import SaveAttempt
 from engagement_core.ports.workers import WorkerRegistry
 from tables import InMemoryTables, PostgresTables, Tables, write
 

@@ -17,33 +17,30 @@ from typing import Any
 from rich.console import Console
 
 from core_side import DAY, ME, NOW, SECOND, a_comment, a_like, a_snapshot, an_account, an_attempt, earlier
-from engagement_core.activity import Malformed
-from engagement_core.admission import HELD_STATUSES
-from engagement_core.burial import bury
-from engagement_core.claim import ClaimPolicy, decide_claim
-from engagement_core.errors import Cause, Effect, Failure
-from engagement_core.explain import explain
-from engagement_core.findings import ReconcilePolicy, decide_reconcile
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import (
+from engagement_core.decisions.admission import HELD_STATUSES
+from engagement_core.decisions.bury import bury
+from engagement_core.decisions.claim import ClaimPolicy, decide_claim
+from engagement_core.decisions.explain import explain
+from engagement_core.decisions.judge_read_back import ReconcilePolicy, decide_reconcile
+from engagement_core.decisions.release import release
+from engagement_core.decisions.retry import RetryPolicy
+from engagement_core.decisions.verdict import decide_verdict
+from engagement_core.model.activity import Malformed
+from engagement_core.model.controls import BlockScope, Control, ControlKind, Pace
+from engagement_core.model.dead_letter import DeadLetter
+from engagement_core.model.decision import (
     AddDeadLetter,
     Block,
-    BlockScope,
-    Control,
-    ControlKind,
-    DeadLetter,
     MarkExecuted,
     MarkFailed,
     MarkScheduled,
-    Pace,
     SaveAttempt,
-    Snapshot,
     Write,
 )
-from engagement_core.ports.linkedin import Answer, Applied, Found, NoReadBack, Seen
-from engagement_core.release import release
-from engagement_core.retry import RetryPolicy
-from engagement_core.verdict import decide_verdict
+from engagement_core.model.errors import Cause, Effect, Failure
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.provider import Answer, Applied, Found, NoReadBack, Seen
+from engagement_core.model.snapshot import Snapshot
 from runners.cli.explain_view import as_json, as_screen
 
 __all__ = ["FOLDER", "POLICY", "Place", "page", "places"]

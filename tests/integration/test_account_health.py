@@ -14,12 +14,12 @@ from adapters.postgres.dead_letters import PostgresDeadLetters
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.schema import migrate
 from adapters.unipile.sandbox import Sandbox
-from engagement_core.dead_letters import Requeued, decide_requeue
-from engagement_core.errors import ErrorType
-from engagement_core.health import HealthPolicy
-from engagement_core.ports.activities import BlockScope
-from engagement_core.ports.dead_letters import LetterFilter
-from engagement_core.ports.telemetry import Signal
+from engagement_core.decisions.account_recovery import HealthPolicy
+from engagement_core.decisions.dead_letters import Requeued, decide_requeue
+from engagement_core.model.controls import BlockScope
+from engagement_core.model.errors import ErrorType
+from engagement_core.model.letter_file import LetterFilter
+from engagement_core.model.signal import Signal
 from runners.bootstrap import App
 from stage import Stage, stage_settings
 

@@ -22,14 +22,17 @@ from adapters.postgres.controls import PostgresControls
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.vital_signs import PostgresVitalSigns
 from core_side import SECOND, a_like, an_account, an_attempt
-from engagement_core.activity import Pod
-from engagement_core.burial import bury
-from engagement_core.dead_letters import decide_requeue
-from engagement_core.errors import Cause, Failure
-from engagement_core.lifecycle import Phase
-from engagement_core.ports.activities import ActivityStore, BlockScope, Decision, RaiseAlert, SaveAttempt, Snapshot
-from engagement_core.ports.alerts import IncidentKind
-from engagement_core.watch import Watch
+from engagement_core.decisions.bury import bury
+from engagement_core.decisions.dead_letters import decide_requeue
+from engagement_core.model.activity import Pod
+from engagement_core.model.controls import BlockScope
+from engagement_core.model.decision import Decision, RaiseAlert, SaveAttempt
+from engagement_core.model.errors import Cause, Failure
+from engagement_core.model.incident import IncidentKind
+from engagement_core.model.lifecycle import Phase
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.ports.activities import ActivityStore
+from engagement_core.use_cases.watch_incidents import Watch
 from tables import PostgresTables, write
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)

@@ -13,7 +13,7 @@ import pytest
 
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.unipile.sandbox import Sandbox
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.signal import Signal
 from runners.service import working
 from runners.settings import Settings
 

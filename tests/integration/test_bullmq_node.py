@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from adapters.bullmq.queue import BullmqQueue
-from engagement_core.ports.queue import Buried, Done, Later, Settlement, Unreadable, WakeUp
+from engagement_core.model.job import Buried, Done, Later, Settlement, Unreadable, WakeUp
 from node_side import Node, started_node
 from servers import ServerUrls
 

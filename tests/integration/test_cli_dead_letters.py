@@ -12,13 +12,14 @@ from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.pool import PostgresPool
 from adapters.rq.queue import RqQueue
 from commands import Commands, add_rows, execute
-from engagement_core.activity import EngagementType
-from engagement_core.attempt import Attempt
-from engagement_core.burial import bury
-from engagement_core.errors import Cause, Failure
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import Decision, SaveAttempt, Snapshot
-from engagement_core.ports.queue import WakeUp
+from engagement_core.decisions.bury import bury
+from engagement_core.model.activity import EngagementType
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.decision import Decision, SaveAttempt
+from engagement_core.model.errors import Cause, Failure
+from engagement_core.model.job import WakeUp
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.snapshot import Snapshot
 
 GONE = Failure(cause=Cause.POST_GONE, message="The post is [gone].")
 UNKNOWN = Failure(cause=Cause.OUTCOME_UNKNOWN, message="Nobody knows.")

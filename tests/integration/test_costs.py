@@ -15,8 +15,8 @@ from redis.connection import AbstractConnection
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.postgres import pool
 from adapters.unipile.sandbox import Sandbox
-from engagement_core.outcome import Executed
-from engagement_core.ports.queue import Done, WakeUp
+from engagement_core.model.job import Done, WakeUp
+from engagement_core.model.outcome import Executed
 from runners.bootstrap import App, open_app
 from runners.settings import Settings
 

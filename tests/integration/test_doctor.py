@@ -29,7 +29,7 @@ from doctor_side import (
     refuses_tls,
     speaks_tls,
 )
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.signal import Signal
 from provider_side import OK, ScriptedServer
 from stage import Stage, stage_settings
 

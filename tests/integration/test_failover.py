@@ -19,10 +19,14 @@ import pytest
 from adapters.postgres import pool
 from adapters.unipile.sandbox import Sandbox
 from commands import execute
-from engagement_core.execute import Executor
-from engagement_core.outcome import Dropped
-from engagement_core.ports.activities import ActivityStore, Decision, Due, Orphan, Snapshot, StoreUnavailable
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.decision import Decision
+from engagement_core.model.due import Due
+from engagement_core.model.orphan import Orphan
+from engagement_core.model.outcome import Dropped
+from engagement_core.model.signal import Signal
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.ports.activities import ActivityStore, StoreUnavailable
+from engagement_core.use_cases.execute import Executor
 from runners.bootstrap import open_app
 from runners.service import working
 from servers import ServerUrls, fresh_database

@@ -16,8 +16,8 @@ from adapters.http.breaker import HostBreaker
 from adapters.http.session import HttpSession
 from adapters.unipile.gateway import DIALECTS, AccountHealth, UnipileGateway
 from adapters.unipile.sandbox import Sandbox
-from engagement_core.errors import Cause, Effect, Failure
-from engagement_core.ports.linkedin import Answer, Applied, NoReadBack, NotSent, Seen
+from engagement_core.model.errors import Cause, Effect, Failure
+from engagement_core.model.provider import Answer, Applied, NoReadBack, NotSent, Seen
 from provider_side import (
     ACCESS_TOKEN,
     API_KEY,

@@ -16,7 +16,8 @@ from adapters.postgres.kept_read import KeptRead
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.schema import migrate, schema_sql
 from adapters.postgres.statements import render
-from engagement_core.ports.activities import StoreUnavailable, as_it_is
+from engagement_core.model.decision import as_it_is
+from engagement_core.ports.activities import StoreUnavailable
 
 _ID = "11111111-2222-3333-4444-555555555555"
 _MANY = 5_000

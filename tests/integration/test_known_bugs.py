@@ -22,15 +22,15 @@ from adapters.postgres.pool import PostgresPool
 from adapters.rq.queue import RqQueue
 from adapters.unipile.sandbox import Sandbox
 from commands import execute
-from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
-from engagement_core.errors import Cause, Failure
-from engagement_core.outcome import Dropped, Executed
-from engagement_core.ports.activities import BlockScope
-from engagement_core.ports.linkedin import Applied
-from engagement_core.ports.telemetry import Signal
-from engagement_core.retry import RetryPolicy
-from engagement_core.sweep import OrphanPolicy, adopt_orphans
-from engagement_core.verdict import decide_verdict
+from engagement_core.decisions.claim import Claimed, ClaimPolicy, Holder, decide_claim
+from engagement_core.decisions.retry import RetryPolicy
+from engagement_core.decisions.verdict import decide_verdict
+from engagement_core.model.controls import BlockScope
+from engagement_core.model.errors import Cause, Failure
+from engagement_core.model.outcome import Dropped, Executed
+from engagement_core.model.provider import Applied
+from engagement_core.model.signal import Signal
+from engagement_core.use_cases.adopt_orphans import OrphanPolicy, adopt_orphans
 from runners.bootstrap import App, open_app
 from runners.service import working
 from runners.settings import Settings

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from adapters.unipile.sandbox import Sandbox
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.signal import Signal
 from stage import Stage, stage_settings
 
 

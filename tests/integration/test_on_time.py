@@ -19,8 +19,8 @@ from adapters.postgres.controls import PostgresControls
 from adapters.postgres.pool import PostgresPool
 from adapters.rq.queue import RqQueue
 from adapters.unipile.sandbox import Sandbox
-from engagement_core.ports.activities import BlockScope
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.controls import BlockScope
+from engagement_core.model.signal import Signal
 from runners.worker import Worker
 from stage import Stage, stage_settings
 

@@ -24,7 +24,7 @@ from adapters.postgres.overview import PostgresOverviewReader
 from adapters.postgres.pool import PostgresPool
 from adapters.unipile.sandbox import Sandbox
 from commands import Commands, add_rows, execute
-from engagement_core.ports.activities import Decision
+from engagement_core.model.decision import Decision
 from runners.service import run_burst
 from servers import ServerUrls
 from stage import stage_settings

@@ -15,9 +15,9 @@ from psycopg2.extensions import connection as Connection
 from adapters.postgres import statements as sql
 from adapters.postgres.catalog import read_catalog
 from adapters.postgres.levels import LEVELS
-from engagement_core.admission import HELD_STATUSES
-from engagement_core.lifecycle import Event
-from engagement_core.ports.levels import MOST_COUNTED
+from engagement_core.decisions.admission import HELD_STATUSES
+from engagement_core.model.gauges import MOST_COUNTED
+from engagement_core.model.lifecycle import Event
 
 _BACKLOG = 20_000
 _EVENTS = [event.value for event in Event]

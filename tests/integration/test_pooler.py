@@ -21,7 +21,9 @@ from adapters.postgres.pool import PostgresPool
 from adapters.postgres.schema import migrate
 from adapters.unipile.sandbox import Sandbox
 from commands import Commands
-from engagement_core.ports.activities import Decision, Snapshot, StoreUnavailable
+from engagement_core.model.decision import Decision
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.ports.activities import StoreUnavailable
 from pooler import PASSWORD
 from runners.service import working
 from servers import fresh_database

@@ -21,7 +21,8 @@ from redis.exceptions import ConnectionError  # noqa: A004 - not Python's
 from adapters.bullmq.queue import BullmqQueue
 from adapters.embedded.wheels import valkey_program
 from adapters.rq.queue import RqQueue
-from engagement_core.ports.queue import Done, Later, Queue, QueueUnavailable, WakeUp
+from engagement_core.model.job import Done, Later, WakeUp
+from engagement_core.ports.queue import Queue, QueueUnavailable
 
 NOTHING = timedelta(0)
 PAST = datetime(2020, 1, 1, tzinfo=timezone.utc)

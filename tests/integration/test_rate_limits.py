@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 
 from adapters.unipile.sandbox import Sandbox
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.signal import Signal
 from stage import Stage, stage_settings
 
 MOMENT = 0.25

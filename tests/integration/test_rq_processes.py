@@ -15,7 +15,7 @@ from rq import Queue as PlainRqQueue
 from rq.serializers import JSONSerializer
 
 from adapters.rq.queue import RqQueue
-from engagement_core.ports.queue import WakeUp
+from engagement_core.model.job import WakeUp
 
 NOTHING = timedelta(0)
 PAST = datetime(2020, 1, 1, tzinfo=timezone.utc)

@@ -24,7 +24,7 @@ from adapters.in_memory.clock import InMemoryClock
 from adapters.rq.json_job import JsonJob, JsonQueue
 from adapters.rq.queue import RqQueue
 from adapters.rq.scripts import PUT_BACK, START
-from engagement_core.ports.queue import Buried, Done, Unreadable, WakeUp
+from engagement_core.model.job import Buried, Done, Unreadable, WakeUp
 
 NOTHING = timedelta(0)
 READY = "rq:queue:pod-engagement"

@@ -16,13 +16,13 @@ from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.catalog import SchemaProblem, checked, read_catalog
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.schema import migrate, statements
-from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
-from engagement_core.errors import Cause, Failure
-from engagement_core.outcome import Executed
-from engagement_core.ports.activities import Decision
-from engagement_core.ports.linkedin import Answer, Applied
-from engagement_core.retry import RetryPolicy
-from engagement_core.verdict import decide_verdict
+from engagement_core.decisions.claim import Claimed, ClaimPolicy, Holder, decide_claim
+from engagement_core.decisions.retry import RetryPolicy
+from engagement_core.decisions.verdict import decide_verdict
+from engagement_core.model.decision import Decision
+from engagement_core.model.errors import Cause, Failure
+from engagement_core.model.outcome import Executed
+from engagement_core.model.provider import Answer, Applied
 
 _ID = "11111111-2222-3333-4444-555555555555"
 

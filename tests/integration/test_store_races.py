@@ -18,18 +18,20 @@ from adapters.postgres.catalog import read_catalog
 from adapters.postgres.pool import PostgresPool
 from adapters.postgres.statements import render
 from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
-from engagement_core.activity import Activity
-from engagement_core.begin import decide_begin
-from engagement_core.claim import Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim
-from engagement_core.errors import Cause, Failure
-from engagement_core.findings import ReconcilePolicy, decide_reconcile
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.outcome import Dropped, Executed, Outcome
-from engagement_core.ports.activities import Decision, Orphan, Snapshot
-from engagement_core.ports.linkedin import Answer, Applied, Found, Seen
-from engagement_core.retry import RetryPolicy
-from engagement_core.sweep import decide_orphan
-from engagement_core.verdict import decide_verdict
+from engagement_core.decisions.begin import decide_begin
+from engagement_core.decisions.claim import Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim
+from engagement_core.decisions.judge_read_back import ReconcilePolicy, decide_reconcile
+from engagement_core.decisions.orphans import decide_orphan
+from engagement_core.decisions.retry import RetryPolicy
+from engagement_core.decisions.verdict import decide_verdict
+from engagement_core.model.activity import Activity
+from engagement_core.model.decision import Decision
+from engagement_core.model.errors import Cause, Failure
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.orphan import Orphan
+from engagement_core.model.outcome import Dropped, Executed, Outcome
+from engagement_core.model.provider import Answer, Applied, Found, Seen
+from engagement_core.model.snapshot import Snapshot
 from tables import PostgresTables, show
 
 YES = Applied(engagement_id="c-1", created_at=None)

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.unipile.answers import ANSWERS
 from adapters.unipile.sandbox import Sandbox
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.signal import Signal
 from provider_side import free_port
 from runners.bootstrap import App
 from servers import ServerUrls, fresh_database

@@ -11,8 +11,9 @@ import pytest
 from adapters.postgres.activities import PostgresActivityStore
 from adapters.postgres.pool import PostgresPool
 from commands import Commands, add_rows, execute
-from engagement_core.activity import Activity
-from engagement_core.ports.activities import Decision, Snapshot
+from engagement_core.model.activity import Activity
+from engagement_core.model.decision import Decision
+from engagement_core.model.snapshot import Snapshot
 
 _ZONES = ["Asia/Kolkata", "America/St_Johns"]
 _BURIED = datetime(2030, 1, 31, 20, 15, 30, tzinfo=timezone.utc)

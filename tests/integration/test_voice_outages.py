@@ -19,13 +19,13 @@ from adapters.in_memory.linkedin import InMemoryLinkedIn
 from adapters.in_memory.linkedin import Outcome as Scripted
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from core_side import CARTRIDGE, POD, SECOND, a_comment, an_account
-from engagement_core.backlog import Backlog
-from engagement_core.claim import ClaimPolicy
-from engagement_core.errors import Cause, Failure
-from engagement_core.execute import Executor
-from engagement_core.outcome import Executed, Waits
-from engagement_core.ports.telemetry import Signal
+from engagement_core.decisions.claim import ClaimPolicy
+from engagement_core.model.errors import Cause, Failure
+from engagement_core.model.outcome import Executed, Waits
+from engagement_core.model.signal import Signal
 from engagement_core.ports.voice import Voice
+from engagement_core.use_cases.execute import Executor
+from engagement_core.use_cases.pending_decisions import Backlog
 from provider_side import free_port
 from voice_service import VOICE_KEY, VoiceService, http_voice, openai_voice
 

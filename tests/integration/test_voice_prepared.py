@@ -14,8 +14,8 @@ import pytest
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.unipile.sandbox import Sandbox
 from commands import execute
-from engagement_core.outcome import Executed, Outcome, Waits
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.outcome import Executed, Outcome, Waits
+from engagement_core.model.signal import Signal
 from runners.bootstrap import App, open_app
 from runners.service import working
 from runners.settings import Settings, SettingsProblem

@@ -19,9 +19,9 @@ from adapters.clock import SystemClock
 from adapters.http.breaker import HostBreaker
 from adapters.http.session import HttpSession
 from adapters.unipile.gateway import DIALECTS, UnipileGateway
-from engagement_core.activity import Account, EngagementType
+from engagement_core.model.activity import Account, EngagementType
+from engagement_core.model.provider import Engagement
 from engagement_core.ports.clock import Deadline
-from engagement_core.ports.linkedin import Engagement
 
 _NEEDED = ("LIVE_UNIPILE_DSN", "LIVE_UNIPILE_API_KEY", "LIVE_UNIPILE_ACCOUNT_ID", "LIVE_UNIPILE_POST_ID")
 

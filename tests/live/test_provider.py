@@ -11,9 +11,9 @@ from functools import partial
 import pytest
 
 from core_side import a_snapshot, an_attempt
-from engagement_core.errors import Effect, ErrorType, Failure
-from engagement_core.ports.linkedin import AccountHealth, Applied, Engagement, Seen
-from engagement_core.recognition import recognise
+from engagement_core.decisions.matching import recognise
+from engagement_core.model.errors import Effect, ErrorType, Failure
+from engagement_core.model.provider import AccountHealth, Applied, Engagement, Seen
 from live.conftest import Live
 
 pytestmark = pytest.mark.timeout(0)  # each wait has an end of its own, LIVE_UNIPILE_PATIENCE_S

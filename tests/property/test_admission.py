@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core_side import DAY, NOW, a_snapshot, an_account
-from engagement_core.activity import Account
-from engagement_core.admission import HELD_STATUSES, Admit, Defer, admit
-from engagement_core.ports.activities import BlockScope, Control, ControlKind
+from engagement_core.decisions.admission import HELD_STATUSES, Admit, Defer, admit
+from engagement_core.model.activity import Account
+from engagement_core.model.controls import BlockScope, Control, ControlKind
 
 in_force = st.builds(
     Control,

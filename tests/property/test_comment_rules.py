@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engagement_core.voice import MAX_LENGTH, check_comment, check_spoken, choose_text
+from engagement_core.decisions.comment_rules import MAX_LENGTH, check_comment, check_spoken, choose_text
 
 ANYTHING = st.text(st.characters(exclude_categories=())) | st.text("{}@#.:/\"' \r\n\tab\x00\u200b", max_size=40)
 COMMENTS = ANYTHING.filter(lambda text: not check_comment(text))

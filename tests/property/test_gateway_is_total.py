@@ -14,9 +14,9 @@ from adapters.http.breaker import HostBreaker
 from adapters.http.session import HttpReply, HttpRequest
 from adapters.unipile.gateway import DIALECTS, UnipileGateway
 from adapters.unipile.greeting import Greeting, greet
-from engagement_core.errors import Cause, Effect, Failure
+from engagement_core.model.errors import Cause, Effect, Failure
+from engagement_core.model.provider import AccountHealth, Applied, NoReadBack, NotSent, Seen
 from engagement_core.ports.clock import Deadline
-from engagement_core.ports.linkedin import AccountHealth, Applied, NoReadBack, NotSent, Seen
 from provider_side import API_KEY, HandClock, account, comment, like, within
 
 DEEP = [b"[" * 990 + b"]" * 990, b'{"a":' * 990 + b"1" + b"}" * 990, b"[" * 100_000]

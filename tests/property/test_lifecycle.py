@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engagement_core.lifecycle import TRANSITIONS, Event, IllegalEvent, Phase, next_phase
+from engagement_core.model.lifecycle import TRANSITIONS, Event, IllegalEvent, Phase, next_phase
 
 PROOFS = {Event.REFUSE, Event.RELEASE, Event.FIND_ABSENT, Event.REPEAT, Event.REQUEUE}
 """Events that say that the last attempt left nothing behind, or nothing that matters."""

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core_side import DAY, NOW
-from engagement_core.errors import Cause, Effect, Failure
-from engagement_core.retry import Bury, Reconcile, RetryAt, RetryPolicy
+from engagement_core.decisions.retry import Bury, Reconcile, RetryAt, RetryPolicy
+from engagement_core.model.errors import Cause, Effect, Failure
 
 policies = st.builds(
     RetryPolicy,

@@ -17,21 +17,23 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.clock import InMemoryClock
 from core_side import CARTRIDGE, NOW, POD, SECOND, a_comment, a_like, an_account
-from engagement_core.activity import Activity, EngagementType
-from engagement_core.attempt import Attempt
-from engagement_core.begin import decide_begin
-from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
-from engagement_core.dead_letters import decide_requeue, decide_resolve
-from engagement_core.errors import Cause, Failure
-from engagement_core.findings import ReconcilePolicy, decide_reconcile, unknown_attempt
-from engagement_core.last_look import decide_last_look
-from engagement_core.lifecycle import Phase
-from engagement_core.ports.activities import Decision, Orphan, Snapshot
-from engagement_core.ports.linkedin import Answer, Applied, Found, NoReadBack, NotSent, ReadBack, Seen
-from engagement_core.release import give_back
-from engagement_core.retry import RetryPolicy
-from engagement_core.sweep import decide_orphan
-from engagement_core.verdict import decide_verdict
+from engagement_core.decisions.begin import decide_begin
+from engagement_core.decisions.claim import Claimed, ClaimPolicy, Holder, decide_claim
+from engagement_core.decisions.dead_letters import decide_requeue, decide_resolve
+from engagement_core.decisions.judge_read_back import ReconcilePolicy, decide_reconcile, unknown_attempt
+from engagement_core.decisions.orphans import decide_orphan
+from engagement_core.decisions.recheck import decide_last_look
+from engagement_core.decisions.release import give_back
+from engagement_core.decisions.retry import RetryPolicy
+from engagement_core.decisions.verdict import decide_verdict
+from engagement_core.model.activity import Activity, EngagementType
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.decision import Decision
+from engagement_core.model.errors import Cause, Failure
+from engagement_core.model.lifecycle import Phase
+from engagement_core.model.orphan import Orphan
+from engagement_core.model.provider import Answer, Applied, Found, NoReadBack, NotSent, ReadBack, Seen
+from engagement_core.model.snapshot import Snapshot
 
 KEY = "activity-1"
 POLICY = ReconcilePolicy()

@@ -11,12 +11,15 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from engagement_core.activity import Activity, EngagementType
-from engagement_core.dead_letters import Requeued, decide_requeue, decide_resolve
-from engagement_core.errors import Effect
-from engagement_core.lifecycle import Event
-from engagement_core.ports.activities import BlockScope, Control, ControlKind, Decision, Snapshot, StoreRefused
-from engagement_core.ports.linkedin import Engagement
+from engagement_core.decisions.dead_letters import Requeued, decide_requeue, decide_resolve
+from engagement_core.model.activity import Activity, EngagementType
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.decision import Decision
+from engagement_core.model.errors import Effect
+from engagement_core.model.lifecycle import Event
+from engagement_core.model.provider import Engagement
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.ports.activities import StoreRefused
 from simulation.store import commit
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from engagement_core.activity import Account, Activity, EngagementType, Malformed, Pod, VoiceCartridge
+from engagement_core.model.activity import Account, Activity, EngagementType, Malformed, Pod, VoiceCartridge
 
 if TYPE_CHECKING:
     from simulation.world import World

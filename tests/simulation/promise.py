@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from adapters.in_memory.activities import InMemoryActivityStore
-from engagement_core.activity import Account, Activity, EngagementType, Malformed
-from engagement_core.attempt import Attempt
-from engagement_core.errors import Cause, Effect, Failure
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import BlockScope, MarkExecuted, SaveAttempt, Snapshot, Write
-from engagement_core.ports.linkedin import Answer, Engagement, NotSent
+from engagement_core.model.activity import Account, Activity, EngagementType, Malformed
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.controls import BlockScope
+from engagement_core.model.decision import MarkExecuted, SaveAttempt, Write
+from engagement_core.model.errors import Cause, Effect, Failure
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.provider import Answer, Engagement, NotSent
+from engagement_core.model.snapshot import Snapshot
 
 __all__ = ["Promise", "PromiseBroken", "Sent", "Thing"]
 

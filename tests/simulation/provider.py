@@ -13,20 +13,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from engagement_core.activity import EngagementType
-from engagement_core.errors import Cause, Failure
+from engagement_core.model.activity import EngagementType
+from engagement_core.model.errors import Cause, Failure
+from engagement_core.model.provider import Answer, Applied, Engagement, Found, NoReadBack, NotSent, ReadBack, Seen
 from engagement_core.ports.clock import Deadline
-from engagement_core.ports.linkedin import (
-    Answer,
-    Applied,
-    Engagement,
-    Found,
-    LinkedIn,
-    NoReadBack,
-    NotSent,
-    ReadBack,
-    Seen,
-)
+from engagement_core.ports.linkedin import LinkedIn
 from simulation.promise import Sent
 from simulation.schedule import micros
 from simulation.temper import Script

@@ -13,23 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.in_memory.activities import InMemoryActivityStore
-from engagement_core.attempt import Attempt
-from engagement_core.claim import Claimed
-from engagement_core.lifecycle import Event, IllegalEvent
-from engagement_core.ports.activities import (
-    ActivityStore,
-    Decision,
-    Due,
-    MarkExecuted,
-    MarkFailed,
-    MarkScheduled,
-    Orphan,
-    SaveAttempt,
-    Snapshot,
-    StoreRefused,
-    StoreUnavailable,
-    Write,
-)
+from engagement_core.decisions.claim import Claimed
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.decision import Decision, MarkExecuted, MarkFailed, MarkScheduled, SaveAttempt, Write
+from engagement_core.model.due import Due
+from engagement_core.model.lifecycle import Event, IllegalEvent
+from engagement_core.model.orphan import Orphan
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreUnavailable
 from simulation.promise import PromiseBroken
 
 if TYPE_CHECKING:

@@ -12,13 +12,18 @@ from typing import Any, TypeVar
 
 import pytest
 
-from engagement_core import begin, claim, execute, findings, reconcile, sweep, verdict
-from engagement_core.attempt import Attempt
-from engagement_core.errors import Cause, Effect, Failure
-from engagement_core.lifecycle import Phase
-from engagement_core.ports.activities import Decision, Orphan, Snapshot
-from engagement_core.release import release
-from engagement_core.retry import RetryDecision, RetryPolicy
+from engagement_core.decisions import begin, claim, verdict
+from engagement_core.decisions import judge_read_back as findings
+from engagement_core.decisions.release import release
+from engagement_core.decisions.retry import RetryDecision, RetryPolicy
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.decision import Decision
+from engagement_core.model.errors import Cause, Effect, Failure
+from engagement_core.model.lifecycle import Phase
+from engagement_core.model.orphan import Orphan
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.use_cases import adopt_orphans as sweep
+from engagement_core.use_cases import execute, reconcile
 from simulation.store import WorkersStore, commit, name_of
 from simulation.temper import Script, Temper
 from simulation.world import SMALL, Size, broken

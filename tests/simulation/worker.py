@@ -13,16 +13,17 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engagement_core.activity import Activity, Pod, VoiceCartridge
-from engagement_core.backlog import Backlog
-from engagement_core.execute import Executor
-from engagement_core.outcome import Waits
+from engagement_core.model.activity import Activity, Pod, VoiceCartridge
+from engagement_core.model.outcome import Waits
+from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline
-from engagement_core.ports.telemetry import Signal, Telemetry
+from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.voice import Voice, VoiceFailed
-from engagement_core.reconcile import Reconciler
-from engagement_core.sweep import OrphanPolicy, adopt_orphans
+from engagement_core.use_cases.adopt_orphans import OrphanPolicy, adopt_orphans
+from engagement_core.use_cases.execute import Executor
+from engagement_core.use_cases.pending_decisions import Backlog
+from engagement_core.use_cases.reconcile import Reconciler
 from simulation.promise import PromiseBroken
 from simulation.provider import WorkersLinkedIn
 from simulation.schedule import Killed, Process, micros

@@ -13,13 +13,13 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
-from engagement_core.activity import Activity, Malformed, PublicStatus
-from engagement_core.attempt import Attempt
-from engagement_core.claim import ClaimPolicy
-from engagement_core.findings import ReconcilePolicy
-from engagement_core.lifecycle import Phase
-from engagement_core.ports.activities import FOREIGN_FOR
-from engagement_core.ports.linkedin import Engagement
+from engagement_core.decisions.claim import ClaimPolicy
+from engagement_core.decisions.judge_read_back import ReconcilePolicy
+from engagement_core.model.activity import Activity, Malformed, PublicStatus
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.lifecycle import Phase
+from engagement_core.model.orphan import FOREIGN_FOR
+from engagement_core.model.provider import Engagement
 from simulation.known_limits import KNOWN_LIMITS
 from simulation.people import block, lift, meddle, reinsert, rename, review, set_trigger, upgrade, write_by_hand
 from simulation.population import populate

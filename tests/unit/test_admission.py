@@ -7,8 +7,8 @@ from datetime import datetime
 import pytest
 
 from core_side import NOW, SECOND, a_snapshot, an_account
-from engagement_core.admission import HELD_STATUSES, Admit, Defer, admit
-from engagement_core.ports.activities import BlockScope, Control, ControlKind
+from engagement_core.decisions.admission import HELD_STATUSES, Admit, Defer, admit
+from engagement_core.model.controls import BlockScope, Control, ControlKind
 
 ACCOUNT = (BlockScope.ACCOUNT, "account-1")
 

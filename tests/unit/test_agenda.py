@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from adapters.clock import SystemClock
-from engagement_core.ports.queue import WakeUp
+from engagement_core.model.job import WakeUp
 from runners.agenda import Agenda, Entry
 
 CLOCK = SystemClock()

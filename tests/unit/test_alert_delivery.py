@@ -14,12 +14,13 @@ from adapters.in_memory.queue import InMemoryQueue
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.in_memory.vital_signs import InMemoryVitalSigns
 from core_side import SECOND, a_like
-from engagement_core.delivery import Delivery
-from engagement_core.incident_view import IncidentPolicy
-from engagement_core.ports.activities import RaiseAlert
-from engagement_core.ports.alerts import Alert, AlertState, AlertsUndelivered
-from engagement_core.ports.telemetry import Signal
-from engagement_core.watch import Watch
+from engagement_core.alerting.policy import IncidentPolicy
+from engagement_core.model.decision import RaiseAlert
+from engagement_core.model.incident import Alert, AlertState
+from engagement_core.model.signal import Signal
+from engagement_core.ports.alerts import AlertsUndelivered
+from engagement_core.use_cases.deliver_alerts import Delivery
+from engagement_core.use_cases.watch_incidents import Watch
 from tables import InMemoryTables, write
 
 MINUTE = timedelta(minutes=1)

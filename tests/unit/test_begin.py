@@ -9,24 +9,17 @@ from typing import Any
 import pytest
 
 from core_side import DAY, ME, NOW, SECOND, a_claim, a_comment, a_snapshot, all_of, an_account, an_attempt, earlier, the
-from engagement_core.activity import Malformed
-from engagement_core.attempt import Attempt, Provenance
-from engagement_core.begin import decide_begin
-from engagement_core.claim import Claimed, ClaimResult
-from engagement_core.errors import Effect
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.outcome import Dropped, Executed, Waits
-from engagement_core.ports.activities import (
-    BlockScope,
-    Control,
-    ControlKind,
-    Decision,
-    MarkExecuted,
-    MarkScheduled,
-    SaveAttempt,
-    Snapshot,
-)
-from engagement_core.release import give_back, release
+from engagement_core.decisions.begin import decide_begin
+from engagement_core.decisions.claim import Claimed, ClaimResult
+from engagement_core.decisions.release import give_back, release
+from engagement_core.model.activity import Malformed
+from engagement_core.model.attempt import Attempt, Provenance
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.decision import Decision, MarkExecuted, MarkScheduled, SaveAttempt
+from engagement_core.model.errors import Effect
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.outcome import Dropped, Executed, Waits
+from engagement_core.model.snapshot import Snapshot
 
 MINE = an_attempt(Phase.CLAIMED)
 AT_ONCE = timedelta(0)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands import Commands
-from engagement_core.activity import EngagementType
+from engagement_core.model.activity import EngagementType
 from runners.bench.bench import MEASUREMENTS
 from runners.bench.distribution import median, quantile
 from runners.bench.failure import BenchFailed

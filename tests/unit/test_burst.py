@@ -12,9 +12,10 @@ from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.queue import InMemoryQueue
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from core_side import NOW
-from engagement_core.outcome import Dropped, Outcome, Waits
-from engagement_core.ports.queue import QueueUnavailable, Settlement, WakeUp
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.job import Settlement, WakeUp
+from engagement_core.model.outcome import Dropped, Outcome, Waits
+from engagement_core.model.signal import Signal
+from engagement_core.ports.queue import QueueUnavailable
 from runners.agenda import Agenda, Entry
 from runners.worker import Worker, WorkerPolicy
 

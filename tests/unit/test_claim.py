@@ -24,25 +24,16 @@ from core_side import (
     earlier,
     the,
 )
-from engagement_core.activity import EngagementType, Malformed, Pod
-from engagement_core.attempt import Provenance
-from engagement_core.claim import Claimed, ClaimPolicy, ClaimResult, decide_claim
-from engagement_core.errors import Cause, Effect, ErrorType
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.outcome import Buried, Dropped, Executed, Waits
-from engagement_core.ports.activities import (
-    AddDeadLetter,
-    BlockScope,
-    Control,
-    ControlKind,
-    Decision,
-    MarkExecuted,
-    MarkFailed,
-    RaiseAlert,
-    SaveAttempt,
-    Snapshot,
-)
-from engagement_core.ports.linkedin import Engagement
+from engagement_core.decisions.claim import Claimed, ClaimPolicy, ClaimResult, decide_claim
+from engagement_core.model.activity import EngagementType, Malformed, Pod
+from engagement_core.model.attempt import Provenance
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.decision import AddDeadLetter, Decision, MarkExecuted, MarkFailed, RaiseAlert, SaveAttempt
+from engagement_core.model.errors import Cause, Effect, ErrorType
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.outcome import Buried, Dropped, Executed, Waits
+from engagement_core.model.provider import Engagement
+from engagement_core.model.snapshot import Snapshot
 
 
 def claim(snapshot: Snapshot, **policy: Any) -> Decision[ClaimResult]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engagement_core.voice import MAX_LENGTH, Chosen, check_comment, check_spoken, choose_text
+from engagement_core.decisions.comment_rules import MAX_LENGTH, Chosen, check_comment, check_spoken, choose_text
 
 ORIGINAL = "Great post!"
 

@@ -8,23 +8,15 @@ from datetime import timedelta
 import pytest
 
 from core_side import NOW, SECOND, a_comment, a_like, a_snapshot, all_of, an_account, an_attempt, earlier, the
-from engagement_core.activity import Activity, Malformed
-from engagement_core.attempt import Attempt, Provenance, count_crashes, count_refusals
-from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
-from engagement_core.dead_letters import Refused, Requeued, Resolved, decide_requeue, decide_resolve
-from engagement_core.errors import Effect, ErrorType
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import (
-    AddDeadLetter,
-    BlockScope,
-    CloseDeadLetter,
-    Control,
-    ControlKind,
-    MarkExecuted,
-    MarkScheduled,
-    SaveAttempt,
-    Snapshot,
-)
+from engagement_core.decisions.claim import Claimed, ClaimPolicy, Holder, decide_claim
+from engagement_core.decisions.dead_letters import Refused, Requeued, Resolved, decide_requeue, decide_resolve
+from engagement_core.model.activity import Activity, Malformed
+from engagement_core.model.attempt import Attempt, Provenance, count_crashes, count_refusals
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.decision import AddDeadLetter, CloseDeadLetter, MarkExecuted, MarkScheduled, SaveAttempt
+from engagement_core.model.errors import Effect, ErrorType
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.snapshot import Snapshot
 
 LAG = 90 * SECOND
 LONG_AGO = NOW - timedelta(hours=1)

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from engagement_core import errors
-from engagement_core.errors import TAXONOMY, Cause, Effect, ErrorType, Failure, Scope
+from engagement_core.model import errors
+from engagement_core.model.errors import TAXONOMY, Cause, Effect, ErrorType, Failure, Scope
 
 
 def test_the_tree_in_the_docstring_is_the_table() -> None:

@@ -18,21 +18,24 @@ from adapters.in_memory.linkedin import Outcome as Scripted
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.in_memory.voice import InMemoryVoice
 from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
-from engagement_core.activity import Activity
-from engagement_core.attempt import Provenance
-from engagement_core.backlog import Backlog
-from engagement_core.claim import ClaimPolicy
-from engagement_core.errors import Cause, Effect, Failure
-from engagement_core.execute import Executor
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.outcome import Buried, Dropped, Executed, Unknown, Waits
-from engagement_core.ports.activities import Decision, MarkExecuted, Orphan, Snapshot, StoreUnavailable
-from engagement_core.ports.linkedin import Found, NotSent, Seen
-from engagement_core.ports.telemetry import Signal
-from engagement_core.retry import RetryPolicy
-from engagement_core.sweep import decide_orphan
-from engagement_core.telling import told_of_answer
-from engagement_core.verdict import decide_verdict
+from engagement_core.decisions.claim import ClaimPolicy
+from engagement_core.decisions.orphans import decide_orphan
+from engagement_core.decisions.retry import RetryPolicy
+from engagement_core.decisions.verdict import decide_verdict
+from engagement_core.model.activity import Activity
+from engagement_core.model.attempt import Provenance
+from engagement_core.model.decision import Decision, MarkExecuted
+from engagement_core.model.errors import Cause, Effect, Failure
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.orphan import Orphan
+from engagement_core.model.outcome import Buried, Dropped, Executed, Unknown, Waits
+from engagement_core.model.provider import Found, NotSent, Seen
+from engagement_core.model.signal import Signal
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.ports.activities import StoreUnavailable
+from engagement_core.use_cases.event_fields import told_of_answer
+from engagement_core.use_cases.execute import Executor
+from engagement_core.use_cases.pending_decisions import Backlog
 
 SECOND = timedelta(seconds=1)
 REFUSED = Failure(cause=Cause.NO_SESSION, message="No session.")

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from core_side import DAY, NOW, SECOND, a_comment, a_like, a_snapshot, an_account, an_attempt
-from engagement_core.activity import Malformed
-from engagement_core.errors import TAXONOMY, Cause, Effect
-from engagement_core.explain import explain
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import BlockScope, Control, ControlKind, DeadLetter
+from engagement_core.decisions.explain import explain
+from engagement_core.model.activity import Malformed
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.dead_letter import DeadLetter
+from engagement_core.model.errors import TAXONOMY, Cause, Effect
+from engagement_core.model.lifecycle import Event, Phase
 
 _PAUSE = Control(kind=ControlKind.PAUSE, scope=BlockScope.POD, scope_id="pod-1", until=None, reason="on holiday")
 _COOL = Control(

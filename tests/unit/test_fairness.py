@@ -11,9 +11,9 @@ from adapters.clock import SystemClock
 from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.queue import InMemoryQueue
 from adapters.in_memory.telemetry import InMemoryTelemetry
-from engagement_core.outcome import Dropped, Outcome
-from engagement_core.ports.queue import Settlement, Unreadable, WakeUp
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.job import Settlement, Unreadable, WakeUp
+from engagement_core.model.outcome import Dropped, Outcome
+from engagement_core.model.signal import Signal
 from runners.agenda import Agenda
 from runners.worker import Worker, WorkerPolicy
 

@@ -13,30 +13,18 @@ from adapters.in_memory.clock import InMemoryClock
 from adapters.in_memory.linkedin import InMemoryLinkedIn, Outcome
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from core_side import DAY, ME, NOW, SECOND, a_claim, a_comment, a_like, a_snapshot, all_of, an_attempt, earlier, the
-from engagement_core.activity import EngagementType, Malformed
-from engagement_core.attempt import Attempt, Provenance
-from engagement_core.errors import Cause, Effect, Failure
-from engagement_core.findings import (
-    Reconciled,
-    ReconcilePolicy,
-    decide_reconcile,
-    unknown_attempt,
-)
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.outcome import Buried, Dropped, Executed, Waits
-from engagement_core.ports.activities import (
-    AddDeadLetter,
-    Decision,
-    MarkExecuted,
-    MarkFailed,
-    MarkScheduled,
-    SaveAttempt,
-)
+from engagement_core.decisions.judge_read_back import Reconciled, ReconcilePolicy, decide_reconcile, unknown_attempt
+from engagement_core.decisions.matching import RIVAL, STRANGER
+from engagement_core.model.activity import EngagementType, Malformed
+from engagement_core.model.attempt import Attempt, Provenance
+from engagement_core.model.decision import AddDeadLetter, Decision, MarkExecuted, MarkFailed, MarkScheduled, SaveAttempt
+from engagement_core.model.errors import Cause, Effect, Failure
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.outcome import Buried, Dropped, Executed, Waits
+from engagement_core.model.provider import Found, NoReadBack, ReadBack, Seen
+from engagement_core.model.signal import Signal
 from engagement_core.ports.clock import Deadline
-from engagement_core.ports.linkedin import Found, NoReadBack, ReadBack, Seen
-from engagement_core.ports.telemetry import Signal
-from engagement_core.recognition import RIVAL, STRANGER
-from engagement_core.reconcile import Reconciler
+from engagement_core.use_cases.reconcile import Reconciler
 
 POLICY = ReconcilePolicy()
 LOST = an_attempt(Phase.UNKNOWN, text="Hello there!", error={"message": "No answer came."})

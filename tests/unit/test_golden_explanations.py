@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from engagement_core.errors import TAXONOMY, Cause, ErrorType
-from engagement_core.explain import explain
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import BlockScope, ControlKind
+from engagement_core.decisions.explain import explain
+from engagement_core.model.controls import BlockScope, ControlKind
+from engagement_core.model.errors import TAXONOMY, Cause, ErrorType
+from engagement_core.model.lifecycle import Event, Phase
 from golden.explanations import FOLDER, POLICY, Place, page, places
 
 PLACES = {place.name: place for place in places()}

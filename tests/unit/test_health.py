@@ -14,15 +14,17 @@ from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.clock import InMemoryClock
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from core_side import NOW, SECOND, an_account, earlier
-from engagement_core.activity import Account
-from engagement_core.errors import Cause, Failure
-from engagement_core.health import AccountCare, HealthPolicy, can_act, cools_down_until, next_probe
-from engagement_core.lifecycle import Phase
-from engagement_core.ports.accounts import Failing, Hold
-from engagement_core.ports.activities import Block, BlockScope, Control, ControlKind, Decision
+from engagement_core.decisions.account_recovery import HealthPolicy, can_act, cools_down_until, next_probe
+from engagement_core.model.account_state import Failing, Hold
+from engagement_core.model.activity import Account
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.decision import Block, Decision
+from engagement_core.model.errors import Cause, Failure
+from engagement_core.model.lifecycle import Phase
+from engagement_core.model.provider import AccountHealth, NoReadBack
+from engagement_core.model.signal import Signal
 from engagement_core.ports.clock import Deadline
-from engagement_core.ports.linkedin import AccountHealth, NoReadBack
-from engagement_core.ports.telemetry import Signal
+from engagement_core.use_cases.recover_accounts import AccountCare
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

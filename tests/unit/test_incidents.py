@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from core_side import NOW, SECOND, a_snapshot, the
-from engagement_core.burial import bury
-from engagement_core.errors import TAXONOMY, Cause, Failure, Scope
-from engagement_core.incident_begins import breaker_open
-from engagement_core.incident_view import IncidentPolicy
-from engagement_core.incidents import Judgement, judge
-from engagement_core.ports.activities import Decision, RaiseAlert
-from engagement_core.ports.alerts import IncidentKind, OpenIncident
-from engagement_core.ports.vital_signs import OldestUnknown, SilentWorker, VitalSigns
+from engagement_core.alerting.conditions import breaker_open
+from engagement_core.alerting.judge import Judgement, judge
+from engagement_core.alerting.policy import IncidentPolicy
+from engagement_core.decisions.bury import bury
+from engagement_core.model.decision import Decision, RaiseAlert
+from engagement_core.model.errors import TAXONOMY, Cause, Failure, Scope
+from engagement_core.model.incident import IncidentKind, OpenIncident
+from engagement_core.model.incident_facts import OldestUnknown, SilentWorker, VitalSigns
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 POLICY = IncidentPolicy()

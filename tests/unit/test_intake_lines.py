@@ -13,8 +13,8 @@ import pytest
 from adapters.files.activities import ActivityLines
 from adapters.files.instant import parse_instant
 from adapters.files.lines import LineProblem, Record, read_csv, read_json_lines
-from engagement_core.activity import EngagementType
-from engagement_core.ports.intake import NewActivity
+from engagement_core.model.activity import EngagementType
+from engagement_core.model.new_activity import NewActivity
 
 LIKE = {
     "id": "a-1",

@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 from core_side import DAY, NOW, SECOND, a_claim, a_comment, a_snapshot, all_of, an_attempt, the
-from engagement_core.attempt import Attempt, Provenance
-from engagement_core.errors import Cause, Effect, Failure
-from engagement_core.findings import ReconcilePolicy
-from engagement_core.last_look import decide_last_look
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.outcome import Buried, Dropped, Executed, Waits
-from engagement_core.ports.activities import AddDeadLetter, Decision, MarkExecuted, MarkScheduled, SaveAttempt
-from engagement_core.ports.linkedin import Found, ReadBack, Seen
+from engagement_core.decisions.judge_read_back import ReconcilePolicy
+from engagement_core.decisions.recheck import decide_last_look
+from engagement_core.model.attempt import Attempt, Provenance
+from engagement_core.model.decision import AddDeadLetter, Decision, MarkExecuted, MarkScheduled, SaveAttempt
+from engagement_core.model.errors import Cause, Effect, Failure
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.outcome import Buried, Dropped, Executed, Waits
+from engagement_core.model.provider import Found, ReadBack, Seen
 
 POLICY = ReconcilePolicy()
 NOTHING = Seen(own=())

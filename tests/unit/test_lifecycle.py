@@ -9,10 +9,10 @@ import pytest
 
 from adapters.postgres.schema import schema_sql
 from core_side import an_attempt
-from engagement_core.activity import PublicStatus
-from engagement_core.errors import Effect
-from engagement_core.lifecycle import ENDED, PUBLIC_STATUS, TRANSITIONS, Event, IllegalEvent, Phase, next_phase
-from engagement_core.ports.activities import BlockScope, ControlKind
+from engagement_core.model.activity import PublicStatus
+from engagement_core.model.controls import BlockScope, ControlKind
+from engagement_core.model.errors import Effect
+from engagement_core.model.lifecycle import ENDED, PUBLIC_STATUS, TRANSITIONS, Event, IllegalEvent, Phase, next_phase
 
 UNLISTED = sorted(set(product(Phase, Event)) - set(TRANSITIONS))
 

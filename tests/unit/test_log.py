@@ -17,7 +17,7 @@ import structlog
 from adapters.telemetry.events import EVENTS, level_of
 from adapters.telemetry.log import LogTelemetry, configure_logging
 from adapters.telemetry.process import whole_process
-from engagement_core.ports.telemetry import Signal
+from engagement_core.model.signal import Signal
 
 SECRET = "s3cret-value"
 

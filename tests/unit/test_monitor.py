@@ -16,10 +16,10 @@ from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.postgres.catalog import SchemaProblem
 from adapters.telemetry.page_server import Page, PortTaken
 from adapters.telemetry.prometheus import PrometheusTelemetry
+from engagement_core.model.gauges import Levels
+from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import StoreUnavailable
-from engagement_core.ports.levels import Levels
 from engagement_core.ports.queue import QueueUnavailable
-from engagement_core.ports.telemetry import Signal
 from runners.monitor import Monitor, Pages, Watched
 from runners.settings import SettingsProblem
 

@@ -11,9 +11,9 @@ import pytest
 
 from adapters.http.session import HttpSession
 from core_side import CARTRIDGE, POD, a_comment
-from engagement_core.activity import Activity, VoiceCartridge
+from engagement_core.decisions.comment_rules import choose_text
+from engagement_core.model.activity import Activity, VoiceCartridge
 from engagement_core.ports.voice import VoiceFailed
-from engagement_core.voice import choose_text
 from provider_side import RealClock, within
 from voice_service import VOICE_KEY, VoiceService, openai_voice
 

@@ -12,20 +12,13 @@ from adapters.in_memory.accounts import InMemoryAccountRegister
 from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.clock import InMemoryClock
 from core_side import NOW, POD, SECOND, a_comment, a_like, a_snapshot, an_account
-from engagement_core.admission import Admit, Defer, admit
-from engagement_core.begin import decide_begin
-from engagement_core.claim import Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim
-from engagement_core.lifecycle import Phase
-from engagement_core.outcome import Waits
-from engagement_core.ports.activities import (
-    PACED_FOR,
-    Block,
-    BlockScope,
-    Control,
-    ControlKind,
-    Decision,
-    Pace,
-)
+from engagement_core.decisions.admission import Admit, Defer, admit
+from engagement_core.decisions.begin import decide_begin
+from engagement_core.decisions.claim import Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim
+from engagement_core.model.controls import PACED_FOR, BlockScope, Control, ControlKind, Pace
+from engagement_core.model.decision import Block, Decision
+from engagement_core.model.lifecycle import Phase
+from engagement_core.model.outcome import Waits
 
 
 def a_pace(last_began_at: datetime | None) -> Pace:

@@ -29,19 +29,21 @@ from core_side import (
     an_attempt,
     earlier,
 )
-from engagement_core.activity import Activity
-from engagement_core.attempt import Attempt
-from engagement_core.backlog import Backlog
-from engagement_core.begin import decide_begin
-from engagement_core.claim import Claimed, ClaimPolicy, decide_claim
-from engagement_core.errors import Cause, Effect, Failure
-from engagement_core.execute import Executor
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.outcome import Dropped, Executed, Waits
-from engagement_core.ports.activities import BlockScope, Control, ControlKind, SaveAttempt, StoreUnavailable
+from engagement_core.decisions.begin import decide_begin
+from engagement_core.decisions.claim import Claimed, ClaimPolicy, decide_claim
+from engagement_core.model.activity import Activity
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.decision import SaveAttempt
+from engagement_core.model.errors import Cause, Effect, Failure
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.outcome import Dropped, Executed, Waits
+from engagement_core.model.signal import Signal
+from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.clock import Deadline
-from engagement_core.ports.telemetry import Signal
-from engagement_core.prepare import Preparer
+from engagement_core.use_cases.execute import Executor
+from engagement_core.use_cases.pending_decisions import Backlog
+from engagement_core.use_cases.prepare_comment import Preparer
 
 ID = "activity-1"
 SPOKEN = "This is a fantastic post!"

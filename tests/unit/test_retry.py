@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from core_side import DAY, NOW, SECOND
-from engagement_core.errors import TAXONOMY, Cause, Effect, Failure
-from engagement_core.retry import Bury, Reconcile, RetryAt, RetryDecision, RetryPolicy
+from engagement_core.decisions.retry import Bury, Reconcile, RetryAt, RetryDecision, RetryPolicy
+from engagement_core.model.errors import TAXONOMY, Cause, Effect, Failure
 
 SPEC = RetryPolicy()
 

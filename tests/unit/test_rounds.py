@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from adapters.in_memory.telemetry import InMemoryTelemetry
+from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.queue import QueueUnavailable
-from engagement_core.ports.telemetry import Signal
 from runners.rounds import Outages, Round, Rounds
 
 AT_ONCE = timedelta(0)

@@ -13,7 +13,7 @@ from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.queue import InMemoryQueue
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from core_side import NOW
-from engagement_core.outcome import Dropped, Outcome
+from engagement_core.model.outcome import Dropped, Outcome
 from engagement_core.ports.activities import StoreUnavailable
 from runners.agenda import Agenda, Entry
 from runners.rounds import Round

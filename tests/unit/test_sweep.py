@@ -15,14 +15,17 @@ from adapters.in_memory.clock import InMemoryClock
 from adapters.in_memory.linkedin import InMemoryLinkedIn
 from adapters.in_memory.telemetry import InMemoryTelemetry
 from core_side import NOW, SECOND, a_like, a_snapshot, an_account, an_attempt, the
-from engagement_core.errors import Effect
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.ports.activities import Decision, MarkScheduled, Orphan, SaveAttempt, StoreUnavailable
+from engagement_core.decisions.orphans import decide_orphan
+from engagement_core.model.decision import Decision, MarkScheduled, SaveAttempt
+from engagement_core.model.errors import Effect
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.orphan import Orphan
+from engagement_core.model.provider import Engagement, ReadBack
+from engagement_core.model.signal import Signal
+from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.clock import Deadline
-from engagement_core.ports.linkedin import Engagement, ReadBack
-from engagement_core.ports.telemetry import Signal
-from engagement_core.reconcile import Reconciler
-from engagement_core.sweep import OrphanPolicy, adopt_orphans, decide_orphan
+from engagement_core.use_cases.adopt_orphans import OrphanPolicy, adopt_orphans
+from engagement_core.use_cases.reconcile import Reconciler
 
 ORPHAN = Orphan(activity_id="activity-1", number=1, reason="its worker is silent")
 

@@ -15,10 +15,10 @@ import pytest
 
 from adapters.voices.template import TemplateVoice
 from adapters.voices.tones import STYLES, TONES
-from engagement_core.activity import Activity, EngagementType, Pod, VoiceCartridge
+from engagement_core.decisions.comment_rules import check_spoken
+from engagement_core.model.activity import Activity, EngagementType, Pod, VoiceCartridge
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.voice import VoiceFailed
-from engagement_core.voice import check_spoken
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/voices.md").read_text(encoding="utf-8")
 EXAMPLES: list[dict[str, Any]] = [

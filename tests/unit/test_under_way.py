@@ -9,9 +9,9 @@ import pytest
 
 from adapters.in_memory.clock import InMemoryClock
 from core_side import ME, a_like, a_snapshot
-from engagement_core.claim import Claimed, ClaimPolicy, Holder, decide_claim
-from engagement_core.outcome import Waits
-from engagement_core.under_way import CallsUnderWay
+from engagement_core.decisions.claim import Claimed, ClaimPolicy, Holder, decide_claim
+from engagement_core.model.outcome import Waits
+from engagement_core.use_cases.bulkhead import CallsUnderWay
 
 SLOW = timedelta(seconds=3)
 MOMENT = timedelta(milliseconds=1)

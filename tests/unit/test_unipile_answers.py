@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adapters.http.session import HttpReply
 from adapters.unipile.answers import ANSWERS, cause_of, failure_of, retry_after, says_no
 from adapters.unipile.plain import plain
-from engagement_core.errors import Cause, Effect, Failure
+from engagement_core.model.errors import Cause, Effect, Failure
 
 NOW = datetime(2024, 3, 15, 14, 30, tzinfo=timezone.utc)
 DAY = timedelta(hours=24)

@@ -9,28 +9,26 @@ from typing import Any
 import pytest
 
 from core_side import DAY, NOW, SECOND, a_comment, a_snapshot, all_of, an_account, an_attempt, earlier, the
-from engagement_core.attempt import Attempt, Provenance
-from engagement_core.errors import Cause, Effect, ErrorType, Failure
-from engagement_core.lifecycle import Event, Phase
-from engagement_core.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
-from engagement_core.ports.activities import (
+from engagement_core.decisions.retry import RetryPolicy
+from engagement_core.decisions.verdict import decide_verdict
+from engagement_core.model.attempt import Attempt, Provenance
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.decision import (
     AddDeadLetter,
     Block,
-    BlockScope,
     CloseDeadLetter,
-    Control,
-    ControlKind,
     Decision,
     MarkExecuted,
     MarkFailed,
     MarkScheduled,
     RaiseAlert,
     SaveAttempt,
-    Snapshot,
 )
-from engagement_core.ports.linkedin import Answer, Applied, NotSent
-from engagement_core.retry import RetryPolicy
-from engagement_core.verdict import decide_verdict
+from engagement_core.model.errors import Cause, Effect, ErrorType, Failure
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
+from engagement_core.model.provider import Answer, Applied, NotSent
+from engagement_core.model.snapshot import Snapshot
 
 SENT = an_attempt(text="Hello!")
 YES = Applied(engagement_id="c-1", created_at=NOW - SECOND)

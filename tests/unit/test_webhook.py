@@ -19,7 +19,8 @@ import pytest
 from adapters.alerts.webhook import WebhookAlerts, checked_webhook_url
 from adapters.clock import SystemClock
 from adapters.http.session import HttpSession
-from engagement_core.ports.alerts import Alert, AlertState, AlertsUndelivered
+from engagement_core.model.incident import Alert, AlertState
+from engagement_core.ports.alerts import AlertsUndelivered
 
 ALERT = Alert(
     id=7,

@@ -1,0 +1,1 @@
+"""When an incident begins, when it is over, and what people are told. Pure functions."""

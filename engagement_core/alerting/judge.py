@@ -1,0 +1,51 @@
+"""Which incidents begin and which are over.
+
+The one rule: it is pure. Any number of workers may judge the same signs at once; what they say is the same, and raising
+what is open, or resolving what is over, changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engagement_core.alerting.conditions import error_rate, lost_workers, queue_depth, unknown_outcome
+from engagement_core.alerting.policy import IncidentPolicy, View
+from engagement_core.alerting.resolutions import why_over
+from engagement_core.model.decision import RaiseAlert
+from engagement_core.model.incident import OpenIncident
+from engagement_core.model.incident_facts import VitalSigns
+
+__all__ = ["Judgement", "Over", "judge"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Over:
+    """An incident that has ended; `message` says why, for people."""
+
+    incident: OpenIncident
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """What is to be told."""
+
+    raised: tuple[RaiseAlert, ...] = ()
+    over: tuple[Over, ...] = ()
+
+
+def judge(signs: VitalSigns, *, waiting: int, policy: IncidentPolicy) -> Judgement:
+    """What has begun and what has ended.
+
+    Args:
+        signs: what the database says. A silent worker is news only if it has been silent for long enough to be lost.
+        waiting: how many activities or jobs could be executed now and are not; counted to `most_waiting` + 1 at least.
+        policy: from where on something is an incident.
+    """
+    view = View(signs=signs, waiting=waiting, policy=policy)
+    is_open = {incident.incident for incident in signs.open_incidents}
+    conditions = (queue_depth(view), error_rate(view), unknown_outcome(view))
+    begun = (alert for alert in conditions if alert is not None and alert.incident not in is_open)
+    endings = ((incident, why_over(view, incident)) for incident in signs.open_incidents)
+    over = (Over(incident=incident, message=message) for incident, message in endings if message is not None)
+    return Judgement(raised=(*begun, *lost_workers(view)), over=tuple(over))

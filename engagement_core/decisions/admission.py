@@ -1,0 +1,85 @@
+"""The gate: may this account act now?
+
+The one rule: it fails closed. What is blocked waits, without a charge, and always for a reason that a person can read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from engagement_core.model.activity import Account
+from engagement_core.model.controls import BlockScope, Control, ControlKind, Pace
+from engagement_core.model.decision import Block, Write
+from engagement_core.model.snapshot import Snapshot
+
+__all__ = ["HELD_STATUSES", "Admission", "Admit", "Defer", "admit"]
+
+HELD_STATUSES = frozenset({"expired", "error", "restricted", "disconnected", "paused"})
+"""Words in `linkedin_accounts.status` that hold the account; any other is usable."""
+
+_CAP_LOOK_AGAIN = timedelta(minutes=1)
+_NEVER = datetime.min.replace(tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Nothing stands in the way."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Defer:
+    """It waits: until `until`, or until a person or the account's state changes (None).
+
+    `block` is put in force with it, so that the rest of the account's work is left out by the sweep meanwhile.
+    """
+
+    until: datetime | None
+    reason: str
+    block: Control | None = None
+
+    @property
+    def writes(self) -> tuple[Write, ...]:
+        """What to apply with the deferral."""
+        return () if self.block is None else (Block(self.block),)
+
+
+Admission = Admit | Defer
+
+
+def admit(snapshot: Snapshot, account: Account) -> Admission:
+    """Whether the account may act at `snapshot.now`, and if not, until when and why."""
+    if snapshot.controls:
+        return _blocked_by(snapshot.controls)
+    if account.status in HELD_STATUSES:
+        return Defer(until=None, reason=f"account {account.id} is {account.status}")
+    if account.daily_limit is not None and snapshot.sent_in_last_day >= account.daily_limit:
+        reason = f"account {account.id} has used its {account.daily_limit} engagements of the last 24 hours"
+        return _limited(account, snapshot.now + _CAP_LOOK_AGAIN, reason, f"{account.daily_limit} in 24 hours")
+    return Admit() if snapshot.pace is None else _in_turn(snapshot, snapshot.pace, account)
+
+
+def _in_turn(snapshot: Snapshot, pace: Pace, account: Account) -> Admission:
+    limit = f"one engagement every {pace.spacing.total_seconds():g} s"
+    reason = f"account {account.id} comes back slowly, {limit}"
+    if snapshot.now < (until := (pace.last_began_at or _NEVER) + pace.spacing):
+        return _limited(account, until, reason, f"it comes back, {limit}")
+    if not snapshot.is_claimed and snapshot.now < (until := (pace.last_claimed_at or _NEVER) + pace.spacing):
+        # Somebody prepares for this turn: a second claim would only be given back. Nor may it block the account.
+        return Defer(until=until, reason=reason)
+    return Admit()
+
+
+def _limited(account: Account, until: datetime, reason: str, limit: str) -> Defer:
+    """A limit of ours, of a day or of a moment, blocks the account until there may be room again."""
+    block = Control(kind=ControlKind.CAP, scope=BlockScope.ACCOUNT, scope_id=account.id, until=until, reason=limit)
+    return Defer(until=until, reason=reason, block=block)
+
+
+def _blocked_by(controls: tuple[Control, ...]) -> Defer:
+    # The one that lasts longest decides: a person's (no end) before any cool-down.
+    endless = next((control for control in controls if control.until is None), None)
+    lasting = endless or max(controls, key=lambda control: control.until or _NEVER)
+    scope = lasting.scope.value if not lasting.scope_id else f"{lasting.scope.value} {lasting.scope_id}"
+    kind = lasting.kind.value.replace("_", "-")
+    return Defer(until=lasting.until, reason=f"{kind} on {scope}: {lasting.reason}")

@@ -1,0 +1,190 @@
+"""What a read-back says about an unknown outcome.
+
+The one rule: what the post shows is believed when a complete read is late enough to show everything (a like that is
+there, at any time); absence only when it shows nothing of ours that is not accounted for. A read that fails proves
+nothing. What cannot be proven in a day is left to a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from engagement_core.decisions.bury import LEFT_BY_A_NEWER_RELEASE, bury, give_up, note
+from engagement_core.decisions.late_evidence import find_present, witness
+from engagement_core.decisions.matching import recognise
+from engagement_core.decisions.reschedule import wait_again
+from engagement_core.decisions.retry import RetryPolicy
+from engagement_core.model.activity import EngagementType
+from engagement_core.model.attempt import Attempt, count_refusals, first_began
+from engagement_core.model.decision import Decision, SaveAttempt
+from engagement_core.model.errors import Cause, Effect, Failure
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.outcome import Buried, Dropped, Executed, Waits
+from engagement_core.model.provider import NoReadBack, ReadBack, Seen
+from engagement_core.model.snapshot import Snapshot
+
+__all__ = ["ReconcilePolicy", "Reconciled", "decide_reconcile", "unknown_attempt"]
+
+Reconciled = Executed | Waits | Buried | Dropped
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReconcilePolicy:
+    """`visibility_lag`: how long the provider's reads may lag behind its writes. `give_up_after`: then a person
+    decides. Between two looks that prove nothing lies a quarter of the outcome's age, within the two bounds."""
+
+    visibility_lag: timedelta = timedelta(seconds=90)
+    give_up_after: timedelta = timedelta(hours=24)
+    shortest_pause: timedelta = timedelta(seconds=5)
+    longest_pause: timedelta = timedelta(minutes=10)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+    def pause(self, age: timedelta) -> timedelta:
+        """How long to wait before the next look at an outcome that has been unknown for `age`."""
+        return min(max(age / 4, self.shortest_pause), self.longest_pause)
+
+
+def unknown_attempt(snapshot: Snapshot) -> Attempt | None:
+    """The attempt whose outcome is unknown, if there is one."""
+    return next((attempt for attempt in snapshot.attempts if attempt.phase is Phase.UNKNOWN), None)
+
+
+def decide_reconcile(
+    snapshot: Snapshot, *, token: str, seen: ReadBack, read_at: datetime, policy: ReconcilePolicy
+) -> Decision[Reconciled]:
+    """What a read-back says about the attempt that holds `token`.
+
+    Args:
+        snapshot: what the store shows now; `credited` are the ids that belong to other activities.
+        token: the attempt that was read for.
+        seen: what the post shows.
+        read_at: the database's time before the read was made.
+        policy: how long to wait and to insist.
+    """
+    mine = unknown_attempt(snapshot)
+    if mine is None or mine.token != token:
+        return Decision(Dropped(reason="its outcome is not unknown any more"))
+    case = _Case(snapshot=snapshot, mine=mine, policy=policy)
+    without_reading = case.decide_without_reading()
+    if without_reading is not None:
+        return without_reading
+    if isinstance(seen, NoReadBack):
+        return case.without_read_back()
+    if isinstance(seen, Failure):
+        return case.look_again(f"the read-back failed: {seen.message}")
+    return case.judge(seen, read_at)
+
+
+def decide_set_aside(snapshot: Snapshot, *, why: str, policy: ReconcilePolicy) -> Decision[Reconciled]:
+    """An unknown outcome that cannot be settled now: look again later, until it is given up.
+
+    Args:
+        snapshot: what the store shows.
+        why: what stands in the way, for people.
+        policy: how long to wait and to insist.
+    """
+    mine = unknown_attempt(snapshot)
+    if mine is None:
+        return Decision(Dropped(reason="its outcome is not unknown any more"))
+    return _Case(snapshot=snapshot, mine=mine, policy=policy).look_again(why)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Case:
+    """One unknown outcome, while it is judged."""
+
+    snapshot: Snapshot
+    mine: Attempt
+    policy: ReconcilePolicy
+
+    def decide_without_reading(self) -> Decision[Reconciled] | None:
+        """What no read-back changes; None if it is what the post shows that counts."""
+        if self.mine.is_foreign:
+            return self.give_up(LEFT_BY_A_NEWER_RELEASE)
+        seen_late = witness(self.snapshot)
+        if seen_late is not None:
+            return self.present(seen_late.engagement_id)
+        return self.give_up("Its row was deleted.") if self.snapshot.activity is None else None
+
+    def present(self, engagement_id: str | None) -> Decision[Reconciled]:
+        found = find_present(self.snapshot, self.mine, engagement_id=engagement_id)
+        return Decision(found.result, found.writes)
+
+    def judge(self, seen: Seen, read_at: datetime) -> Decision[Reconciled]:
+        recognised = recognise(
+            self.snapshot, self.mine, seen, since=self._doubted_since, lag=self.policy.visibility_lag
+        )
+        ours = recognised.ours
+        visible_at = self.mine.deadline_at + self.policy.visibility_lag
+        is_complete = read_at >= visible_at
+        # A like is the same whoever put it there. Of two comments in the same words the other one may be ours, and
+        # ours not shown yet: whoever takes it early makes its owner believe that it is absent.
+        if ours is not None and (is_complete or self.mine.engagement_type is EngagementType.LIKE):
+            return self.present(ours.engagement_id)
+        if not is_complete:
+            return self._wait_until(visible_at, "the provider may not show it yet")
+        if recognised.doubt is not None:
+            return self.look_again(recognised.doubt)
+        return self._try_again(Event.FIND_ABSENT, Effect.NONE)
+
+    def without_read_back(self) -> Decision[Reconciled]:
+        if self.snapshot.now < self.mine.deadline_at:
+            return self._wait_until(self.mine.deadline_at, "the call may still be under way")
+        if self.mine.engagement_type is EngagementType.LIKE:
+            # A reaction is set, not added: whatever the first call did, a second one changes nothing.
+            return self._try_again(Event.REPEAT, Effect.REPEATABLE)
+        return self.give_up("The provider cannot be asked whether the comment was posted.")
+
+    def look_again(self, why: str) -> Decision[Reconciled]:
+        age = self.snapshot.now - self._began_at
+        if age >= self.policy.give_up_after:
+            return self.give_up(f"After {self.policy.give_up_after} {why}.")
+        return self._wait_until(self.snapshot.now + self.policy.pause(age), why)
+
+    def give_up(self, why: str) -> Decision[Reconciled]:
+        """Leave it to a person now."""
+        given_up = give_up(self.snapshot, self.mine, f"{self._what_was_seen} {why}")
+        return Decision(given_up.result, given_up.writes)
+
+    def _wait_until(self, look_at: datetime, why: str) -> Decision[Reconciled]:
+        waits = Waits(again_in=look_at - self.snapshot.now, reason=why)
+        return Decision(waits, (SaveAttempt(replace(self.mine, look_at=look_at)),))
+
+    def _try_again(self, event: Event, effect: Effect) -> Decision[Reconciled]:
+        # A crash is nobody's refusal: it charges no retry (`max_crashes` ends that).
+        charged = not self.mine.crashed
+        if charged and count_refusals(self.snapshot.attempts) + 1 >= self.policy.retry.max_attempts:
+            return self._bury("It was the last attempt.", effect)
+        failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message=self._what_was_seen)
+        scheduled = wait_again(
+            self.snapshot,
+            self.mine.activity_id,
+            next_retry_at=self.snapshot.now,
+            error=note(failure, self.snapshot.now, will_retry=True),
+            counts=charged,
+        )
+        ended = self.mine.after(event, effect=effect, ended_at=self.snapshot.now)
+        waits = Waits(again_in=timedelta(0), reason=f"{event.value}: it is sent again")
+        return Decision(waits, (SaveAttempt(ended), *scheduled))
+
+    def _bury(self, why: str, effect: Effect) -> Decision[Reconciled]:
+        failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message=f"{self._what_was_seen} {why}")
+        ended = self.mine.after(Event.BURY, effect=effect, ended_at=self.snapshot.now)
+        buried = bury(self.snapshot, self.mine.activity_id, failure, counts=True, effect=effect)
+        return Decision(buried.result, (SaveAttempt(ended), *buried.writes))
+
+    @property
+    def _began_at(self) -> datetime:
+        return self.mine.began_at or self.mine.claimed_at
+
+    @property
+    def _doubted_since(self) -> datetime:
+        """What an earlier attempt left, although it was believed absent, is this engagement too."""
+        doubted = (each for each in self.snapshot.attempts if each.event is Event.FIND_ABSENT)
+        return first_began(doubted) or self._began_at
+
+    @property
+    def _what_was_seen(self) -> str:
+        message = (self.mine.error or {}).get("message")
+        return str(message) if message else "The worker was lost while the request was on its way."

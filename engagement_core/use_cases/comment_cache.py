@@ -1,0 +1,125 @@
+"""What was said for which comment, as long as this process remembers it.
+
+The one rule: what was said is used only for what it was made from. When the comment, its pod or the voice cartridge has
+changed since, there is nothing to remember.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from math import inf
+
+from engagement_core.decisions.comment_rules import choose_text
+from engagement_core.model.activity import Activity, Pod, VoiceCartridge
+
+__all__ = ["Comment", "Prepared", "Spoken", "Telling"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spoken:
+    """What is to be sent. `reason` says why it is the original; `answered` whether the voice said anything at all."""
+
+    text: str
+    used_voice: bool
+    reason: str | None
+    answered: bool = True
+
+    @classmethod
+    def original(cls, activity: Activity, why: str) -> Spoken:
+        """The original, because the voice had nothing to say."""
+        text = choose_text(activity.comment_text or "", None).text
+        return cls(text=text, used_voice=False, reason=why, answered=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comment:
+    """A comment that needs words: all that a voice is told."""
+
+    activity: Activity
+    pod: Pod
+    cartridge: VoiceCartridge
+
+    @property
+    def source(self) -> tuple[object, ...]:
+        """What its words are made from."""
+        return (self.activity.comment_text, self.pod.id, self.cartridge)
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Telling:
+    """What is known of one activity: its words once `done` is set, or that it needs none (no source).
+
+    From `ask_again_at` on, in the clock's seconds, the voice may be asked once more.
+    """
+
+    source: tuple[object, ...] | None
+    spoken: Spoken
+    ask_again_at: float = inf
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Prepared:
+    """Tellings by activity, at most `capacity` of them: the oldest is forgotten first. For several threads."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._tellings: dict[str, Telling] = {}
+        self._lock = threading.Lock()
+
+    def find(self, comment: Comment) -> Telling | None:
+        """What was said, or is being said, for exactly this."""
+        with self._lock:
+            known = self._tellings.get(comment.activity.id)
+            return known if known is not None and known.source == comment.source else None
+
+    def is_settled(self, activity_id: str, now: float) -> bool:
+        """There is nothing to prepare, at least for the moment."""
+        with self._lock:
+            known = self._tellings.get(activity_id)
+            return known is not None and known.ask_again_at > now
+
+    def reserve(
+        self, activity_id: str, comment: Comment | None, *, due_in: timedelta, ample: timedelta, now: float
+    ) -> Telling | None:
+        """A place for what will be said of `comment`; None: there is nothing to say, or somebody else was quicker.
+
+        What failed before is asked again only if `due_in` is more than `ample`: the original must not wait for it.
+        """
+        with self._lock:
+            known = self._tellings.get(activity_id)
+            if known is not None and known.ask_again_at > now:
+                return None
+            if known is not None and due_in <= ample:
+                known.ask_again_at = inf
+                return None
+            if comment is None:
+                self._keep(activity_id, Telling(source=None, spoken=_NOTHING))
+                return None
+            telling = Telling(
+                source=comment.source, spoken=Spoken.original(comment.activity, "its preparation was cut off")
+            )
+            self._keep(activity_id, telling)
+            return telling
+
+    def add(self, comment: Comment, spoken: Spoken) -> None:
+        """Remember what has been said."""
+        telling = Telling(source=comment.source, spoken=spoken)
+        telling.done.set()
+        with self._lock:
+            self._keep(comment.activity.id, telling)
+
+    def forget(self, activity_id: str) -> None:
+        """Nobody needs its words any more."""
+        with self._lock:
+            self._tellings.pop(activity_id, None)
+
+    def _keep(self, activity_id: str, telling: Telling) -> None:
+        self._tellings.pop(activity_id, None)
+        self._tellings[activity_id] = telling
+        while len(self._tellings) > self._capacity:
+            del self._tellings[next(iter(self._tellings))]
+
+
+_NOTHING = Spoken(text="", used_voice=False, reason=None)

@@ -1,0 +1,214 @@
+"""Use case: one activity, from a wake-up to a verdict.
+
+The one rule: claim, prepare, begin, send once, record. Each step is total: it returns a value that says how it ended,
+and the first one that is not a success ends the execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from itertools import count
+
+from engagement_core.decisions.begin import decide_begin
+from engagement_core.decisions.claim import CROWDED_LOOK_AGAIN, Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim
+from engagement_core.decisions.judge_read_back import ReconcilePolicy
+from engagement_core.decisions.recheck import decide_last_look
+from engagement_core.decisions.release import give_back
+from engagement_core.decisions.retry import RetryPolicy
+from engagement_core.model.activity import EngagementType
+from engagement_core.model.errors import Failure
+from engagement_core.model.outcome import Buried, Dropped, Outcome, Waits
+from engagement_core.model.provider import Answer, NoReadBack, NotSent, ids_to_credit
+from engagement_core.model.signal import Signal
+from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreUnavailable
+from engagement_core.ports.clock import Clock, Deadline
+from engagement_core.ports.linkedin import LinkedIn
+from engagement_core.ports.telemetry import Telemetry
+from engagement_core.ports.voice import Voice
+from engagement_core.use_cases.bulkhead import CallsUnderWay
+from engagement_core.use_cases.event_fields import tell_outcome, tell_refusal, told_of_answer, told_of_failure
+from engagement_core.use_cases.guard import engage, read_back
+from engagement_core.use_cases.pending_decisions import TRY_AGAIN_AFTER, Backlog
+from engagement_core.use_cases.prepare_comment import Preparer
+from engagement_core.use_cases.record_verdict import Recorder
+
+__all__ = ["Executor"]
+
+_STORE_RETRY = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executor:
+    """Executes activities for one worker. Safe to use from several threads.
+
+    `voice_timeout` bounds the voice inside the attempt's own deadline. `most_slow_calls` is how many calls at a time an
+    account may have that does not answer. `preparer` may be told of comments ahead of their time; `calls` knows what is
+    under way.
+    """
+
+    worker_id: str
+    store: ActivityStore
+    linkedin: LinkedIn
+    voice: Voice
+    telemetry: Telemetry
+    clock: Clock
+    backlog: Backlog
+    claim_policy: ClaimPolicy = field(default_factory=ClaimPolicy)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    reconcile_policy: ReconcilePolicy = field(default_factory=ReconcilePolicy)
+    voice_timeout: timedelta = timedelta(seconds=10)
+    most_slow_calls: int = 2
+    preparer: Preparer = field(init=False, repr=False)
+    calls: CallsUnderWay = field(init=False, repr=False)
+    _recorder: Recorder = field(init=False, repr=False)
+    _tokens: Iterator[int] = field(default_factory=count, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        preparer = Preparer(
+            store=self.store,
+            voice=self.voice,
+            telemetry=self.telemetry,
+            clock=self.clock,
+            timeout=self.voice_timeout,
+        )
+        object.__setattr__(self, "preparer", preparer)  # the way of a frozen dataclass
+        object.__setattr__(self, "calls", CallsUnderWay(self.clock, most=self.most_slow_calls))
+        recorder = Recorder(store=self.store, telemetry=self.telemetry, backlog=self.backlog, policy=self.retry_policy)
+        object.__setattr__(self, "_recorder", recorder)
+
+    def execute(self, activity_id: str) -> Outcome:
+        """Execute the activity if that may be done now; never raises for what a row, the provider or a server does."""
+        deadline, started = Deadline.after(self.clock, self.claim_policy.job_timeout), self.clock.elapsed()
+        not_now = self._not_now(activity_id)
+        if not_now is not None:
+            return self._told(activity_id, not_now, started)
+        token = f"{self.worker_id}/{next(self._tokens)}"
+        holder = Holder(worker_id=self.worker_id, token=token, crowded=self.calls.crowded())
+        claim = self._claim(activity_id, holder)
+        if not isinstance(claim, Claimed):
+            return self._told(activity_id, claim, started)
+        is_comment = claim.activity.engagement_type is EngagementType.COMMENT
+        begun = self._begin(claim, deadline) if is_comment else claim
+        if not isinstance(begun, Claimed):
+            return self._told(activity_id, begun, started, claim)
+        answer = self._send(begun, deadline)
+        verdict = self._recorder.record(begun, answer, partial(self._recorded, begun, started))
+        if verdict is None:
+            kept = Dropped(reason="its answer is kept until the database takes it")
+            return self._told(activity_id, kept, started, begun)
+        self._recorded(begun, started, verdict)
+        return verdict
+
+    def _not_now(self, activity_id: str) -> Waits | None:
+        """Why not even a claim is tried."""
+        held_back = self.linkedin.available_in()
+        if held_back > timedelta(0):
+            return Waits(again_in=held_back, reason="the provider's breaker is open")
+        if self.backlog.stops_sending:
+            return Waits(again_in=TRY_AGAIN_AFTER, reason="the database refuses to record what becomes of activities")
+        if activity_id in self.backlog:
+            # Each claim that fails is to be given back: one at a time, or an outage of hours fills the memory.
+            return Waits(again_in=_STORE_RETRY, reason="the database has yet to be told of its last try")
+        return None
+
+    def _claim(self, activity_id: str, holder: Holder) -> ClaimResult:
+        decide = partial(decide_claim, holder=holder, policy=self.claim_policy)
+        try:
+            result = self.store.change(activity_id, decide)
+        except StoreRefused as error:
+            return self._store_refused(error, activity_id=activity_id)
+        except StoreUnavailable as error:
+            # Whether the claim was committed is not known. If it was, it is ours: nothing was sent, so give it back.
+            self.backlog.add(activity_id, partial(give_back, token=holder.token))
+            return self._store_lost(error, activity_id=activity_id)
+        if isinstance(result, Claimed):
+            self.telemetry.emit(Signal.ACTIVITY_VALIDATED, **result.identity)
+        if isinstance(result, Buried):
+            self.telemetry.emit(Signal.ERROR_CLASSIFIED, activity_id=activity_id, **told_of_failure(result.failure))
+        return result
+
+    def _begin(self, claimed: Claimed, deadline: Deadline) -> ClaimResult:
+        text = claimed.attempt.text or self._speak(claimed, deadline)
+        try:
+            if claimed.suspect:
+                found = self._look_once_more(claimed, text, deadline)
+                if found is not None:
+                    return found
+            return self.store.change(claimed.activity.id, partial(decide_begin, claimed=claimed, text=text))
+        except StoreRefused as error:
+            self.backlog.add(claimed.activity.id, partial(give_back, token=claimed.attempt.token))
+            return self._store_refused(error, **claimed.identity)
+        except StoreUnavailable as error:
+            self.backlog.add(claimed.activity.id, partial(give_back, token=claimed.attempt.token))
+            return self._store_lost(error, **claimed.identity)
+
+    def _speak(self, claimed: Claimed, deadline: Deadline) -> str:
+        started = self.clock.elapsed()
+        spoken = self.preparer.speak(claimed.activity, claimed.pod, claimed.cartridge, deadline)
+        self.telemetry.emit(
+            Signal.COMMENT_PREPARED,
+            **claimed.identity,
+            used_voice=spoken.used_voice,
+            fell_back=claimed.cartridge is not None and spoken.reason is not None,
+            reason=spoken.reason,
+            duration_ms=self._since(started),
+        )
+        return spoken.text
+
+    def _look_once_more(self, claimed: Claimed, text: str, deadline: Deadline) -> ClaimResult | None:
+        engagement = replace(claimed.engagement, text=text)
+        seen = read_back(self.linkedin, engagement, deadline)
+        if isinstance(seen, NoReadBack):
+            return None
+        decide = partial(decide_last_look, claimed=claimed, text=text, seen=seen, policy=self.reconcile_policy)
+        return self.store.change(claimed.activity.id, decide, crediting=ids_to_credit(seen))
+
+    def _send(self, claimed: Claimed, deadline: Deadline) -> Answer:
+        with self.calls.call(claimed.account.id) as has_room:
+            if has_room:
+                return self._call(claimed, deadline)
+            return NotSent(reason="its account does not answer, and others wait for it", retry_in=CROWDED_LOOK_AGAIN)
+
+    def _call(self, claimed: Claimed, deadline: Deadline) -> Answer:
+        started = self.clock.elapsed()
+        lateness_ms = round(claimed.lateness / timedelta(milliseconds=1), 3)
+        self.telemetry.emit(Signal.CALL_STARTED, **claimed.identity, lateness_ms=lateness_ms)
+        answer = engage(self.linkedin, claimed.engagement, deadline)
+        self.telemetry.emit(
+            Signal.CALL_ENDED, **claimed.identity, **told_of_answer(answer), duration_ms=self._since(started)
+        )
+        if isinstance(answer, Failure):
+            self.telemetry.emit(Signal.ERROR_CLASSIFIED, **claimed.identity, **told_of_failure(answer))
+        return answer
+
+    def _recorded(self, claimed: Claimed, started: float, verdict: Outcome) -> None:
+        """The database has taken the verdict, perhaps long after the call."""
+        self.telemetry.emit(
+            Signal.DATABASE_UPDATED,
+            **claimed.identity,
+            verdict=type(verdict).__name__.lower(),
+            duration_ms=self._since(started),
+        )
+        self._told(claimed.activity.id, verdict, started, claimed)
+
+    def _store_lost(self, error: StoreUnavailable, **identity: object) -> Waits:
+        self.telemetry.emit(Signal.STORE_UNAVAILABLE, **identity, message=str(error))
+        return Waits(again_in=_STORE_RETRY, reason="the database is unavailable; nothing was sent")
+
+    def _store_refused(self, refused: StoreRefused, **identity: object) -> Waits:
+        """Nothing was applied, so there is nothing to give back."""
+        tell_refusal(self.telemetry, refused, **identity, stops_sending=self.backlog.stops_sending)
+        return Waits(again_in=TRY_AGAIN_AFTER, reason=f"the database refuses the change: {refused}")
+
+    def _told(self, activity_id: str, outcome: Outcome, started: float, claimed: Claimed | None = None) -> Outcome:
+        if not isinstance(outcome, Waits):
+            self.preparer.forget(activity_id)
+        identity = claimed.identity if claimed is not None else {"activity_id": activity_id}
+        tell_outcome(self.telemetry, outcome, identity | {"duration_ms": self._since(started)})
+        return outcome
+
+    def _since(self, started: float) -> float:
+        return round((self.clock.elapsed() - started) * 1000, 3)

@@ -1,0 +1,146 @@
+"""Use case: find the words for a comment, ahead of its time where somebody asks for that, and pay for them once.
+
+The one rule: a voice may cost time or money, never a comment. Whatever it does, there is a text.
+
+What was said is kept in this process until the activity is done with; an attempt that has a text needs none of it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from engagement_core.decisions.claim import frozen_text
+from engagement_core.decisions.comment_rules import choose_text
+from engagement_core.decisions.validation import problems_of
+from engagement_core.model.activity import Activity, EngagementType, Pod, PublicStatus, VoiceCartridge
+from engagement_core.model.decision import Decision
+from engagement_core.model.signal import Signal
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreUnavailable
+from engagement_core.ports.clock import Clock, Deadline
+from engagement_core.ports.telemetry import Telemetry
+from engagement_core.ports.voice import Voice, VoiceFailed
+from engagement_core.use_cases.comment_cache import Comment, Prepared, Spoken
+
+__all__ = ["Preparer"]
+
+_ASK_AGAIN_AFTER = timedelta(seconds=15)
+_NEVER = timedelta(0)
+
+
+class Preparer:
+    """Asks the voice, once for each activity, and remembers what it said. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        store: ActivityStore,
+        voice: Voice,
+        telemetry: Telemetry,
+        clock: Clock,
+        timeout: timedelta = timedelta(seconds=10),
+        capacity: int = 2_000,
+    ) -> None:
+        """
+        Args:
+            store: where `prepare` looks; nothing is written.
+            voice: what is asked.
+            telemetry: is told of what was prepared ahead.
+            clock: measures the timeout.
+            timeout: the longest that the voice may take for one comment.
+            capacity: how many activities are remembered.
+        """
+        self._store = store
+        self._voice = voice
+        self._telemetry = telemetry
+        self._clock = clock
+        self._timeout = timeout
+        self._prepared = Prepared(capacity)
+
+    def prepare(self, activity_id: str) -> bool:
+        """Ask the voice ahead of time, if this is a comment that waits and has no words yet; whether it was asked.
+
+        A voice that gave no answer is asked again after a while, as long as there is time before the comment is due.
+
+        Raises:
+            StoreUnavailable: the database did not do its part.
+            Exception: its row cannot be read; it is not looked at again.
+        """
+        started = self._clock.elapsed()
+        if self._prepared.is_settled(activity_id, started):
+            return False
+        try:
+            comment, due_in = self._store.change(activity_id, _look)
+        except Exception as error:
+            if isinstance(error, StoreRefused) or not isinstance(error, StoreUnavailable):
+                # It cannot be read: its claim will say so. Until then it keeps no other from its words.
+                self._prepared.reserve(activity_id, None, due_in=_NEVER, ample=self._timeout, now=started)
+            raise
+        telling = self._prepared.reserve(activity_id, comment, due_in=due_in, ample=self._timeout, now=started)
+        if comment is None or telling is None:
+            return False
+        try:
+            telling.spoken = self._ask(comment, Deadline.after(self._clock, self._timeout))
+            if not telling.spoken.answered:
+                telling.ask_again_at = self._clock.elapsed() + _ASK_AGAIN_AFTER.total_seconds()
+        finally:
+            telling.done.set()
+        self._telemetry.emit(
+            Signal.COMMENT_PREPARED,
+            activity_id=activity_id,
+            pod_id=comment.pod.id,
+            ahead=True,
+            fell_back=telling.spoken.reason is not None,
+            used_voice=telling.spoken.used_voice,
+            reason=telling.spoken.reason,
+            duration_ms=round((self._clock.elapsed() - started) * 1000, 3),
+        )
+        return True
+
+    def speak(self, activity: Activity, pod: Pod, cartridge: VoiceCartridge | None, deadline: Deadline) -> Spoken:
+        """The words to be sent now: what was prepared, else the voice's, else the original. Never raises.
+
+        A preparation that is under way is waited for. Neither takes longer than the timeout or the deadline.
+        """
+        if cartridge is None:
+            return Spoken.original(activity, "the pod has no voice cartridge")
+        comment = Comment(activity=activity, pod=pod, cartridge=cartridge)
+        left = max(min(self._timeout.total_seconds(), deadline.remaining()), 0)
+        telling = self._prepared.find(comment)
+        if telling is None:
+            spoken = self._ask(comment, Deadline(self._clock, self._clock.elapsed() + left))
+            self._prepared.add(comment, spoken)
+            return spoken
+        if not telling.done.wait(left):
+            return Spoken.original(activity, "its preparation is still under way")
+        return telling.spoken
+
+    def forget(self, activity_id: str) -> None:
+        """It is done with: nobody needs its words any more."""
+        self._prepared.forget(activity_id)
+
+    def _ask(self, comment: Comment, deadline: Deadline) -> Spoken:
+        try:
+            said = self._voice.speak(comment.activity, comment.pod, comment.cartridge, deadline)
+        except VoiceFailed as error:
+            return Spoken.original(comment.activity, str(error))
+        except Exception as error:  # noqa: BLE001 - a defect in a voice must not cost the comment
+            return Spoken.original(comment.activity, f"the voice broke: {type(error).__name__}")
+        chosen = choose_text(comment.activity.comment_text or "", said)
+        return Spoken(text=chosen.text, used_voice=chosen.used_voice, reason="; ".join(chosen.problems) or None)
+
+
+def _look(snapshot: Snapshot) -> Decision[tuple[Comment | None, timedelta]]:
+    """The comment that waits and has no words yet, and in how long it is due. Nothing is written."""
+    activity, pod, cartridge = snapshot.activity, snapshot.pod, snapshot.cartridge
+    if not isinstance(activity, Activity) or pod is None or cartridge is None or not _waits(snapshot, activity):
+        return Decision((None, _NEVER))
+    if problems_of(snapshot, activity) or frozen_text(snapshot, activity) is not None:
+        return Decision((None, _NEVER))
+    return Decision((Comment(activity=activity, pod=pod, cartridge=cartridge), activity.due_at - snapshot.now))
+
+
+def _waits(snapshot: Snapshot, activity: Activity) -> bool:
+    is_comment = activity.engagement_type is EngagementType.COMMENT
+    is_scheduled = activity.status == PublicStatus.SCHEDULED.value
+    return is_comment and is_scheduled and not any(attempt.may_have_had_effect for attempt in snapshot.attempts)

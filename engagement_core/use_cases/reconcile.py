@@ -1,0 +1,162 @@
+"""Use case: learn what became of an unknown outcome, by reading back what the post shows.
+
+The one rule: an account whose reads are slow is read for once per turn, so that the others do not wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+
+from engagement_core.decisions.judge_read_back import (
+    Reconciled,
+    ReconcilePolicy,
+    decide_reconcile,
+    decide_set_aside,
+    unknown_attempt,
+)
+from engagement_core.model.attempt import Attempt
+from engagement_core.model.decision import Decision, SaveAttempt, Write, as_it_is
+from engagement_core.model.errors import Cause, Failure
+from engagement_core.model.outcome import Buried, Dropped, Waits
+from engagement_core.model.provider import Engagement, ReadBack, ids_to_credit
+from engagement_core.model.signal import Signal
+from engagement_core.model.snapshot import Snapshot
+from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreUnavailable
+from engagement_core.ports.clock import Clock, Deadline
+from engagement_core.ports.linkedin import LinkedIn
+from engagement_core.ports.telemetry import Telemetry
+from engagement_core.use_cases.event_fields import tell_defect, tell_outcome
+from engagement_core.use_cases.guard import read_back
+from engagement_core.use_cases.refused_writes import change_or_apart, refusal_alerts
+
+__all__ = ["READ_BACKS_PER_TURN", "Reconciler"]
+
+READ_BACKS_PER_TURN = 20
+
+_SLOW = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconciler:
+    """Settles unknown outcomes. Several workers may do so at once: the decisions are made under the store's lock."""
+
+    store: ActivityStore
+    linkedin: LinkedIn
+    telemetry: Telemetry
+    clock: Clock
+    policy: ReconcilePolicy = field(default_factory=ReconcilePolicy)
+    read_timeout: timedelta = timedelta(seconds=30)
+
+    def settle_all(self, *, limit: int = READ_BACKS_PER_TURN) -> int:
+        """Look for every unknown outcome whose time for a look has come; how many were looked for.
+
+        Raises:
+            StoreUnavailable: the database did not do its part for some of them; the others were settled.
+        """
+        waiting = self.store.unknowns(limit=limit)
+        slow: set[str | None] = set()
+        # Perhaps one row alone is locked or refused: the next one has its turn.
+        refused = [error for activity_id in waiting if (error := self._try_to_settle(activity_id, slow))]
+        if refused:
+            raise refused[0]
+        return len(waiting)
+
+    def _try_to_settle(self, activity_id: str, slow: set[str | None]) -> StoreUnavailable | None:
+        """The store's failure, if it is away; whatever else goes wrong with one row is its own."""
+        try:
+            self._settle(activity_id, slow)
+        except StoreRefused as error:
+            return self._set_aside(activity_id, str(error), refusal_alerts(activity_id, error))
+        except StoreUnavailable as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - a defect that one row meets must not keep the others waiting
+            tell_defect(self.telemetry, error, activity_id=activity_id)
+            return self._set_aside(activity_id, f"{type(error).__name__}: {error}")
+        return None
+
+    def _set_aside(self, activity_id: str, why: str, alerts: tuple[Write, ...] = ()) -> StoreUnavailable | None:
+        """Look again later; its give-up clock runs."""
+
+        def decide(snapshot: Snapshot) -> Decision[Reconciled]:
+            decision = decide_set_aside(snapshot, why=why, policy=self.policy)
+            return Decision(decision.result, (*decision.writes, *alerts))
+
+        try:
+            outcome = change_or_apart(self.store, activity_id, decide)
+        except StoreUnavailable as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - as above
+            tell_defect(self.telemetry, error, activity_id=activity_id)
+            return None
+        if isinstance(outcome, Buried):
+            self._tell(activity_id, None, outcome)
+        return None
+
+    def settle(self, activity_id: str) -> Reconciled:
+        """Read back what became of one activity, and decide.
+
+        Raises:
+            StoreUnavailable: the database did not do its part.
+        """
+        return self._settle(activity_id, set())
+
+    def _settle(self, activity_id: str, slow: set[str | None]) -> Reconciled:
+        """`slow` are the accounts whose reads were slow in this turn; the activity's is put there if its read is."""
+        snapshot = self.store.change(activity_id, as_it_is)
+        mine = unknown_attempt(snapshot)
+        if mine is None:
+            return Dropped(reason="its outcome is not unknown any more")
+        if mine.account_id in slow:
+            later = partial(_wait_for_another_turn, token=mine.token, pause=self.policy.shortest_pause)
+            return self.store.change(activity_id, later)
+        began = self.clock.elapsed()
+        seen = self._read(snapshot, mine)
+        if self.clock.elapsed() - began > _SLOW.total_seconds():
+            slow.add(mine.account_id)
+        decide: Callable[[Snapshot], Decision[Reconciled]] = partial(
+            decide_reconcile, token=mine.token, seen=seen, read_at=snapshot.now, policy=self.policy
+        )
+        outcome = self.store.change(activity_id, decide, crediting=ids_to_credit(seen))
+        self._tell(
+            activity_id,
+            mine.number,
+            outcome,
+            pod_id=getattr(snapshot.activity, "pod_id", None),
+            engagement_type=mine.engagement_type.value,
+        )
+        return outcome
+
+    def _tell(self, activity_id: str, attempt: int | None, outcome: Reconciled, **about: object) -> None:
+        about = {"activity_id": activity_id, "attempt": attempt, **about}
+        self.telemetry.emit(
+            Signal.OUTCOME_RECONCILED,
+            **about,
+            verdict=type(outcome).__name__.lower(),
+            error_type=outcome.failure.error_type.value if isinstance(outcome, Buried) else None,
+            reason=outcome.failure.message if isinstance(outcome, Buried) else getattr(outcome, "reason", None),
+        )
+        if isinstance(outcome, Buried):
+            tell_outcome(self.telemetry, outcome, about)
+
+    def _read(self, snapshot: Snapshot, mine: Attempt) -> ReadBack:
+        if snapshot.account is None or snapshot.account.id != mine.account_id:
+            return Failure(cause=Cause.ACCOUNT_SIGNED_OUT, message="the account that acted is not on record any more")
+        engagement = Engagement(
+            engagement_type=mine.engagement_type,
+            post_id=mine.post_id,
+            account=snapshot.account,
+            text=mine.text,
+        )
+        return read_back(self.linkedin, engagement, Deadline.after(self.clock, self.read_timeout))
+
+
+def _wait_for_another_turn(snapshot: Snapshot, *, token: str, pause: timedelta) -> Decision[Reconciled]:
+    """Nothing was read, so nothing is concluded, however long it has waited."""
+    mine = unknown_attempt(snapshot)
+    if mine is None or mine.token != token:
+        return Decision(Dropped(reason="its outcome is not unknown any more"))
+    waits = Waits(again_in=pause, reason="the account's reads are slow")
+    return Decision(waits, (SaveAttempt(replace(mine, look_at=snapshot.now + pause)),))

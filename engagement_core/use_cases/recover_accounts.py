@@ -1,0 +1,87 @@
+"""Use case: an account that was refused is asked for until it can act again; one that keeps failing cools down.
+
+The one rule: only a clear yes lifts a hold. Any other answer, or none, proves nothing; the next question comes later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+
+from engagement_core.decisions.account_recovery import HealthPolicy, can_act, cools_down_until, next_probe
+from engagement_core.model.account_state import Failing, Hold
+from engagement_core.model.signal import Signal
+from engagement_core.ports.accounts import AccountRegister
+from engagement_core.ports.activities import StoreRefused, StoreUnavailable
+from engagement_core.ports.clock import Clock, Deadline
+from engagement_core.ports.linkedin import AccountProbe
+from engagement_core.ports.telemetry import Telemetry
+from engagement_core.use_cases.event_fields import tell_defect, tell_refusal
+
+__all__ = ["AccountCare"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountCare:
+    """Looks after the accounts. Any number of workers may do so at once. `probe` is None where nobody can be asked:
+    then only a person lifts a hold."""
+
+    register: AccountRegister
+    probe: AccountProbe | None
+    clock: Clock
+    telemetry: Telemetry
+    policy: HealthPolicy = field(default_factory=HealthPolicy)
+    timeout: timedelta = timedelta(seconds=10)
+    limit: int = 20
+
+    def turn(self) -> None:
+        """Ask for every held account whose time has come, and let those cool down that keep failing.
+
+        Raises:
+            StoreUnavailable: the database did not do its part; the next turn goes on where this one stopped.
+        """
+        self._slow_down()
+        if self.probe is not None:
+            for hold in self.register.held(limit=self.limit):
+                self._one(hold.account.id, partial(self._look_after, hold, self.probe))
+
+    def _one(self, account_id: str, do: Callable[[], None]) -> None:
+        """What goes wrong with one account, the database apart, keeps no other waiting."""
+        try:
+            do()
+        except StoreRefused as error:
+            tell_refusal(self.telemetry, error, account_id=account_id)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            tell_defect(self.telemetry, error, account_id=account_id)
+
+    def _look_after(self, hold: Hold, probe: AccountProbe) -> None:
+        at, probes = next_probe(hold, self.policy)
+        # The next question is on record before this one is asked: whoever asks may die, and another may be here too.
+        is_mine = self.register.plan(hold, probe_at=at, probes=probes)
+        if not is_mine or probes == hold.probes:
+            return
+        if can_act(probe.health(hold.account, Deadline.after(self.clock, self.timeout))):
+            self._release(hold, probes)
+
+    def _release(self, hold: Hold, probes: int) -> None:
+        if self.register.release(hold):
+            self.telemetry.emit(Signal.ACCOUNT_RELEASED, account_id=hold.account.id, probes=probes)
+
+    def _slow_down(self) -> None:
+        policy = self.policy
+        for failing in self.register.failing(within=policy.in_a_row, at_least=policy.server_errors, limit=self.limit):
+            self._one(failing.account_id, partial(self._cool_down, failing))
+
+    def _cool_down(self, failing: Failing) -> None:
+        until = cools_down_until(failing, self.policy)
+        if until is None or until <= failing.seen_at:
+            return
+        reason = f"the provider answered {len(failing.began_at)} times in a row with an error of its own"
+        self.register.cool_down(failing.account_id, until=until, reason=reason)
+        self.telemetry.emit(
+            Signal.ACCOUNT_COOLED_DOWN, account_id=failing.account_id, until=until.isoformat(), reason=reason
+        )

@@ -1,0 +1,82 @@
+"""Use case: look at the vital signs, and tell what has begun and what is over.
+
+The one rule: it only looks. Nothing that it finds, and nothing that fails here, touches an engagement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from engagement_core.alerting.conditions import breaker_open
+from engagement_core.alerting.judge import judge
+from engagement_core.alerting.policy import IncidentPolicy
+from engagement_core.model.incident_facts import VitalSigns
+from engagement_core.model.signal import Signal
+from engagement_core.ports.activities import ActivityStore
+from engagement_core.ports.alerts import AlertOutbox
+from engagement_core.ports.incident_facts import VitalSignsReader
+from engagement_core.ports.linkedin import LinkedIn
+from engagement_core.ports.queue import Queue, QueueUnavailable
+from engagement_core.ports.telemetry import Telemetry
+
+__all__ = ["Watch"]
+
+_OFTEN = timedelta(seconds=10)
+_SOON = timedelta(seconds=3)
+"""Longer than the beat of a worker that has just got its database back."""
+
+
+@dataclass(kw_only=True)
+class Watch:
+    """Every worker watches, each in one thread of its own."""
+
+    store: ActivityStore
+    queue: Queue
+    linkedin: LinkedIn
+    reader: VitalSignsReader
+    outbox: AlertOutbox
+    telemetry: Telemetry
+    policy: IncidentPolicy = field(default_factory=IncidentPolicy)
+    _silent_before: frozenset[tuple[str, datetime]] = field(default=frozenset(), init=False, repr=False)
+
+    def look(self) -> timedelta:
+        """Look once, raise and resolve; returns when to look again.
+
+        Raises:
+            StoreUnavailable: the database did not do its part; the next look finds the same.
+        """
+        signs, is_sure = self._in_doubt(self.reader.look(attempts_of=self.policy.attempts_of))
+        judgement = judge(signs, waiting=self._waiting(), policy=self.policy)
+        for alert in judgement.raised:
+            self.outbox.put(alert)
+        for over in judgement.over:
+            self.outbox.resolve(over.incident, over.message)
+        for worker in signs.silent:
+            if worker.is_news:
+                self.telemetry.emit(Signal.WORKER_LOST, lost=worker.worker_id, replaced_by=worker.replaced_by)
+        return _OFTEN if is_sure else _SOON
+
+    def look_at_breaker(self) -> None:
+        """Raise an alert while the provider is not being called. Often enough, no opening is missed.
+
+        Raises:
+            StoreUnavailable: as above.
+        """
+        held_back = self.linkedin.available_in()
+        if held_back > timedelta(0):
+            self.outbox.put(breaker_open(held_back))
+
+    def _waiting(self) -> int:
+        due = len(self.store.due(look_ahead=timedelta(0), limit=self.policy.most_waiting + 1))
+        try:
+            return max(due, self.queue.depth())
+        except QueueUnavailable:
+            return due
+
+    def _in_doubt(self, signs: VitalSigns) -> tuple[VitalSigns, bool]:
+        """Only who was silent at the last look too is news: while the database was away, everybody was silent."""
+        doubtful = {each for each in signs.silent if (each.worker_id, each.beat_at) not in self._silent_before}
+        self._silent_before = frozenset((each.worker_id, each.beat_at) for each in signs.silent)
+        silent = tuple(replace(each, is_news=each.is_news and each not in doubtful) for each in signs.silent)
+        return replace(signs, silent=silent), not any(each.is_news for each in doubtful)
