@@ -17,7 +17,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
-from adapters.postgres.catalog import SchemaProblem
+from adapters.postgres.inspection.catalog import SchemaProblem
 from adapters.telemetry.page_server import Page, PageServer, PortTaken
 from adapters.telemetry.prometheus import CONTENT_TYPE, PrometheusTelemetry
 from engagement_core.model.signal import Signal

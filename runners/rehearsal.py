@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from adapters.postgres.samples import SAMPLE_PODS
+from adapters.postgres.demo.samples import SAMPLE_PODS
 from engagement_core.model.activity import EngagementType
 from engagement_core.model.new_activity import NewActivity
 

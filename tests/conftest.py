@@ -115,7 +115,7 @@ def servers(direct_servers: ServerUrls, request: pytest.FixtureRequest) -> Serve
 @pytest.fixture(scope="session")
 def template_database(servers: ServerUrls) -> Iterator[str]:
     """The name of a database that holds our schema and no rows; to be cloned, never connected to."""
-    from adapters.postgres.schema import migrate  # noqa: PLC0415 - tests without a database need no PostgreSQL adapter
+    from adapters.postgres.schema.migrate import migrate  # noqa: PLC0415 - tests without a database need no adapter
 
     with fresh_database(servers.database_url) as url:
         migrate(url)

@@ -24,7 +24,7 @@ import pytest
 
 from adapters.embedded import EmbeddedServers
 from adapters.embedded.wheels import wheels_installed
-from adapters.postgres.schema import migrate
+from adapters.postgres.schema.migrate import migrate
 from commands import Commands
 from provider_side import CERTIFICATE
 from servers import refuse

@@ -15,8 +15,8 @@ from itertools import count, pairwise
 from typing import Any
 
 from adapters.in_memory.telemetry import InMemoryTelemetry
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.unipile.sandbox import Sandbox
 from commands import execute
 from engagement_core.decisions.account_recovery import HealthPolicy

@@ -14,8 +14,8 @@ import psycopg2.extras
 
 from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.clock import InMemoryClock
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.store.activities import PostgresActivityStore
 from engagement_core.model.activity import Account, Activity, Pod, VoiceCartridge
 from engagement_core.model.decision import Decision, Write
 from engagement_core.model.errors import Effect

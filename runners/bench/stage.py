@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.embedded import EmbeddedServers
-from adapters.postgres.intake import PostgresIntake
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.schema import migrate
-from adapters.postgres.trial import PostgresTrial
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.demo.trial import PostgresTrial
+from adapters.postgres.schema.migrate import migrate
+from adapters.postgres.store.intake import PostgresIntake
 from adapters.rq.trial import RedisTrial
 from engagement_core.model.new_activity import NewActivity
 from runners.bench.failure import BenchFailed

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from adapters.postgres.trial import PostgresTrial
+from adapters.postgres.demo.trial import PostgresTrial
 from adapters.rq.trial import RedisTrial
 
 if TYPE_CHECKING:

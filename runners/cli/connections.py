@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.pool import PostgresPool
 from engagement_core.ports.queue import Queue, QueueUnavailable
 from runners.bootstrap import build_queue
 from runners.cli.screen import warn

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from adapters.postgres.intake import PostgresIntake
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.samples import SAMPLE_PODS, add_samples
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.demo.samples import SAMPLE_PODS, add_samples
+from adapters.postgres.store.intake import PostgresIntake
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.model.new_activity import NewActivity
 from engagement_core.ports.queue import QueueUnavailable

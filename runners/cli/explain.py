@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.dead_letters import PostgresDeadLetters
+from adapters.postgres.readers.dead_letters import PostgresDeadLetters
+from adapters.postgres.store.activities import PostgresActivityStore
 from engagement_core.decisions.explain import explain as explained
 from engagement_core.model.decision import as_it_is
 from runners.bootstrap import claim_policy

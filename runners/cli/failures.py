@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from adapters.embedded import EmbeddedServersFailed
-from adapters.postgres.catalog import SchemaProblem
+from adapters.postgres.inspection.catalog import SchemaProblem
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.queue import QueueUnavailable
 from runners.settings import SettingsProblem

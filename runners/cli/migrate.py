@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from adapters.postgres.grants import grants_sql
-from adapters.postgres.schema import cautions, schema_sql
-from adapters.postgres.schema import migrate as bring_to_schema
+from adapters.postgres.inspection.grants import grants_sql
+from adapters.postgres.schema.migrate import cautions, schema_sql
+from adapters.postgres.schema.migrate import migrate as bring_to_schema
 from runners.cli.screen import warn
 from runners.cli.servers import server_options, servers
 from runners.settings import read_settings

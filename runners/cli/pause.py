@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from adapters.postgres.controls import PostgresControls
+from adapters.postgres.store.controls import PostgresControls
 from runners.cli.connections import database
 from runners.cli.failures import Failed
 from runners.cli.scope import Scope, scope_options

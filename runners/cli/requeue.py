@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.dead_letters import PostgresDeadLetters
+from adapters.postgres.readers.dead_letters import PostgresDeadLetters
+from adapters.postgres.store.activities import PostgresActivityStore
 from engagement_core.decisions.dead_letters import Refused, Requeued, decide_requeue
 from engagement_core.model.decision import Decision
 from engagement_core.model.letter_file import LetterFilter

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from adapters.postgres.activities import PostgresActivityStore
+from adapters.postgres.store.activities import PostgresActivityStore
 from engagement_core.decisions.dead_letters import Refused, Resolved, decide_resolve
 from engagement_core.model.decision import Decision
 from engagement_core.model.snapshot import Snapshot

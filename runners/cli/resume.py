@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from adapters.postgres.controls import PostgresControls
+from adapters.postgres.store.controls import PostgresControls
 from engagement_core.model.controls import Control
 from runners.cli.connections import database
 from runners.cli.scope import Scope, scope_options

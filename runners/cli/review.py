@@ -9,8 +9,8 @@ from typing import Any
 import click
 from rich.console import Group, RenderableType
 
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.dead_letters import PostgresDeadLetters
+from adapters.postgres.readers.dead_letters import PostgresDeadLetters
+from adapters.postgres.store.activities import PostgresActivityStore
 from engagement_core.model.activity import Activity
 from engagement_core.model.decision import as_it_is
 from engagement_core.model.letter_file import FiledLetter, LetterFilter

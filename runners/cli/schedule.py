@@ -19,7 +19,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from adapters.files.activities import ActivityLines, read_activity
 from adapters.files.lines import LineProblem, read_csv, read_json_lines
-from adapters.postgres.intake import PostgresIntake
+from adapters.postgres.store.intake import PostgresIntake
 from engagement_core.model.new_activity import NewActivity
 from engagement_core.ports.intake import IntakeRefused
 from runners.cli.connections import RING_WITHIN, Doorbell, database, doorbell

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import click
 
-from adapters.postgres.schema import migrate
-from adapters.postgres.url import checked_database_url
+from adapters.postgres.connection.url import checked_database_url
+from adapters.postgres.schema.migrate import migrate
 from adapters.rq.connection import RedisServer
 from engagement_core.ports.queue import QueueUnavailable
 from runners.settings import Settings, SettingsProblem

@@ -12,8 +12,8 @@ from rich.console import RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from adapters.postgres.close_up import PostgresCloseUpReader
-from adapters.postgres.overview import PostgresOverviewReader
+from adapters.postgres.readers.close_up import PostgresCloseUpReader
+from adapters.postgres.readers.overview import PostgresOverviewReader
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.queue import Queue, QueueUnavailable
 from runners.cli.connections import database, queue_of

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from adapters.http.session import is_header_value
-from adapters.postgres.url import checked_database_url
+from adapters.postgres.connection.url import checked_database_url
 from adapters.rq.connection import RedisServer
 from engagement_core.ports.queue import QueueUnavailable
 from runners.bootstrap import needed_by_voice, queue_kind

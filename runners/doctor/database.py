@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from adapters.postgres.dry_run import NotTried, dry_run
-from adapters.postgres.encoding import HOW_TO_ENCODE
-from adapters.postgres.examination import Obstacle, Refused, examine_database
+from adapters.postgres.inspection.encoding import HOW_TO_ENCODE
+from adapters.postgres.schema.diagnostics import Obstacle, Refused, examine_database
+from adapters.postgres.schema.dry_run import NotTried, dry_run
 from runners.bootstrap import connections_of
 from runners.doctor.finding import Finding, failed, fine, skipped, warned
 from runners.doctor.patient import Patient

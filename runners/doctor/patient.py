@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.postgres.examination import DatabaseFacts
+from adapters.postgres.schema.diagnostics import DatabaseFacts
 from adapters.rq.examination import RedisFacts
 from runners.settings import Settings
 

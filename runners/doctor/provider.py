@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from adapters.clock import SystemClock
 from adapters.http.session import HttpSession
-from adapters.postgres.examination import MOST_ACCOUNTS
+from adapters.postgres.schema.diagnostics import MOST_ACCOUNTS
 from adapters.unipile.greeting import Reception, greet
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.activity import Account

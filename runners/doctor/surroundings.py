@@ -18,7 +18,7 @@ from adapters.embedded import EmbeddedServers, EmbeddedServersFailed
 from adapters.embedded.wheels import wheels_installed
 from adapters.http.errors import HttpError
 from adapters.http.session import HttpRequest, HttpSession
-from adapters.postgres.schema import migrate
+from adapters.postgres.schema.migrate import migrate
 from adapters.voices.greeting import greet_voice
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.voice import VoiceFailed

@@ -21,7 +21,7 @@ from typing import Any
 import psycopg2
 
 from adapters.in_memory.telemetry import InMemoryTelemetry
-from adapters.postgres.schema import migrate
+from adapters.postgres.schema.migrate import migrate
 from adapters.unipile.sandbox import Sandbox
 from chaos.doomed import ON_THE_WIRE, STEPS, execute_doomed
 from runners.bootstrap import App, open_app

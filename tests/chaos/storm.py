@@ -22,7 +22,7 @@ from typing import Any
 import psycopg2
 import redis
 
-from adapters.postgres.schema import migrate
+from adapters.postgres.schema.migrate import migrate
 from adapters.unipile.sandbox import Sandbox
 from chaos.restartable import Restartable, restartable_servers
 from second_provider import SecondProvider

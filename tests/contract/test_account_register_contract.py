@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from adapters.in_memory.accounts import InMemoryAccountRegister
-from adapters.postgres.accounts import PostgresAccountRegister
-from adapters.postgres.controls import PostgresControls
+from adapters.postgres.store.accounts import PostgresAccountRegister
+from adapters.postgres.store.controls import PostgresControls
 from core_side import CARTRIDGE, POD, a_like, an_account, earlier
 from engagement_core.model.account_state import Hold
 from engagement_core.model.activity import Account

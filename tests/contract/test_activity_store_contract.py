@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from psycopg2.extensions import make_dsn
 
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.catalog import read_catalog
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.statements import render
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.inspection.catalog import read_catalog
+from adapters.postgres.store.activities import PostgresActivityStore
+from adapters.postgres.store.statements import render
 from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
 from engagement_core.decisions.claim import ClaimPolicy, Holder, decide_claim
 from engagement_core.model.activity import Activity, EngagementType, Malformed, Pod

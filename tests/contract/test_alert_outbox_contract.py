@@ -9,8 +9,8 @@ import pytest
 
 from adapters.in_memory.alerts import InMemoryAlertOutbox
 from adapters.in_memory.vital_signs import InMemoryVitalSigns
-from adapters.postgres.alerts import PostgresAlertOutbox
-from adapters.postgres.vital_signs import PostgresVitalSigns
+from adapters.postgres.readers.incident_facts import PostgresVitalSigns
+from adapters.postgres.store.alerts import PostgresAlertOutbox
 from core_side import a_like
 from engagement_core.model.decision import RaiseAlert
 from engagement_core.model.incident import AlertState, OpenIncident

@@ -14,9 +14,9 @@ import pytest
 
 from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.dead_letters import InMemoryDeadLetters
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.dead_letters import PostgresDeadLetters
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.readers.dead_letters import PostgresDeadLetters
+from adapters.postgres.store.activities import PostgresActivityStore
 from commands import add_rows, execute
 from engagement_core.decisions.bury import bury
 from engagement_core.decisions.dead_letters import Refused, Requeued, Resolved, decide_requeue, decide_resolve

@@ -11,8 +11,8 @@ import pytest
 
 from adapters.in_memory.activities import InMemoryActivityStore
 from adapters.in_memory.intake import InMemoryIntake
-from adapters.postgres.intake import PostgresIntake
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.store.intake import PostgresIntake
 from commands import execute
 from engagement_core.model.activity import Activity, EngagementType
 from engagement_core.model.new_activity import NewActivity

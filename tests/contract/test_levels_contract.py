@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapters.in_memory.levels import InMemoryLevels
-from adapters.postgres.levels import PostgresLevels
+from adapters.postgres.readers.gauges import PostgresLevels
 from core_side import SECOND, a_like, an_account, an_attempt
 from engagement_core.model.activity import PublicStatus
 from engagement_core.model.dead_letter import DeadLetter

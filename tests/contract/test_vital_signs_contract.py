@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pytest
 
 from adapters.in_memory.vital_signs import InMemoryVitalSigns
-from adapters.postgres.vital_signs import PostgresVitalSigns
+from adapters.postgres.readers.incident_facts import PostgresVitalSigns
 from core_side import SECOND, a_like, an_account, an_attempt
 from engagement_core.model.controls import BlockScope, Control, ControlKind
 from engagement_core.model.dead_letter import DeadLetter

@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from adapters.in_memory.workers import InMemoryWorkerRegistry
-from adapters.postgres.workers import PostgresWorkerRegistry
+from adapters.postgres.store.workers import PostgresWorkerRegistry
 from core_side import a_like, an_attempt
 from engagement_core.model.decision import SaveAttempt
 from engagement_core.ports.workers import WorkerRegistry

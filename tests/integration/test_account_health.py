@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.postgres.accounts import PostgresAccountRegister
-from adapters.postgres.controls import PostgresControls
-from adapters.postgres.dead_letters import PostgresDeadLetters
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.schema import migrate
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.readers.dead_letters import PostgresDeadLetters
+from adapters.postgres.schema.migrate import migrate
+from adapters.postgres.store.accounts import PostgresAccountRegister
+from adapters.postgres.store.controls import PostgresControls
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.decisions.account_recovery import HealthPolicy
 from engagement_core.decisions.dead_letters import Requeued, decide_requeue

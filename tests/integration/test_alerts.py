@@ -15,12 +15,12 @@ import pytest
 from adapters.in_memory.linkedin import InMemoryLinkedIn
 from adapters.in_memory.queue import InMemoryQueue
 from adapters.in_memory.telemetry import InMemoryTelemetry
-from adapters.postgres import vital_signs as sql
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.alerts import PostgresAlertOutbox
-from adapters.postgres.controls import PostgresControls
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.vital_signs import PostgresVitalSigns
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.readers import incident_facts as sql
+from adapters.postgres.readers.incident_facts import PostgresVitalSigns
+from adapters.postgres.store.activities import PostgresActivityStore
+from adapters.postgres.store.alerts import PostgresAlertOutbox
+from adapters.postgres.store.controls import PostgresControls
 from core_side import SECOND, a_like, an_account, an_attempt
 from engagement_core.decisions.bury import bury
 from engagement_core.decisions.dead_letters import decide_requeue

@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 from redis import Redis
 
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.rq.queue import RqQueue
 from commands import Commands, add_rows, execute
 from engagement_core.decisions.bury import bury

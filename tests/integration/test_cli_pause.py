@@ -11,9 +11,9 @@ from datetime import timedelta
 import psycopg2
 import pytest
 
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.statements import PAUSE_LOCK
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.store.activities import PostgresActivityStore
+from adapters.postgres.store.statements import PAUSE_LOCK
 from commands import Commands, add_rows, execute, started
 
 _BEGUN = """

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import psycopg2
 
-from adapters.postgres import close_up
+from adapters.postgres.readers import close_up
 from commands import execute
 
 _MANY = 20_000

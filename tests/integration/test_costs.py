@@ -13,7 +13,7 @@ import pytest
 from redis.connection import AbstractConnection
 
 from adapters.in_memory.telemetry import InMemoryTelemetry
-from adapters.postgres import pool
+from adapters.postgres.connection import pool
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.model.job import Done, WakeUp
 from engagement_core.model.outcome import Executed

@@ -14,9 +14,9 @@ import psycopg2.extras
 import pytest
 import redis
 
-from adapters.postgres.examination import examine_database
-from adapters.postgres.grants import GRANTS
-from adapters.postgres.rules import WRITTEN
+from adapters.postgres.inspection.constraints import WRITTEN
+from adapters.postgres.inspection.grants import GRANTS
+from adapters.postgres.schema.diagnostics import examine_database
 from adapters.unipile.sandbox import Sandbox
 from commands import Commands
 from doctor_side import (

@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.catalog import SchemaProblem
-from adapters.postgres.pool import PostgresPool, connect
-from adapters.postgres.schema import schema_sql
+from adapters.postgres.connection.pool import PostgresPool, connect
+from adapters.postgres.inspection.catalog import SchemaProblem
+from adapters.postgres.schema.migrate import schema_sql
+from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.unipile.sandbox import Sandbox
 from commands import Commands, execute
 from doctor_side import listener

@@ -14,12 +14,12 @@ import psycopg2
 import pytest
 
 from adapters.in_memory.telemetry import InMemoryTelemetry
-from adapters.postgres import statements as sql
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.catalog import SchemaProblem, read_catalog
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.rules import WRITTEN
-from adapters.postgres.schema import migrate
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.inspection.catalog import SchemaProblem, read_catalog
+from adapters.postgres.inspection.constraints import WRITTEN
+from adapters.postgres.schema.migrate import migrate
+from adapters.postgres.store import statements as sql
+from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.unipile.sandbox import Sandbox
 from commands import Commands, execute
 from runners.service import run_burst

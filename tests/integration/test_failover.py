@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
-from adapters.postgres import pool
+from adapters.postgres.connection import pool
 from adapters.unipile.sandbox import Sandbox
 from commands import execute
 from engagement_core.model.decision import Decision

@@ -10,12 +10,12 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.catalog import read_catalog
-from adapters.postgres.kept_read import KeptRead
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.schema import migrate, schema_sql
-from adapters.postgres.statements import render
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.inspection.catalog import read_catalog
+from adapters.postgres.schema.migrate import migrate, schema_sql
+from adapters.postgres.store.activities import PostgresActivityStore
+from adapters.postgres.store.snapshot_function import KeptRead
+from adapters.postgres.store.statements import render
 from engagement_core.model.decision import as_it_is
 from engagement_core.ports.activities import StoreUnavailable
 

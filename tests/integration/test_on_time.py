@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.controls import PostgresControls
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.store.activities import PostgresActivityStore
+from adapters.postgres.store.controls import PostgresControls
 from adapters.rq.queue import RqQueue
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.model.controls import BlockScope

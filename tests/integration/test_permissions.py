@@ -17,11 +17,11 @@ import psycopg2
 import pytest
 
 from adapters.in_memory.telemetry import InMemoryTelemetry
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.catalog import SchemaProblem
-from adapters.postgres.grants import grants_sql
-from adapters.postgres.overview import PostgresOverviewReader
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.inspection.catalog import SchemaProblem
+from adapters.postgres.inspection.grants import grants_sql
+from adapters.postgres.readers.overview import PostgresOverviewReader
+from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.unipile.sandbox import Sandbox
 from commands import Commands, add_rows, execute
 from engagement_core.model.decision import Decision

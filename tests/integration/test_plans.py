@@ -12,9 +12,9 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from adapters.postgres import statements as sql
-from adapters.postgres.catalog import read_catalog
-from adapters.postgres.levels import LEVELS
+from adapters.postgres.inspection.catalog import read_catalog
+from adapters.postgres.readers.gauges import LEVELS
+from adapters.postgres.store import statements as sql
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.gauges import MOST_COUNTED
 from engagement_core.model.lifecycle import Event

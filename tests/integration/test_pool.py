@@ -11,8 +11,8 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.schema import migrate
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.schema.migrate import migrate
 from engagement_core.ports.activities import StoreUnavailable
 
 

@@ -16,9 +16,9 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.schema import migrate
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.schema.migrate import migrate
+from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.unipile.sandbox import Sandbox
 from commands import Commands
 from engagement_core.model.decision import Decision

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.retention import PostgresRetention
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.store.retention import PostgresRetention
 from adapters.unipile.sandbox import Sandbox
 from stage import Stage, stage_settings
 

@@ -12,10 +12,10 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.catalog import SchemaProblem, checked, read_catalog
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.schema import migrate, statements
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.inspection.catalog import SchemaProblem, checked, read_catalog
+from adapters.postgres.schema.migrate import migrate, statements
+from adapters.postgres.store.activities import PostgresActivityStore
 from engagement_core.decisions.claim import Claimed, ClaimPolicy, Holder, decide_claim
 from engagement_core.decisions.retry import RetryPolicy
 from engagement_core.decisions.verdict import decide_verdict

@@ -11,8 +11,8 @@ from datetime import timedelta
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from adapters.postgres import socket_timeout
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection import socket_timeout
+from adapters.postgres.connection.pool import PostgresPool
 from engagement_core.ports.activities import StoreUnavailable
 from silent_proxy import SilentProxy, before_database
 

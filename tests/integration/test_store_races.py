@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.catalog import read_catalog
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.statements import render
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.inspection.catalog import read_catalog
+from adapters.postgres.store.activities import PostgresActivityStore
+from adapters.postgres.store.statements import render
 from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
 from engagement_core.decisions.begin import decide_begin
 from engagement_core.decisions.claim import Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from adapters.postgres.activities import PostgresActivityStore
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.store.activities import PostgresActivityStore
 from commands import Commands, add_rows, execute
 from engagement_core.model.activity import Activity
 from engagement_core.model.decision import Decision

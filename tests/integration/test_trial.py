@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 import psycopg2
 import redis
 
-from adapters.postgres.intake import PostgresIntake
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.trial import PostgresTrial
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.demo.trial import PostgresTrial
+from adapters.postgres.store.intake import PostgresIntake
 from adapters.rq.trial import RedisTrial
 from commands import execute
 from runners.bench.workload import likes

@@ -8,8 +8,8 @@ from contextlib import suppress
 import psycopg2
 import pytest
 
-from adapters.postgres.catalog import SchemaProblem
-from adapters.postgres.schema import cautions, migrate
+from adapters.postgres.inspection.catalog import SchemaProblem
+from adapters.postgres.schema.migrate import cautions, migrate
 from commands import Commands, execute
 
 _COLUMNS = "pod_id text, engagement_type text, post_id text, profile_id text, comment_text text, status text"

@@ -93,7 +93,7 @@ def test_the_wheel_has_the_three_packages_and_nothing_else(wheel: Path) -> None:
         path for path in _tracked() if path.split("/")[0] in _PACKAGES and path.endswith((".py", ".sql", "py.typed"))
     }
     assert names == expected
-    assert {"engagement_core/py.typed", "adapters/postgres/schema.sql"} <= names
+    assert {"engagement_core/py.typed", "adapters/postgres/schema/schema.sql"} <= names
     assert "License-File: LICENSE" in text
 
 

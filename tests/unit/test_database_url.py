@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.postgres.url import checked_database_url
+from adapters.postgres.connection.url import checked_database_url
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.postgres.examination import Capacity, DatabaseFacts
-from adapters.postgres.unique_ids import IdFacts
+from adapters.postgres.inspection.unique_ids import IdFacts
+from adapters.postgres.schema.diagnostics import Capacity, DatabaseFacts
 from runners.doctor import CHECKS, Check, Finding, Level, Patient, examine
 from runners.doctor.database import check_connections, check_encryption
 from runners.doctor.finding import failed, fine, warned

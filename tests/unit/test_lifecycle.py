@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from adapters.postgres.schema import schema_sql
+from adapters.postgres.schema.migrate import schema_sql
 from core_side import an_attempt
 from engagement_core.model.activity import PublicStatus
 from engagement_core.model.controls import BlockScope, ControlKind

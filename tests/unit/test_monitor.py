@@ -13,7 +13,7 @@ import pytest
 
 from adapters.in_memory.queue import InMemoryQueue
 from adapters.in_memory.telemetry import InMemoryTelemetry
-from adapters.postgres.catalog import SchemaProblem
+from adapters.postgres.inspection.catalog import SchemaProblem
 from adapters.telemetry.page_server import Page, PortTaken
 from adapters.telemetry.prometheus import PrometheusTelemetry
 from engagement_core.model.gauges import Levels

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from adapters.postgres.catalog import checked, read_catalog
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.inspection.catalog import checked, read_catalog
 from engagement_core.model.gauges import MOST_COUNTED, Levels
 
 __all__ = ["LEVELS", "PostgresLevels"]

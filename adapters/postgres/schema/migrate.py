@@ -13,13 +13,13 @@ from importlib.resources import files
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from adapters.postgres.catalog import AS_CREATED, Catalog, SchemaProblem, read_catalog
-from adapters.postgres.failure import first_line
-from adapters.postgres.pool import PostgresPool, connect
-from adapters.postgres.row_security import open_to_browsers
-from adapters.postgres.rules import broken_rules
-from adapters.postgres.statements import render
-from adapters.postgres.unique_ids import read_ids
+from adapters.postgres.connection.failure import first_line
+from adapters.postgres.connection.pool import PostgresPool, connect
+from adapters.postgres.inspection.catalog import AS_CREATED, Catalog, SchemaProblem, read_catalog
+from adapters.postgres.inspection.constraints import broken_rules
+from adapters.postgres.inspection.row_security import open_to_browsers
+from adapters.postgres.inspection.unique_ids import read_ids
+from adapters.postgres.store.statements import render
 
 __all__ = ["cautions", "migrate", "pending", "schema_sql", "statements"]
 
@@ -43,7 +43,7 @@ def schema_sql() -> str:
 
 
 def _tables_sql() -> str:
-    return files("adapters.postgres").joinpath("schema.sql").read_text(encoding="utf-8")
+    return files("adapters.postgres.schema").joinpath("schema.sql").read_text(encoding="utf-8")
 
 
 def statements() -> tuple[str, ...]:

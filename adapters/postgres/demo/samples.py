@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.pool import PostgresPool
 
 __all__ = ["SAMPLE_PODS", "add_samples"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from adapters.postgres import statements as sql
-from adapters.postgres.storable import storable
+from adapters.postgres.connection.sanitize import storable
+from adapters.postgres.store import statements as sql
 from engagement_core.model.attempt import Attempt
 from engagement_core.model.decision import (
     AddDeadLetter,

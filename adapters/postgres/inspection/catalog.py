@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 
-from adapters.postgres.encoding import HOW_TO_ENCODE, unfit_encoding
-from adapters.postgres.row_security import rows_hidden
-from adapters.postgres.rules import WRITTEN
-from adapters.postgres.storable import storable
+from adapters.postgres.connection.sanitize import storable
+from adapters.postgres.inspection.constraints import WRITTEN
+from adapters.postgres.inspection.encoding import HOW_TO_ENCODE, unfit_encoding
+from adapters.postgres.inspection.row_security import rows_hidden
 
 __all__ = ["AS_CREATED", "HOW_TO_PERMIT", "Catalog", "SchemaProblem", "checked", "read_catalog"]
 

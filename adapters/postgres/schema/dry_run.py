@@ -17,9 +17,9 @@ import psycopg2
 from psycopg2.errors import LockNotAvailable
 from psycopg2.extensions import cursor as Cursor
 
-from adapters.postgres.failure import as_store_error, first_line
-from adapters.postgres.pool import connect
-from adapters.postgres.writes import as_sql
+from adapters.postgres.connection.failure import as_store_error, first_line
+from adapters.postgres.connection.pool import connect
+from adapters.postgres.store.writes import as_sql
 from engagement_core.decisions.comment_rules import MAX_LENGTH
 from engagement_core.model.attempt import Provenance
 from engagement_core.model.decision import ErrorNote, MarkExecuted, MarkFailed, MarkScheduled, Write

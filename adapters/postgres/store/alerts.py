@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.statements import RAISE_ALERT
-from adapters.postgres.storable import storable
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.connection.sanitize import storable
+from adapters.postgres.store.statements import RAISE_ALERT
 from engagement_core.model.decision import RaiseAlert
 from engagement_core.model.incident import Alert, AlertState, OpenIncident
 

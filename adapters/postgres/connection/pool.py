@@ -16,10 +16,10 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from adapters.postgres.failure import as_store_error, first_line
-from adapters.postgres.instants import read_instants_in_utc
-from adapters.postgres.socket_timeout import SocketTimeout
-from adapters.postgres.url import checked_database_url
+from adapters.postgres.connection.failure import as_store_error, first_line
+from adapters.postgres.connection.instants import read_instants_in_utc
+from adapters.postgres.connection.socket_timeout import SocketTimeout
+from adapters.postgres.connection.url import checked_database_url
 from engagement_core.ports.activities import StoreUnavailable
 
 __all__ = ["PostgresPool", "connect", "fetch"]

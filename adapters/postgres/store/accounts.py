@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.rows import as_account
-from adapters.postgres.statements import BLOCK
-from adapters.postgres.storable import storable
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.connection.sanitize import storable
+from adapters.postgres.store.rows import as_account
+from adapters.postgres.store.statements import BLOCK
 from engagement_core.model.account_state import Failing, Hold
 from engagement_core.model.controls import BlockScope, ControlKind
 from engagement_core.model.errors import Cause

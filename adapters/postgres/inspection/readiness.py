@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from psycopg2.extensions import connection as Connection
 
-from adapters.postgres.catalog import HOW_TO_PERMIT, Catalog, SchemaProblem, checked, read_catalog
-from adapters.postgres.grants import missing_grants
-from adapters.postgres.row_security import writes_hidden
-from adapters.postgres.rules import broken_rules
+from adapters.postgres.inspection.catalog import HOW_TO_PERMIT, Catalog, SchemaProblem, checked, read_catalog
+from adapters.postgres.inspection.constraints import broken_rules
+from adapters.postgres.inspection.grants import missing_grants
+from adapters.postgres.inspection.row_security import writes_hidden
 
 __all__ = ["ready_catalog"]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
-from adapters.postgres.along_indexes import ALONG_INDEXES
-from adapters.postgres.catalog import checked, read_catalog
-from adapters.postgres.pool import PostgresPool, fetch
+from adapters.postgres.connection.planner_hints import ALONG_INDEXES
+from adapters.postgres.connection.pool import PostgresPool, fetch
+from adapters.postgres.inspection.catalog import checked, read_catalog
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.controls import BlockScope, Control, ControlKind
 from engagement_core.model.errors import ErrorType

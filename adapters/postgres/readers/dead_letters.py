@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.pool import PostgresPool
 from engagement_core.model.dead_letter import DeadLetter
 from engagement_core.model.errors import Effect, ErrorType
 from engagement_core.model.letter_file import FiledLetter, LetterFilter

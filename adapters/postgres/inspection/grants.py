@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from psycopg2.extensions import connection as Connection
 
-from adapters.postgres.rules import WRITTEN
+from adapters.postgres.inspection.constraints import WRITTEN
 
 __all__ = ["GRANTS", "OURS", "grants_sql", "missing_grants"]
 

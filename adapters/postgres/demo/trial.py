@@ -11,7 +11,7 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.pool import PostgresPool
 
 __all__ = ["PostgresTrial", "RowOutcome"]
 

@@ -15,17 +15,17 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from adapters.postgres.catalog import read_catalog
-from adapters.postgres.encoding import unfit_encoding
-from adapters.postgres.failure import first_line
-from adapters.postgres.grants import missing_grants
-from adapters.postgres.pool import connect
-from adapters.postgres.row_security import tables_under_row_security, writes_hidden
-from adapters.postgres.rows import as_account
-from adapters.postgres.rules import broken_rules
-from adapters.postgres.schema import pending
-from adapters.postgres.triggers import Trigger, read_triggers
-from adapters.postgres.unique_ids import IdFacts, read_ids
+from adapters.postgres.connection.failure import first_line
+from adapters.postgres.connection.pool import connect
+from adapters.postgres.inspection.catalog import read_catalog
+from adapters.postgres.inspection.constraints import broken_rules
+from adapters.postgres.inspection.encoding import unfit_encoding
+from adapters.postgres.inspection.grants import missing_grants
+from adapters.postgres.inspection.row_security import tables_under_row_security, writes_hidden
+from adapters.postgres.inspection.triggers import Trigger, read_triggers
+from adapters.postgres.inspection.unique_ids import IdFacts, read_ids
+from adapters.postgres.schema.migrate import pending
+from adapters.postgres.store.rows import as_account
 from engagement_core.model.activity import Account
 from engagement_core.ports.activities import StoreUnavailable
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
-from adapters.postgres.pool import PostgresPool, fetch
+from adapters.postgres.connection.pool import PostgresPool, fetch
 from engagement_core.model.close_up import CloseUp, Failed, InFlight, Late
 from engagement_core.model.errors import ErrorType
 from engagement_core.model.lifecycle import Phase

@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from adapters.postgres.catalog import checked, read_catalog
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.statements import BLOCK, PAUSE_LOCK
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.inspection.catalog import checked, read_catalog
+from adapters.postgres.store.statements import BLOCK, PAUSE_LOCK
 from engagement_core.model.controls import BlockScope, Control, ControlKind
 
 __all__ = ["PostgresControls"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.pool import PostgresPool
 
 __all__ = ["PostgresWorkerRegistry"]
 

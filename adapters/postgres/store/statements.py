@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapters.postgres.along_indexes import ALONG_INDEXES
-from adapters.postgres.catalog import Catalog
-from adapters.postgres.failure import NO_ROW_CHANGED
-from adapters.postgres.kept_read import KeptRead, kept_read
+from adapters.postgres.connection.failure import NO_ROW_CHANGED
+from adapters.postgres.connection.planner_hints import ALONG_INDEXES
+from adapters.postgres.inspection.catalog import Catalog
+from adapters.postgres.store.snapshot_function import KeptRead, kept_read
 from engagement_core.model.controls import PACED_FOR
 from engagement_core.model.orphan import FOREIGN_FOR
 

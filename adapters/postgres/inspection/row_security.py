@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from psycopg2.extensions import connection as Connection
 
-from adapters.postgres.grants import GRANTS, OURS
+from adapters.postgres.inspection.grants import GRANTS, OURS
 
 __all__ = ["open_to_browsers", "rows_hidden", "tables_under_row_security", "writes_hidden"]
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from psycopg2.extensions import cursor as Cursor
 
-from adapters.postgres.pool import PostgresPool, fetch
+from adapters.postgres.connection.pool import PostgresPool, fetch
 from engagement_core.model.incident import IncidentKind, OpenIncident
 from engagement_core.model.incident_facts import OldestUnknown, SilentWorker, VitalSigns
 

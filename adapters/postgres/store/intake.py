@@ -13,9 +13,9 @@ import psycopg2
 from psycopg2 import errors
 from psycopg2.extensions import connection as Connection
 
-from adapters.postgres.catalog import checked, read_catalog
-from adapters.postgres.failure import first_line
-from adapters.postgres.pool import PostgresPool
+from adapters.postgres.connection.failure import first_line
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.inspection.catalog import checked, read_catalog
 from engagement_core.model.activity import PublicStatus
 from engagement_core.model.new_activity import NewActivity
 from engagement_core.ports.intake import IntakeRefused

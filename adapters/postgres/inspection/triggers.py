@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 
-from adapters.postgres.rules import WRITTEN
+from adapters.postgres.inspection.constraints import WRITTEN
 
 __all__ = ["Trigger", "read_triggers"]
 

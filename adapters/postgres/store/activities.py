@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 from psycopg2.errors import InsufficientPrivilege, QueryCanceled, UndefinedFunction
 from psycopg2.extensions import cursor as Cursor
 
-from adapters.postgres import statements as sql
-from adapters.postgres.catalog import Catalog, SchemaProblem
-from adapters.postgres.failure import first_line
-from adapters.postgres.pool import PostgresPool
-from adapters.postgres.readiness import ready_catalog
-from adapters.postgres.rows import as_attempt, as_controls, as_deleted, as_snapshot, released_at
-from adapters.postgres.storable import storable
-from adapters.postgres.writes import as_sql
+from adapters.postgres.connection.failure import first_line
+from adapters.postgres.connection.pool import PostgresPool
+from adapters.postgres.connection.sanitize import storable
+from adapters.postgres.inspection.catalog import Catalog, SchemaProblem
+from adapters.postgres.inspection.readiness import ready_catalog
+from adapters.postgres.store import statements as sql
+from adapters.postgres.store.rows import as_attempt, as_controls, as_deleted, as_snapshot, released_at
+from adapters.postgres.store.writes import as_sql
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.controls import PACED_PER_SWEEP, BlockScope, ControlKind, Pace
 from engagement_core.model.decision import Block, Decision

@@ -1,0 +1,1 @@
+"""Rows for the demo, the bench and first experiments."""

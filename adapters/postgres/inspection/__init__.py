@@ -1,0 +1,1 @@
+"""What a user's database looks like: its columns, constraints, triggers, permissions and encoding."""

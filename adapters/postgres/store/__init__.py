@@ -1,0 +1,1 @@
+"""The ports that change something: activities, workers, accounts, alerts, controls, intake, retention."""
