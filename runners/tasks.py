@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 from engagement_core.model.outcome import Outcome, Waits
 from engagement_core.ports.activities import StoreUnavailable
 from runners.bootstrap import App, new_worker_id, open_app
-from runners.logs import start_logging
+from runners.bootstrap.logs import start_logging
 from runners.settings import read_settings
 
 __all__ = ["execute_engagement"]

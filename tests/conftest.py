@@ -17,14 +17,14 @@ import pytest
 import redis
 
 from adapters.embedded.wheels import wheels_installed
-from endings import LastResort, let_children_be_interrupted
-from foreign import DESCRIPTION, foreign_servers, foreign_servers_are_here, refuse_without_foreign_servers
-from node_side import install_packages
-from pooler import pgbouncer_program, pooled, refuse_without_pooler
-from servers import Plan, ServerUrls, Source, docker_answers, fresh_database, kept_servers, plan_servers, refuse
+from support.endings import LastResort, let_children_be_interrupted
+from support.foreign import DESCRIPTION, foreign_servers, foreign_servers_are_here, refuse_without_foreign_servers
+from support.node import install_packages
+from support.pooler import pgbouncer_program, pooled, refuse_without_pooler
+from support.servers import Plan, ServerUrls, Source, docker_answers, fresh_database, kept_servers, plan_servers, refuse
 
 if TYPE_CHECKING:
-    from tables import PostgresTables
+    from support.tables import PostgresTables
 
 _PLAN = pytest.StashKey[Plan]()
 
@@ -132,7 +132,7 @@ def database_url(servers: ServerUrls, template_database: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def database(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables]:
     """One database for all tests on a page: a new one for each would take longer than the tests."""
-    from tables import postgres_tables  # noqa: PLC0415 - as above
+    from support.tables import postgres_tables  # noqa: PLC0415 - as above
 
     with postgres_tables(servers.database_url, template_database) as tables:
         yield tables

@@ -41,14 +41,14 @@ from engagement_core.use_cases.pending_decisions import Backlog
 from engagement_core.use_cases.reconcile import Reconciler
 from engagement_core.use_cases.recover_accounts import AccountCare
 from engagement_core.use_cases.watch_incidents import Watch
-from runners.agenda import Agenda
 from runners.bootstrap.provider import build_gateway
 from runners.bootstrap.queue import build_queue
 from runners.bootstrap.voice import build_voice, needed_by_voice, takes_time
-from runners.duties import Duties
-from runners.monitor import Monitor
 from runners.settings import Settings
-from runners.worker import Worker, WorkerPolicy
+from runners.worker.delay_queue import Agenda
+from runners.worker.endpoint import Monitor
+from runners.worker.maintenance import Duties
+from runners.worker.worker import Worker, WorkerPolicy
 
 if TYPE_CHECKING:
     from adapters.bullmq.queue import BullmqQueue

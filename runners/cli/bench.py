@@ -12,7 +12,7 @@ from runners.bench.figure import Figure
 from runners.bench.plot import DRAWN, draw, panels_of
 from runners.cli.failures import Failed, Misused
 from runners.cli.interruptible import interruptible
-from runners.cli.screen import console, say, show_json, table
+from runners.cli.views.screen import console, say, show_json, table
 
 __all__ = ["bench"]
 

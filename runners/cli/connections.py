@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from adapters.postgres.connection.pool import PostgresPool
 from engagement_core.ports.queue import Queue, QueueUnavailable
 from runners.bootstrap import build_queue
-from runners.cli.screen import warn
 from runners.cli.times import utc_now
+from runners.cli.views.screen import warn
 from runners.settings import Settings
 
 __all__ = ["RING_WITHIN", "Doorbell", "database", "doorbell", "queue_of"]

@@ -22,9 +22,9 @@ from engagement_core.ports.queue import QueueUnavailable
 from runners.bootstrap import App
 from runners.cli.interruptible import interruptible
 from runners.cli.servers import servers
-from runners.outcome_board import OutcomeBoard
-from runners.rehearsal import FAULTS, GONE, Report, report, scenario
-from runners.service import working
+from runners.demo.outcome_board import OutcomeBoard
+from runners.demo.rehearsal import FAULTS, GONE, Report, report, scenario
+from runners.process import working
 from runners.settings import Settings
 
 __all__ = ["demo"]

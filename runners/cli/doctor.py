@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from runners.cli.screen import console, show_json, table
 from runners.cli.servers import DATA_FOLDER, server_options
+from runners.cli.views.screen import console, show_json, table
 from runners.doctor import Finding, Level, Patient, examine
 
 __all__ = ["doctor", "findings_as_json"]

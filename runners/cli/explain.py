@@ -11,11 +11,11 @@ from adapters.postgres.store.activities import PostgresActivityStore
 from engagement_core.decisions.explain import explain as explained
 from engagement_core.model.decision import as_it_is
 from runners.bootstrap import claim_policy
-from runners.cli import explain_view
 from runners.cli.connections import database
 from runners.cli.failures import Failed
-from runners.cli.screen import console, plain, show_json
 from runners.cli.servers import server_options, servers
+from runners.cli.views import explanation as explain_view
+from runners.cli.views.screen import console, plain, show_json
 from runners.settings import read_settings
 
 __all__ = ["explain"]

@@ -9,8 +9,8 @@ import click
 from adapters.postgres.inspection.grants import grants_sql
 from adapters.postgres.schema.migrate import cautions, schema_sql
 from adapters.postgres.schema.migrate import migrate as bring_to_schema
-from runners.cli.screen import warn
 from runners.cli.servers import server_options, servers
+from runners.cli.views.screen import warn
 from runners.settings import read_settings
 
 __all__ = ["migrate"]

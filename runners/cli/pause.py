@@ -17,9 +17,9 @@ from adapters.postgres.store.controls import PostgresControls
 from runners.cli.connections import database
 from runners.cli.failures import Failed
 from runners.cli.scope import Scope, scope_options
-from runners.cli.screen import plain, say, show_json
 from runners.cli.servers import server_options, servers
-from runners.cli.status_view import scope_of
+from runners.cli.views.screen import plain, say, show_json
+from runners.cli.views.status import scope_of
 from runners.settings import read_settings
 
 __all__ = ["pause"]

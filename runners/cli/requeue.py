@@ -17,8 +17,8 @@ from engagement_core.model.snapshot import Snapshot
 from runners.cli.connections import Doorbell, database, doorbell
 from runners.cli.failures import Failed
 from runners.cli.letter_filter import filter_options
-from runners.cli.screen import at, plain, show_json
 from runners.cli.servers import server_options, servers
+from runners.cli.views.screen import at, plain, show_json
 from runners.settings import read_settings
 
 __all__ = ["requeue"]

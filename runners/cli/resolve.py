@@ -13,8 +13,8 @@ from engagement_core.model.decision import Decision
 from engagement_core.model.snapshot import Snapshot
 from runners.cli.connections import database, doorbell
 from runners.cli.failures import Failed
-from runners.cli.screen import plain, show_json
 from runners.cli.servers import server_options, servers
+from runners.cli.views.screen import plain, show_json
 from runners.settings import read_settings
 
 __all__ = ["resolve"]

@@ -10,9 +10,9 @@ from adapters.postgres.store.controls import PostgresControls
 from engagement_core.model.controls import Control
 from runners.cli.connections import database
 from runners.cli.scope import Scope, scope_options
-from runners.cli.screen import at, plain, show_json
 from runners.cli.servers import server_options, servers
-from runners.cli.status_view import control_as_json, scope_of
+from runners.cli.views.screen import at, plain, show_json
+from runners.cli.views.status import control_as_json, scope_of
 from runners.settings import read_settings
 
 __all__ = ["resume"]

@@ -15,12 +15,12 @@ from engagement_core.model.activity import Activity
 from engagement_core.model.decision import as_it_is
 from engagement_core.model.letter_file import FiledLetter, LetterFilter
 from engagement_core.model.snapshot import Snapshot
-from runners.cli.attempts_view import attempt_as_json, attempts_table
 from runners.cli.connections import database
 from runners.cli.failures import Failed
 from runners.cli.letter_filter import filter_options
-from runners.cli.screen import at, console, plain, say, show_json, table
 from runners.cli.servers import server_options, servers
+from runners.cli.views.attempts import attempt_as_json, attempts_table
+from runners.cli.views.screen import at, console, plain, say, show_json, table
 from runners.settings import read_settings
 
 __all__ = ["list_letters", "show_letter"]

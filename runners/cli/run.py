@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from runners.bootstrap import new_worker_id
+from runners.bootstrap.logs import logging_process
 from runners.cli.servers import server_options, servers
-from runners.logs import logging_process
-from runners.service import run_burst, run_worker
+from runners.process import run_burst, run_worker
 from runners.settings import read_settings
 
 __all__ = ["run"]

@@ -24,9 +24,9 @@ from engagement_core.model.new_activity import NewActivity
 from engagement_core.ports.intake import IntakeRefused
 from runners.cli.connections import RING_WITHIN, Doorbell, database, doorbell
 from runners.cli.failures import Failed, Misused
-from runners.cli.screen import console, plain, show_json
 from runners.cli.servers import server_options, servers
 from runners.cli.times import from_now, utc_now
+from runners.cli.views.screen import console, plain, show_json
 from runners.settings import read_settings
 
 __all__ = ["schedule"]

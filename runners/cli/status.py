@@ -17,9 +17,9 @@ from adapters.postgres.readers.overview import PostgresOverviewReader
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.queue import Queue, QueueUnavailable
 from runners.cli.connections import database, queue_of
-from runners.cli.screen import console, show_json
 from runners.cli.servers import server_options, servers
-from runners.cli.status_view import Look, as_json, as_screen
+from runners.cli.views.screen import console, show_json
+from runners.cli.views.status import Look, as_json, as_screen
 from runners.settings import read_settings
 
 __all__ = ["status"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from runners.doctor.context import Patient
 from runners.doctor.examine import CHECKS, Check, examine
 from runners.doctor.finding import Finding, Level
-from runners.doctor.patient import Patient
 
 __all__ = ["CHECKS", "Check", "Finding", "Level", "Patient", "examine"]

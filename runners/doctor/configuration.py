@@ -16,8 +16,8 @@ from adapters.postgres.connection.url import checked_database_url
 from adapters.rq.connection import RedisServer
 from engagement_core.ports.queue import QueueUnavailable
 from runners.bootstrap import needed_by_voice, queue_kind
+from runners.doctor.context import Patient
 from runners.doctor.finding import Finding, failed, fine, warned
-from runners.doctor.patient import Patient
 from runners.settings import Settings, SettingsProblem, read_settings
 
 __all__ = ["CONFIGURATION", "check_configuration"]

@@ -11,8 +11,8 @@ from adapters.postgres.inspection.encoding import HOW_TO_ENCODE
 from adapters.postgres.schema.diagnostics import Obstacle, Refused, examine_database
 from adapters.postgres.schema.dry_run import NotTried, dry_run
 from runners.bootstrap import connections_of
+from runners.doctor.context import Patient
 from runners.doctor.finding import Finding, failed, fine, skipped, warned
-from runners.doctor.patient import Patient
 
 __all__ = [
     "check_clock",

@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 from runners.doctor import database, provider, queue, surroundings
 from runners.doctor.configuration import CONFIGURATION, check_configuration
+from runners.doctor.context import Patient
 from runners.doctor.finding import Finding, Level, failed, skipped
-from runners.doctor.patient import Patient
 
 __all__ = ["CHECKS", "Check", "examine"]
 

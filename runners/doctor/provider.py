@@ -19,8 +19,8 @@ from engagement_core.model.provider import AccountHealth, NoReadBack
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.linkedin import AccountProbe
 from runners.bootstrap import open_provider
+from runners.doctor.context import Patient
 from runners.doctor.finding import Finding, failed, fine, warned
-from runners.doctor.patient import Patient
 
 __all__ = ["check_accounts", "check_provider"]
 

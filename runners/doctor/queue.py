@@ -6,8 +6,8 @@ The one rule: only `check_redis` asks; the others are functions of the facts.
 from __future__ import annotations
 
 from adapters.rq.examination import Obstacle, Refused, examine_redis
+from runners.doctor.context import Patient
 from runners.doctor.finding import Finding, failed, fine, warned
-from runners.doctor.patient import Patient
 
 __all__ = ["check_eviction", "check_persistence", "check_redis", "check_redis_version", "check_replica"]
 

@@ -23,8 +23,8 @@ from adapters.voices.greeting import greet_voice
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.voice import VoiceFailed
 from runners.bootstrap import needed_by_voice
+from runners.doctor.context import Patient
 from runners.doctor.finding import Finding, failed, fine, warned
-from runners.doctor.patient import Patient
 
 __all__ = ["check_data_folder", "check_embedded_servers", "check_metrics_port", "check_voice"]
 

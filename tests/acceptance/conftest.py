@@ -17,7 +17,7 @@ import psycopg2
 import pytest
 
 from adapters.unipile.sandbox import Sandbox
-from commands import execute
+from support.commands import execute
 
 _PATIENCE = 20.0
 

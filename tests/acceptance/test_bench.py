@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from commands import left_behind
+from support.commands import left_behind
 
 pytestmark = pytest.mark.embedded
 

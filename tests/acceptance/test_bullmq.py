@@ -16,7 +16,7 @@ import pytest
 from redis import Redis
 
 from acceptance.conftest import World
-from node_side import Node, started_node
+from support.node import Node, started_node
 
 ON_BULLMQ = {"POD_ENGAGEMENT_QUEUE": "bullmq"}
 JOBS = 200

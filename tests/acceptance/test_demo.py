@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import left_behind
+from support.commands import left_behind
 
 pytestmark = pytest.mark.embedded
 

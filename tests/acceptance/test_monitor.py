@@ -16,7 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from acceptance.conftest import World
-from promtool import needs_promtool
+from support.promtool import needs_promtool
 
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from acceptance.conftest import World
-from provider_side import ScriptedServer, raw_reply
+from support.provider import ScriptedServer, raw_reply
 
 _EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
 

@@ -12,7 +12,7 @@ import pytest
 
 from adapters.embedded.wheels import wheels_installed
 from adapters.unipile.sandbox import Sandbox
-from servers import refuse
+from support.servers import refuse
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PAGE = _ROOT / "docs" / "tutorial" / "first-engagement.md"

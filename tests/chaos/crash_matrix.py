@@ -20,13 +20,13 @@ from typing import Any
 
 import psycopg2
 
-from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.postgres.schema.migrate import migrate
 from adapters.unipile.sandbox import Sandbox
 from chaos.doomed import ON_THE_WIRE, STEPS, execute_doomed
+from fakes.telemetry import InMemoryTelemetry
 from runners.bootstrap import App, open_app
 from runners.settings import Settings
-from servers import Source, fresh_database, kept_servers
+from support.servers import Source, fresh_database, kept_servers
 
 __all__ = ["BEHAVIOURS", "Cell", "Verdict", "run_matrix"]
 

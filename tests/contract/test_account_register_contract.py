@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from adapters.in_memory.accounts import InMemoryAccountRegister
 from adapters.postgres.store.accounts import PostgresAccountRegister
 from adapters.postgres.store.controls import PostgresControls
-from core_side import CARTRIDGE, POD, a_like, an_account, earlier
 from engagement_core.model.account_state import Hold
 from engagement_core.model.activity import Account
 from engagement_core.model.attempt import Attempt
@@ -20,7 +18,9 @@ from engagement_core.model.controls import BlockScope, Control, ControlKind, Pac
 from engagement_core.model.decision import Block, SaveAttempt
 from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.ports.accounts import AccountRegister
-from tables import InMemoryTables, PostgresTables, Tables, show, write
+from fakes.accounts import InMemoryAccountRegister
+from support.builders import CARTRIDGE, POD, a_like, an_account, earlier
+from support.tables import InMemoryTables, PostgresTables, Tables, show, write
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)

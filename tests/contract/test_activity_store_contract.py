@@ -19,7 +19,6 @@ from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.inspection.catalog import read_catalog
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.postgres.store.statements import render
-from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
 from engagement_core.decisions.claim import ClaimPolicy, Holder, decide_claim
 from engagement_core.model.activity import Activity, EngagementType, Malformed, Pod
 from engagement_core.model.attempt import Attempt, Provenance
@@ -43,8 +42,9 @@ from engagement_core.model.orphan import FOREIGN_FOR, Orphan
 from engagement_core.model.outcome import Waits
 from engagement_core.model.snapshot import Snapshot
 from engagement_core.ports.activities import StoreRefused, StoreUnavailable
-from servers import ServerUrls
-from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, show, write
+from support.builders import CARTRIDGE, POD, a_comment, a_like, an_account
+from support.servers import ServerUrls
+from support.tables import InMemoryTables, PostgresTables, Tables, postgres_tables, show, write
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)

@@ -7,16 +7,16 @@ from typing import Protocol
 
 import pytest
 
-from adapters.in_memory.alerts import InMemoryAlertOutbox
-from adapters.in_memory.vital_signs import InMemoryVitalSigns
 from adapters.postgres.readers.incident_facts import PostgresVitalSigns
 from adapters.postgres.store.alerts import PostgresAlertOutbox
-from core_side import a_like
 from engagement_core.model.decision import RaiseAlert
 from engagement_core.model.incident import AlertState, OpenIncident
 from engagement_core.ports.alerts import AlertOutbox
 from engagement_core.ports.incident_facts import VitalSignsReader
-from tables import InMemoryTables, PostgresTables, Tables, write
+from fakes.alerts import InMemoryAlertOutbox
+from fakes.incident_facts import InMemoryVitalSigns
+from support.builders import a_like
+from support.tables import InMemoryTables, PostgresTables, Tables, write
 
 MINUTE = timedelta(minutes=1)
 

@@ -12,12 +12,9 @@ from typing import Any
 
 import pytest
 
-from adapters.in_memory.activities import InMemoryActivityStore
-from adapters.in_memory.dead_letters import InMemoryDeadLetters
 from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.readers.dead_letters import PostgresDeadLetters
 from adapters.postgres.store.activities import PostgresActivityStore
-from commands import add_rows, execute
 from engagement_core.decisions.bury import bury
 from engagement_core.decisions.dead_letters import Refused, Requeued, Resolved, decide_requeue, decide_resolve
 from engagement_core.model.activity import Account, Activity, EngagementType, Pod
@@ -29,6 +26,9 @@ from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.model.snapshot import Snapshot
 from engagement_core.ports.activities import ActivityStore
 from engagement_core.ports.dead_letters import DeadLetters
+from fakes.activities import InMemoryActivityStore
+from fakes.dead_letters import InMemoryDeadLetters
+from support.commands import add_rows, execute
 
 ANY = LetterFilter()
 NO_LAG = timedelta(0)

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from adapters.in_memory.activities import InMemoryActivityStore
-from adapters.in_memory.intake import InMemoryIntake
 from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.store.intake import PostgresIntake
-from commands import execute
 from engagement_core.model.activity import Activity, EngagementType
 from engagement_core.model.new_activity import NewActivity
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.intake import Intake, IntakeRefused
+from fakes.activities import InMemoryActivityStore
+from fakes.intake import InMemoryIntake
+from support.commands import execute
 
 AT = datetime(2030, 3, 15, 14, 30, 0, 123456, tzinfo=timezone.utc)
 LIKE = NewActivity(

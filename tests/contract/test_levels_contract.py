@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapters.in_memory.levels import InMemoryLevels
 from adapters.postgres.readers.gauges import PostgresLevels
-from core_side import SECOND, a_like, an_account, an_attempt
 from engagement_core.model.activity import PublicStatus
 from engagement_core.model.dead_letter import DeadLetter
 from engagement_core.model.decision import AddDeadLetter, CloseDeadLetter, SaveAttempt
@@ -19,8 +17,10 @@ from engagement_core.model.errors import Effect, ErrorType
 from engagement_core.model.gauges import Levels
 from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.ports.gauges import LevelsReader
-from servers import ServerUrls
-from tables import InMemoryTables, PostgresTables, Tables, postgres_tables, write
+from fakes.gauges import InMemoryLevels
+from support.builders import SECOND, a_like, an_account, an_attempt
+from support.servers import ServerUrls
+from support.tables import InMemoryTables, PostgresTables, Tables, postgres_tables, write
 
 MINUTE = timedelta(minutes=1)
 NOTHING = Levels(due=0, oldest_due=None, unknown=0, oldest_unknown=None, dead_letters=0, workers_alive=0)

@@ -12,13 +12,13 @@ import pytest
 
 from adapters.http.breaker import HostBreaker
 from adapters.http.session import HttpSession
-from adapters.in_memory.linkedin import InMemoryLinkedIn, Outcome
 from adapters.unipile.gateway import DIALECTS, UnipileGateway
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.model.errors import Cause, Effect, Failure
 from engagement_core.model.provider import Answer, Applied, NoReadBack, NotSent, Seen
 from engagement_core.ports.linkedin import LinkedIn
-from provider_side import API_KEY, RealClock, account, comment, like, within
+from fakes.linkedin import InMemoryLinkedIn, Outcome
+from support.provider import API_KEY, RealClock, account, comment, like, within
 
 Effects = list[tuple[str, str, str | None]]
 

@@ -14,11 +14,11 @@ from rq import Queue as PlainRqQueue
 from rq.serializers import JSONSerializer
 
 from adapters.bullmq.queue import BullmqQueue
-from adapters.in_memory.clock import InMemoryClock
-from adapters.in_memory.queue import InMemoryQueue
 from adapters.rq.queue import RqQueue
 from engagement_core.model.job import Buried, Done, Later, WakeUp
 from engagement_core.ports.queue import Queue
+from fakes.clock import InMemoryClock
+from fakes.queue import InMemoryQueue
 
 NOTHING = timedelta(0)
 SECOND = timedelta(seconds=1)

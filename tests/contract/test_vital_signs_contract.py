@@ -8,9 +8,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from adapters.in_memory.vital_signs import InMemoryVitalSigns
 from adapters.postgres.readers.incident_facts import PostgresVitalSigns
-from core_side import SECOND, a_like, an_account, an_attempt
 from engagement_core.model.controls import BlockScope, Control, ControlKind
 from engagement_core.model.dead_letter import DeadLetter
 from engagement_core.model.decision import AddDeadLetter, Block, CloseDeadLetter, RaiseAlert, SaveAttempt
@@ -19,7 +17,9 @@ from engagement_core.model.incident import IncidentKind
 from engagement_core.model.incident_facts import OldestUnknown, VitalSigns
 from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.ports.incident_facts import VitalSignsReader
-from tables import InMemoryTables, PostgresTables, Tables, write
+from fakes.incident_facts import InMemoryVitalSigns
+from support.builders import SECOND, a_like, an_account, an_attempt
+from support.tables import InMemoryTables, PostgresTables, Tables, write
 
 MINUTE = timedelta(minutes=1)
 SILENT_FOR = timedelta(seconds=6)

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from adapters.http.session import HttpSession
-from adapters.in_memory.voice import InMemoryVoice
 from adapters.voices.none import NoVoice
 from adapters.voices.template import TemplateVoice
 from engagement_core.decisions.comment_rules import check_spoken
 from engagement_core.model.activity import Activity, EngagementType, Pod, VoiceCartridge
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.voice import Voice, VoiceFailed
-from provider_side import RealClock
-from voice_service import VoiceService, http_voice, openai_voice
+from fakes.voice import InMemoryVoice
+from support.provider import RealClock
+from support.voice_service import VoiceService, http_voice, openai_voice
 
 BUILT_IN: dict[str, Callable[[], Voice]] = {"template": TemplateVoice, "none": NoVoice, "in memory": InMemoryVoice}
 REMOTE = {"openai": openai_voice, "http": http_voice}

@@ -8,12 +8,12 @@ from typing import Protocol
 
 import pytest
 
-from adapters.in_memory.workers import InMemoryWorkerRegistry
 from adapters.postgres.store.workers import PostgresWorkerRegistry
-from core_side import a_like, an_attempt
 from engagement_core.model.decision import SaveAttempt
 from engagement_core.ports.workers import WorkerRegistry
-from tables import InMemoryTables, PostgresTables, Tables, write
+from fakes.workers import InMemoryWorkerRegistry
+from support.builders import a_like, an_attempt
+from support.tables import InMemoryTables, PostgresTables, Tables, write
 
 SILENT_FOR = timedelta(seconds=6)
 

@@ -16,7 +16,6 @@ from typing import Any
 
 from rich.console import Console
 
-from core_side import DAY, ME, NOW, SECOND, a_comment, a_like, a_snapshot, an_account, an_attempt, earlier
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.decisions.bury import bury
 from engagement_core.decisions.claim import ClaimPolicy, decide_claim
@@ -41,7 +40,8 @@ from engagement_core.model.errors import Cause, Effect, Failure
 from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.model.provider import Answer, Applied, Found, NoReadBack, Seen
 from engagement_core.model.snapshot import Snapshot
-from runners.cli.explain_view import as_json, as_screen
+from runners.cli.views.explanation import as_json, as_screen
+from support.builders import DAY, ME, NOW, SECOND, a_comment, a_like, a_snapshot, an_account, an_attempt, earlier
 
 __all__ = ["FOLDER", "POLICY", "Place", "page", "places"]
 

@@ -21,7 +21,7 @@ from engagement_core.model.errors import ErrorType
 from engagement_core.model.letter_file import LetterFilter
 from engagement_core.model.signal import Signal
 from runners.bootstrap import App
-from stage import Stage, stage_settings
+from support.stage import Stage, stage_settings
 
 SIGNED_OUT = {"match": {"account": "unipile-1"}, "action": "status", "status": 401}
 UNWELL = {

@@ -12,16 +12,12 @@ from typing import Any
 
 import pytest
 
-from adapters.in_memory.linkedin import InMemoryLinkedIn
-from adapters.in_memory.queue import InMemoryQueue
-from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.readers import incident_facts as sql
 from adapters.postgres.readers.incident_facts import PostgresVitalSigns
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.postgres.store.alerts import PostgresAlertOutbox
 from adapters.postgres.store.controls import PostgresControls
-from core_side import SECOND, a_like, an_account, an_attempt
 from engagement_core.decisions.bury import bury
 from engagement_core.decisions.dead_letters import decide_requeue
 from engagement_core.model.activity import Pod
@@ -33,7 +29,11 @@ from engagement_core.model.lifecycle import Phase
 from engagement_core.model.snapshot import Snapshot
 from engagement_core.ports.activities import ActivityStore
 from engagement_core.use_cases.watch_incidents import Watch
-from tables import PostgresTables, write
+from fakes.linkedin import InMemoryLinkedIn
+from fakes.queue import InMemoryQueue
+from fakes.telemetry import InMemoryTelemetry
+from support.builders import SECOND, a_like, an_account, an_attempt
+from support.tables import PostgresTables, write
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 

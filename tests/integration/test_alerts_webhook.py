@@ -11,10 +11,10 @@ from datetime import timedelta
 import psycopg2
 import pytest
 
-from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.model.signal import Signal
-from runners.service import working
+from fakes.telemetry import InMemoryTelemetry
+from runners.process import working
 from runners.settings import Settings
 
 _ACTIVITIES = 100

@@ -14,8 +14,8 @@ from redis import Redis
 
 from adapters.bullmq.queue import BullmqQueue
 from engagement_core.model.job import Buried, Done, Later, Settlement, Unreadable, WakeUp
-from node_side import Node, started_node
-from servers import ServerUrls
+from support.node import Node, started_node
+from support.servers import ServerUrls
 
 NOTHING = timedelta(0)
 MINUTE = timedelta(minutes=1)

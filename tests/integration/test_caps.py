@@ -10,7 +10,7 @@ import pytest
 
 from adapters.unipile.sandbox import Sandbox
 from runners.bootstrap import open_app
-from stage import Stage, stage_settings
+from support.stage import Stage, stage_settings
 
 WORKERS, DUE, LIMIT = 8, 200, 50
 

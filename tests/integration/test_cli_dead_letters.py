@@ -11,7 +11,6 @@ from redis import Redis
 from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.rq.queue import RqQueue
-from commands import Commands, add_rows, execute
 from engagement_core.decisions.bury import bury
 from engagement_core.model.activity import EngagementType
 from engagement_core.model.attempt import Attempt
@@ -20,6 +19,7 @@ from engagement_core.model.errors import Cause, Failure
 from engagement_core.model.job import WakeUp
 from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.model.snapshot import Snapshot
+from support.commands import Commands, add_rows, execute
 
 GONE = Failure(cause=Cause.POST_GONE, message="The post is [gone].")
 UNKNOWN = Failure(cause=Cause.OUTCOME_UNKNOWN, message="Nobody knows.")

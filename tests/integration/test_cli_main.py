@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import Commands, execute, started
+from support.commands import Commands, execute, started
 
 NOBODY = "postgresql://user:geheim@127.0.0.1:1/postgres"
 ENGAGEMENT = Commands()

@@ -14,7 +14,7 @@ import pytest
 from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.postgres.store.statements import PAUSE_LOCK
-from commands import Commands, add_rows, execute, started
+from support.commands import Commands, add_rows, execute, started
 
 _BEGUN = """
 INSERT INTO engagement_workers (worker_id, host, pid, concurrency, beat_at)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from commands import Commands, started
+from support.commands import Commands, started
 
 
 @pytest.fixture

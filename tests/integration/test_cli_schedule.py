@@ -15,8 +15,8 @@ import pytest
 from redis import Redis
 
 from adapters.rq.queue import RqQueue
-from commands import Commands, execute, started
 from engagement_core.model.job import WakeUp
+from support.commands import Commands, execute, started
 
 ONE = ("schedule", "--pod", "pod-1", "--type", "like", "--post", "urn:li:activity:1")
 NOTHING_LISTENS = "redis://:geheim@127.0.0.1:1/0"

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from commands import Commands, add_rows, execute, started
+from support.commands import Commands, add_rows, execute, started
 
 NOTHING_LISTENS = "redis://:geheim@127.0.0.1:1/0"
 _ATTEMPT = """

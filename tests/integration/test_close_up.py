@@ -8,7 +8,7 @@ from datetime import timedelta
 import psycopg2
 
 from adapters.postgres.readers import close_up
-from commands import execute
+from support.commands import execute
 
 _MANY = 20_000
 

@@ -12,11 +12,11 @@ import psycopg2.extensions
 import pytest
 from redis.connection import AbstractConnection
 
-from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.postgres.connection import pool
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.model.job import Done, WakeUp
 from engagement_core.model.outcome import Executed
+from fakes.telemetry import InMemoryTelemetry
 from runners.bootstrap import App, open_app
 from runners.settings import Settings
 

@@ -18,20 +18,11 @@ from adapters.postgres.inspection.constraints import WRITTEN
 from adapters.postgres.inspection.grants import GRANTS
 from adapters.postgres.schema.diagnostics import examine_database
 from adapters.unipile.sandbox import Sandbox
-from commands import Commands
-from doctor_side import (
-    PASSWORD,
-    Clinic,
-    listener,
-    own_servers,
-    pooler,
-    redis_that_says,
-    refuses_tls,
-    speaks_tls,
-)
 from engagement_core.model.signal import Signal
-from provider_side import OK, ScriptedServer
-from stage import Stage, stage_settings
+from support.commands import Commands
+from support.doctor import PASSWORD, Clinic, listener, own_servers, pooler, redis_that_says, refuses_tls, speaks_tls
+from support.provider import OK, ScriptedServer
+from support.stage import Stage, stage_settings
 
 pytestmark = pytest.mark.servers
 

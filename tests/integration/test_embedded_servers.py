@@ -21,7 +21,7 @@ import redis
 
 from adapters.embedded import EmbeddedServers, EmbeddedServersFailed, EmbeddedUrls
 from adapters.embedded.wheels import postgres_programs, wheels_installed
-from servers import refuse
+from support.servers import refuse
 
 pytestmark = pytest.mark.embedded
 

@@ -26,10 +26,10 @@ from adapters.postgres.inspection.catalog import SchemaProblem
 from adapters.postgres.schema.migrate import schema_sql
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.unipile.sandbox import Sandbox
-from commands import Commands, execute
-from doctor_side import listener
 from engagement_core.ports.activities import StoreUnavailable
-from servers import ServerUrls, fresh_database
+from support.commands import Commands, execute
+from support.doctor import listener
+from support.servers import ServerUrls, fresh_database
 
 _COMMENT = "Schön gesagt \u2019nd 名 🎉"
 _REFUSAL = "You can\u2019t do that: gesperrt für 名 🎉"

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
-from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.inspection.catalog import SchemaProblem, read_catalog
 from adapters.postgres.inspection.constraints import WRITTEN
@@ -21,9 +20,10 @@ from adapters.postgres.schema.migrate import migrate
 from adapters.postgres.store import statements as sql
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.unipile.sandbox import Sandbox
-from commands import Commands, execute
-from runners.service import run_burst
-from stage import stage_settings
+from fakes.telemetry import InMemoryTelemetry
+from runners.process import run_burst
+from support.commands import Commands, execute
+from support.stage import stage_settings
 
 _PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "existing-schema.md"
 _POD, _ACCOUNT = str(uuid.uuid4()), str(uuid.uuid4())

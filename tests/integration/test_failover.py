@@ -18,7 +18,6 @@ import pytest
 
 from adapters.postgres.connection import pool
 from adapters.unipile.sandbox import Sandbox
-from commands import execute
 from engagement_core.model.decision import Decision
 from engagement_core.model.due import Due
 from engagement_core.model.orphan import Orphan
@@ -28,9 +27,10 @@ from engagement_core.model.snapshot import Snapshot
 from engagement_core.ports.activities import ActivityStore, StoreUnavailable
 from engagement_core.use_cases.execute import Executor
 from runners.bootstrap import open_app
-from runners.service import working
-from servers import ServerUrls, fresh_database
-from stage import Stage, stage_settings
+from runners.process import working
+from support.commands import execute
+from support.servers import ServerUrls, fresh_database
+from support.stage import Stage, stage_settings
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from adapters.unipile.gateway import DIALECTS, AccountHealth, UnipileGateway
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.model.errors import Cause, Effect, Failure
 from engagement_core.model.provider import Answer, Applied, NoReadBack, NotSent, Seen
-from provider_side import (
+from support.provider import (
     ACCESS_TOKEN,
     API_KEY,
     HandClock,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from commands import Commands, add_rows, execute
+from support.commands import Commands, add_rows, execute
 
 _PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "json.md"
 _BY_NAME_OF_AN_ERROR = {"dead_letters", "error_types"}

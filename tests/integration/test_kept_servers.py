@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from adapters.embedded.wheels import wheels_installed
-from servers import ServerUrls, fresh_database
+from support.servers import ServerUrls, fresh_database
 
 # A test session that is killed: it says which database's server it uses, and waits for the end.
 SESSION = """

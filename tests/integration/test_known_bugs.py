@@ -15,13 +15,11 @@ from typing import Any
 
 import pytest
 
-from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.postgres.store.controls import PostgresControls
 from adapters.rq.queue import RqQueue
 from adapters.unipile.sandbox import Sandbox
-from commands import execute
 from engagement_core.decisions.claim import Claimed, ClaimPolicy, Holder, decide_claim
 from engagement_core.decisions.retry import RetryPolicy
 from engagement_core.decisions.verdict import decide_verdict
@@ -31,10 +29,12 @@ from engagement_core.model.outcome import Dropped, Executed
 from engagement_core.model.provider import Applied
 from engagement_core.model.signal import Signal
 from engagement_core.use_cases.adopt_orphans import OrphanPolicy, adopt_orphans
+from fakes.telemetry import InMemoryTelemetry
 from runners.bootstrap import App, open_app
-from runners.service import working
+from runners.process import working
 from runners.settings import Settings
-from runners.worker import Worker
+from runners.worker.worker import Worker
+from support.commands import execute
 
 _PATIENCE = 15.0
 
@@ -255,7 +255,7 @@ def test_the_clocks_of_worker_and_database_disagree(
     scene: Scene, skew: timedelta, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker whose time of day is an hour off still sends on the database's time: not early, not late."""
-    monkeypatch.setattr("runners.mirror._utc_now", lambda: datetime.now(timezone.utc) + skew)
+    monkeypatch.setattr("runners.worker.settlement._utc_now", lambda: datetime.now(timezone.utc) + skew)
     with scene.worker():
         scene.add("skewed", due_in=2.0)
         scene.wait_for(Signal.JOB_COMPLETED)

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.model.signal import Signal
-from stage import Stage, stage_settings
+from support.stage import Stage, stage_settings
 
 
 @pytest.fixture

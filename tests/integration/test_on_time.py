@@ -21,8 +21,8 @@ from adapters.rq.queue import RqQueue
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.model.controls import BlockScope
 from engagement_core.model.signal import Signal
-from runners.worker import Worker
-from stage import Stage, stage_settings
+from runners.worker.worker import Worker
+from support.stage import Stage, stage_settings
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from adapters.unipile.sandbox import Sandbox
-from commands import Commands
 from runners.bootstrap import App
-from stage import Stage, stage_settings
+from support.commands import Commands
+from support.stage import Stage, stage_settings
 
 TRIES, EACH = 200, 4
 SCOPES = (("--all",), ("--pod", "pod-{}"), ("--account", "account-{}"))

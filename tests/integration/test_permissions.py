@@ -16,18 +16,18 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
-from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.inspection.catalog import SchemaProblem
 from adapters.postgres.inspection.grants import grants_sql
 from adapters.postgres.readers.overview import PostgresOverviewReader
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.unipile.sandbox import Sandbox
-from commands import Commands, add_rows, execute
 from engagement_core.model.decision import Decision
-from runners.service import run_burst
-from servers import ServerUrls
-from stage import stage_settings
+from fakes.telemetry import InMemoryTelemetry
+from runners.process import run_burst
+from support.commands import Commands, add_rows, execute
+from support.servers import ServerUrls
+from support.stage import stage_settings
 
 _OUR_TABLES = (
     "engagement_attempts",

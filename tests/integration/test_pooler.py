@@ -20,14 +20,14 @@ from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.schema.migrate import migrate
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.unipile.sandbox import Sandbox
-from commands import Commands
 from engagement_core.model.decision import Decision
 from engagement_core.model.snapshot import Snapshot
 from engagement_core.ports.activities import StoreUnavailable
-from pooler import PASSWORD
-from runners.service import working
-from servers import fresh_database
-from stage import Stage, stage_settings
+from runners.process import working
+from support.commands import Commands
+from support.pooler import PASSWORD
+from support.servers import fresh_database
+from support.stage import Stage, stage_settings
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.model.signal import Signal
-from stage import Stage, stage_settings
+from support.stage import Stage, stage_settings
 
 MOMENT = 0.25
 """What was being committed while the verdict was, may still go."""

@@ -10,7 +10,7 @@ import pytest
 from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.store.retention import PostgresRetention
 from adapters.unipile.sandbox import Sandbox
-from stage import Stage, stage_settings
+from support.stage import Stage, stage_settings
 
 MONTH = timedelta(days=30)
 

@@ -20,11 +20,11 @@ from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq_scheduler import Scheduler
 
-from adapters.in_memory.clock import InMemoryClock
 from adapters.rq.json_job import JsonJob, JsonQueue
 from adapters.rq.queue import RqQueue
 from adapters.rq.scripts import PUT_BACK, START
 from engagement_core.model.job import Buried, Done, Unreadable, WakeUp
+from fakes.clock import InMemoryClock
 
 NOTHING = timedelta(0)
 READY = "rq:queue:pod-engagement"

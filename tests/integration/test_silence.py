@@ -20,8 +20,8 @@ import pytest
 
 from adapters.rq.queue import RqQueue
 from adapters.unipile.sandbox import Sandbox
-from commands import execute, started
-from silent_proxy import SilentProxy, before_database, before_http, before_redis
+from support.commands import execute, started
+from support.silent_proxy import SilentProxy, before_database, before_http, before_redis
 
 _SILENT_FOR = 20.0
 _BEFORE = 10.0

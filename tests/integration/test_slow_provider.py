@@ -10,7 +10,7 @@ import pytest
 
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.model.signal import Signal
-from stage import Stage, stage_settings
+from support.stage import Stage, stage_settings
 
 STUCK, FREE, OTHERS = 3, 4, 60
 JOB_TIMEOUT = timedelta(seconds=5)

@@ -14,7 +14,7 @@ from psycopg2.extensions import connection as Connection
 from adapters.postgres.connection import socket_timeout
 from adapters.postgres.connection.pool import PostgresPool
 from engagement_core.ports.activities import StoreUnavailable
-from silent_proxy import SilentProxy, before_database
+from support.silent_proxy import SilentProxy, before_database
 
 _SHORT = timedelta(seconds=0.5)
 _SOON = 5.0

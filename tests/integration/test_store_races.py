@@ -17,7 +17,6 @@ from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.inspection.catalog import read_catalog
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.postgres.store.statements import render
-from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
 from engagement_core.decisions.begin import decide_begin
 from engagement_core.decisions.claim import Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim
 from engagement_core.decisions.judge_read_back import ReconcilePolicy, decide_reconcile
@@ -32,7 +31,8 @@ from engagement_core.model.orphan import Orphan
 from engagement_core.model.outcome import Dropped, Executed, Outcome
 from engagement_core.model.provider import Answer, Applied, Found, Seen
 from engagement_core.model.snapshot import Snapshot
-from tables import PostgresTables, show
+from support.builders import CARTRIDGE, POD, a_comment, a_like, an_account
+from support.tables import PostgresTables, show
 
 YES = Applied(engagement_id="c-1", created_at=None)
 LIMITED = Failure(cause=Cause.RATE_LIMITED, message="Too many requests.")

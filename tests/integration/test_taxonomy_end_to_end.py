@@ -12,10 +12,10 @@ import pytest
 from adapters.unipile.answers import ANSWERS
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.model.signal import Signal
-from provider_side import free_port
 from runners.bootstrap import App
-from servers import ServerUrls, fresh_database
-from stage import Stage, stage_settings
+from support.provider import free_port
+from support.servers import ServerUrls, fresh_database
+from support.stage import Stage, stage_settings
 
 
 @dataclass(frozen=True)

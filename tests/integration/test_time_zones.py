@@ -10,10 +10,10 @@ import pytest
 
 from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.store.activities import PostgresActivityStore
-from commands import Commands, add_rows, execute
 from engagement_core.model.activity import Activity
 from engagement_core.model.decision import Decision
 from engagement_core.model.snapshot import Snapshot
+from support.commands import Commands, add_rows, execute
 
 _ZONES = ["Asia/Kolkata", "America/St_Johns"]
 _BURIED = datetime(2030, 1, 31, 20, 15, 30, tzinfo=timezone.utc)

@@ -12,8 +12,8 @@ from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.demo.trial import PostgresTrial
 from adapters.postgres.store.intake import PostgresIntake
 from adapters.rq.trial import RedisTrial
-from commands import execute
 from runners.bench.workload import likes
+from support.commands import execute
 
 
 def test_an_emptied_database_has_pods_and_no_trace_of_an_activity(database_url: str) -> None:

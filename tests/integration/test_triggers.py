@@ -8,7 +8,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from commands import Commands, add_rows, execute
+from support.commands import Commands, add_rows, execute
 
 
 def _trigger(body: str, when: str = "BEFORE UPDATE", name: str = "theirs") -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.postgres.inspection.catalog import SchemaProblem
 from adapters.postgres.schema.migrate import cautions, migrate
-from commands import Commands, execute
+from support.commands import Commands, execute
 
 _COLUMNS = "pod_id text, engagement_type text, post_id text, profile_id text, comment_text text, status text"
 _ROW = "INSERT INTO pod_activities (id, scheduled_for) VALUES"

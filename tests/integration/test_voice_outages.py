@@ -13,12 +13,6 @@ import pytest
 
 from adapters.clock import SystemClock
 from adapters.http.session import HttpSession
-from adapters.in_memory.activities import InMemoryActivityStore
-from adapters.in_memory.clock import InMemoryClock
-from adapters.in_memory.linkedin import InMemoryLinkedIn
-from adapters.in_memory.linkedin import Outcome as Scripted
-from adapters.in_memory.telemetry import InMemoryTelemetry
-from core_side import CARTRIDGE, POD, SECOND, a_comment, an_account
 from engagement_core.decisions.claim import ClaimPolicy
 from engagement_core.model.errors import Cause, Failure
 from engagement_core.model.outcome import Executed, Waits
@@ -26,8 +20,14 @@ from engagement_core.model.signal import Signal
 from engagement_core.ports.voice import Voice
 from engagement_core.use_cases.execute import Executor
 from engagement_core.use_cases.pending_decisions import Backlog
-from provider_side import free_port
-from voice_service import VOICE_KEY, VoiceService, http_voice, openai_voice
+from fakes.activities import InMemoryActivityStore
+from fakes.clock import InMemoryClock
+from fakes.linkedin import InMemoryLinkedIn
+from fakes.linkedin import Outcome as Scripted
+from fakes.telemetry import InMemoryTelemetry
+from support.builders import CARTRIDGE, POD, SECOND, a_comment, an_account
+from support.provider import free_port
+from support.voice_service import VOICE_KEY, VoiceService, http_voice, openai_voice
 
 TIMEOUT = timedelta(milliseconds=300)
 IN_TIME = 5.0

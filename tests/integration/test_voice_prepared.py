@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.unipile.sandbox import Sandbox
-from commands import execute
 from engagement_core.model.outcome import Executed, Outcome, Waits
 from engagement_core.model.signal import Signal
+from fakes.telemetry import InMemoryTelemetry
 from runners.bootstrap import App, open_app
-from runners.service import working
+from runners.process import working
 from runners.settings import Settings, SettingsProblem
-from runners.worker import Worker
-from voice_service import VOICE_KEY, VoiceService
+from runners.worker.worker import Worker
+from support.commands import execute
+from support.voice_service import VOICE_KEY, VoiceService
 
 _PATIENCE = 20.0
 SPOKEN = "This is a fantastic post!"

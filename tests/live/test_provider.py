@@ -10,11 +10,11 @@ from functools import partial
 
 import pytest
 
-from core_side import a_snapshot, an_attempt
 from engagement_core.decisions.matching import recognise
 from engagement_core.model.errors import Effect, ErrorType, Failure
 from engagement_core.model.provider import AccountHealth, Applied, Engagement, Seen
 from live.conftest import Live
+from support.builders import a_snapshot, an_attempt
 
 pytestmark = pytest.mark.timeout(0)  # each wait has an end of its own, LIVE_UNIPILE_PATIENCE_S
 

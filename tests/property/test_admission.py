@@ -7,10 +7,10 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core_side import DAY, NOW, a_snapshot, an_account
 from engagement_core.decisions.admission import HELD_STATUSES, Admit, Defer, admit
 from engagement_core.model.activity import Account
 from engagement_core.model.controls import BlockScope, Control, ControlKind
+from support.builders import DAY, NOW, a_snapshot, an_account
 
 in_force = st.builds(
     Control,

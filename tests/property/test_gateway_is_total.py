@@ -17,7 +17,7 @@ from adapters.unipile.greeting import Greeting, greet
 from engagement_core.model.errors import Cause, Effect, Failure
 from engagement_core.model.provider import AccountHealth, Applied, NoReadBack, NotSent, Seen
 from engagement_core.ports.clock import Deadline
-from provider_side import API_KEY, HandClock, account, comment, like, within
+from support.provider import API_KEY, HandClock, account, comment, like, within
 
 DEEP = [b"[" * 990 + b"]" * 990, b'{"a":' * 990 + b"1" + b"}" * 990, b"[" * 100_000]
 WORDS = [

@@ -7,9 +7,9 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core_side import DAY, NOW
 from engagement_core.decisions.retry import Bury, Reconcile, RetryAt, RetryPolicy
 from engagement_core.model.errors import Cause, Effect, Failure
+from support.builders import DAY, NOW
 
 policies = st.builds(
     RetryPolicy,

@@ -14,9 +14,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from adapters.in_memory.activities import InMemoryActivityStore
-from adapters.in_memory.clock import InMemoryClock
-from core_side import CARTRIDGE, NOW, POD, SECOND, a_comment, a_like, an_account
 from engagement_core.decisions.begin import decide_begin
 from engagement_core.decisions.claim import Claimed, ClaimPolicy, Holder, decide_claim
 from engagement_core.decisions.dead_letters import decide_requeue, decide_resolve
@@ -34,6 +31,9 @@ from engagement_core.model.lifecycle import Phase
 from engagement_core.model.orphan import Orphan
 from engagement_core.model.provider import Answer, Applied, Found, NoReadBack, NotSent, ReadBack, Seen
 from engagement_core.model.snapshot import Snapshot
+from fakes.activities import InMemoryActivityStore
+from fakes.clock import InMemoryClock
+from support.builders import CARTRIDGE, NOW, POD, SECOND, a_comment, a_like, an_account
 
 KEY = "activity-1"
 POLICY = ReconcilePolicy()

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from adapters.alerts.webhook import WebhookAlerts
 from adapters.http.session import HttpReply, HttpRequest
-from adapters.in_memory.clock import InMemoryClock
 from engagement_core.model.incident import Alert
 from engagement_core.ports.clock import Deadline
+from fakes.clock import InMemoryClock
 
 WORDS = st.text() | st.lists(st.sampled_from(["<!channel>", "<https://x|y>", "&lt;", "&amp;", "<", ">", "é"])).map(
     "".join

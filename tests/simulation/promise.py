@@ -10,7 +10,6 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from adapters.in_memory.activities import InMemoryActivityStore
 from engagement_core.model.activity import Account, Activity, EngagementType, Malformed
 from engagement_core.model.attempt import Attempt
 from engagement_core.model.controls import BlockScope
@@ -19,6 +18,7 @@ from engagement_core.model.errors import Cause, Effect, Failure
 from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.model.provider import Answer, Engagement, NotSent
 from engagement_core.model.snapshot import Snapshot
+from fakes.activities import InMemoryActivityStore
 
 __all__ = ["Promise", "PromiseBroken", "Sent", "Thing"]
 

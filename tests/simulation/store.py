@@ -12,7 +12,6 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from adapters.in_memory.activities import InMemoryActivityStore
 from engagement_core.decisions.claim import Claimed
 from engagement_core.model.attempt import Attempt
 from engagement_core.model.decision import Decision, MarkExecuted, MarkFailed, MarkScheduled, SaveAttempt, Write
@@ -21,6 +20,7 @@ from engagement_core.model.lifecycle import Event, IllegalEvent
 from engagement_core.model.orphan import Orphan
 from engagement_core.model.snapshot import Snapshot
 from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreUnavailable
+from fakes.activities import InMemoryActivityStore
 from simulation.promise import PromiseBroken
 
 if TYPE_CHECKING:

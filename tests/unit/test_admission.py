@@ -6,9 +6,9 @@ from datetime import datetime
 
 import pytest
 
-from core_side import NOW, SECOND, a_snapshot, an_account
 from engagement_core.decisions.admission import HELD_STATUSES, Admit, Defer, admit
 from engagement_core.model.controls import BlockScope, Control, ControlKind
+from support.builders import NOW, SECOND, a_snapshot, an_account
 
 ACCOUNT = (BlockScope.ACCOUNT, "account-1")
 

@@ -6,7 +6,7 @@ import threading
 
 from adapters.clock import SystemClock
 from engagement_core.model.job import WakeUp
-from runners.agenda import Agenda, Entry
+from runners.worker.delay_queue import Agenda, Entry
 
 CLOCK = SystemClock()
 PATIENCE = 5.0

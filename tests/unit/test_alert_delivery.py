@@ -8,12 +8,6 @@ from datetime import timedelta
 import pytest
 
 from adapters.alerts.log import LogAlerts
-from adapters.in_memory.alerts import InMemoryAlertOutbox
-from adapters.in_memory.linkedin import InMemoryLinkedIn
-from adapters.in_memory.queue import InMemoryQueue
-from adapters.in_memory.telemetry import InMemoryTelemetry
-from adapters.in_memory.vital_signs import InMemoryVitalSigns
-from core_side import SECOND, a_like
 from engagement_core.alerting.policy import IncidentPolicy
 from engagement_core.model.decision import RaiseAlert
 from engagement_core.model.incident import Alert, AlertState
@@ -21,7 +15,13 @@ from engagement_core.model.signal import Signal
 from engagement_core.ports.alerts import AlertsUndelivered
 from engagement_core.use_cases.deliver_alerts import Delivery
 from engagement_core.use_cases.watch_incidents import Watch
-from tables import InMemoryTables, write
+from fakes.alerts import InMemoryAlertOutbox
+from fakes.incident_facts import InMemoryVitalSigns
+from fakes.linkedin import InMemoryLinkedIn
+from fakes.queue import InMemoryQueue
+from fakes.telemetry import InMemoryTelemetry
+from support.builders import SECOND, a_like
+from support.tables import InMemoryTables, write
 
 MINUTE = timedelta(minutes=1)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from core_side import NOW, an_attempt, earlier
 from engagement_core.model.attempt import attempts_since_requeue, count_crashes, count_refusals
 from engagement_core.model.errors import Effect
 from engagement_core.model.lifecycle import Event, Phase
+from support.builders import NOW, an_attempt, earlier
 
 
 @pytest.mark.parametrize("phase", Phase)

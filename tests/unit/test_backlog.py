@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from adapters.in_memory.activities import InMemoryActivityStore
-from adapters.in_memory.clock import InMemoryClock
-from core_side import NOW, a_like
 from engagement_core.model.decision import Decision
 from engagement_core.model.snapshot import Snapshot
 from engagement_core.ports.activities import StoreRefused, StoreUnavailable
 from engagement_core.use_cases.pending_decisions import TRY_AGAIN_AFTER, Backlog
+from fakes.activities import InMemoryActivityStore
+from fakes.clock import InMemoryClock
+from support.builders import NOW, a_like
 
 
 class UnreliableStore(InMemoryActivityStore):

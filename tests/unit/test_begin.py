@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from core_side import DAY, ME, NOW, SECOND, a_claim, a_comment, a_snapshot, all_of, an_account, an_attempt, earlier, the
 from engagement_core.decisions.begin import decide_begin
 from engagement_core.decisions.claim import Claimed, ClaimResult
 from engagement_core.decisions.release import give_back, release
@@ -20,6 +19,20 @@ from engagement_core.model.errors import Effect
 from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.model.outcome import Dropped, Executed, Waits
 from engagement_core.model.snapshot import Snapshot
+from support.builders import (
+    DAY,
+    ME,
+    NOW,
+    SECOND,
+    a_claim,
+    a_comment,
+    a_snapshot,
+    all_of,
+    an_account,
+    an_attempt,
+    earlier,
+    the,
+)
 
 MINE = an_attempt(Phase.CLAIMED)
 AT_ONCE = timedelta(0)

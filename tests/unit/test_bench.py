@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commands import Commands
 from engagement_core.model.activity import EngagementType
 from runners.bench.bench import MEASUREMENTS
 from runners.bench.distribution import median, quantile
@@ -25,6 +24,7 @@ from runners.bench.plot import Panels, draw, panels_of
 from runners.bench.report import Report
 from runners.bench.workload import comments_in_turn, likes, post_of
 from runners.cli import bench as command
+from support.commands import Commands
 
 _AT = datetime(2030, 3, 15, 14, 30, tzinfo=timezone.utc)
 _GOOD = Figure(name="lateness_p50", label="lateness p50", value=2.5, unit="ms", target=at_most(4))

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.http.breaker import HostBreaker
 from adapters.http.errors import BreakerOpen
-from provider_side import HandClock
+from support.provider import HandClock
 
 NONE = timedelta(0)
 

@@ -8,16 +8,16 @@ from datetime import timedelta
 import pytest
 
 from adapters.clock import SystemClock
-from adapters.in_memory.activities import InMemoryActivityStore
-from adapters.in_memory.queue import InMemoryQueue
-from adapters.in_memory.telemetry import InMemoryTelemetry
-from core_side import NOW
 from engagement_core.model.job import Settlement, WakeUp
 from engagement_core.model.outcome import Dropped, Outcome, Waits
 from engagement_core.model.signal import Signal
 from engagement_core.ports.queue import QueueUnavailable
-from runners.agenda import Agenda, Entry
-from runners.worker import Worker, WorkerPolicy
+from fakes.activities import InMemoryActivityStore
+from fakes.queue import InMemoryQueue
+from fakes.telemetry import InMemoryTelemetry
+from runners.worker.delay_queue import Agenda, Entry
+from runners.worker.worker import Worker, WorkerPolicy
+from support.builders import NOW
 
 
 class ReluctantExecutor:

@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from core_side import (
+from engagement_core.decisions.claim import Claimed, ClaimPolicy, ClaimResult, decide_claim
+from engagement_core.model.activity import EngagementType, Malformed, Pod
+from engagement_core.model.attempt import Provenance
+from engagement_core.model.controls import BlockScope, Control, ControlKind
+from engagement_core.model.decision import AddDeadLetter, Decision, MarkExecuted, MarkFailed, RaiseAlert, SaveAttempt
+from engagement_core.model.errors import Cause, Effect, ErrorType
+from engagement_core.model.lifecycle import Event, Phase
+from engagement_core.model.outcome import Buried, Dropped, Executed, Waits
+from engagement_core.model.provider import Engagement
+from engagement_core.model.snapshot import Snapshot
+from support.builders import (
     CARTRIDGE,
     DAY,
     ME,
@@ -24,16 +34,6 @@ from core_side import (
     earlier,
     the,
 )
-from engagement_core.decisions.claim import Claimed, ClaimPolicy, ClaimResult, decide_claim
-from engagement_core.model.activity import EngagementType, Malformed, Pod
-from engagement_core.model.attempt import Provenance
-from engagement_core.model.controls import BlockScope, Control, ControlKind
-from engagement_core.model.decision import AddDeadLetter, Decision, MarkExecuted, MarkFailed, RaiseAlert, SaveAttempt
-from engagement_core.model.errors import Cause, Effect, ErrorType
-from engagement_core.model.lifecycle import Event, Phase
-from engagement_core.model.outcome import Buried, Dropped, Executed, Waits
-from engagement_core.model.provider import Engagement
-from engagement_core.model.snapshot import Snapshot
 
 
 def claim(snapshot: Snapshot, **policy: Any) -> Decision[ClaimResult]:

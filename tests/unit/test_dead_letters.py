@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from core_side import NOW, SECOND, a_comment, a_like, a_snapshot, all_of, an_account, an_attempt, earlier, the
 from engagement_core.decisions.claim import Claimed, ClaimPolicy, Holder, decide_claim
 from engagement_core.decisions.dead_letters import Refused, Requeued, Resolved, decide_requeue, decide_resolve
 from engagement_core.model.activity import Activity, Malformed
@@ -17,6 +16,7 @@ from engagement_core.model.decision import AddDeadLetter, CloseDeadLetter, MarkE
 from engagement_core.model.errors import Effect, ErrorType
 from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.model.snapshot import Snapshot
+from support.builders import NOW, SECOND, a_comment, a_like, a_snapshot, all_of, an_account, an_attempt, earlier, the
 
 LAG = 90 * SECOND
 LONG_AGO = NOW - timedelta(hours=1)

@@ -12,7 +12,7 @@ import pytest
 
 from adapters.telemetry.metrics import METRICS, Kind
 from adapters.telemetry.prometheus import PrometheusTelemetry
-from promtool import needs_promtool
+from support.promtool import needs_promtool
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PROMETHEUS = _ROOT / "deploy" / "prometheus"

@@ -11,13 +11,6 @@ from typing import Any
 
 import pytest
 
-from adapters.in_memory.activities import InMemoryActivityStore
-from adapters.in_memory.clock import InMemoryClock
-from adapters.in_memory.linkedin import InMemoryLinkedIn
-from adapters.in_memory.linkedin import Outcome as Scripted
-from adapters.in_memory.telemetry import InMemoryTelemetry
-from adapters.in_memory.voice import InMemoryVoice
-from core_side import CARTRIDGE, POD, a_comment, a_like, an_account
 from engagement_core.decisions.claim import ClaimPolicy
 from engagement_core.decisions.orphans import decide_orphan
 from engagement_core.decisions.retry import RetryPolicy
@@ -36,6 +29,13 @@ from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.use_cases.event_fields import told_of_answer
 from engagement_core.use_cases.execute import Executor
 from engagement_core.use_cases.pending_decisions import Backlog
+from fakes.activities import InMemoryActivityStore
+from fakes.clock import InMemoryClock
+from fakes.linkedin import InMemoryLinkedIn
+from fakes.linkedin import Outcome as Scripted
+from fakes.telemetry import InMemoryTelemetry
+from fakes.voice import InMemoryVoice
+from support.builders import CARTRIDGE, POD, a_comment, a_like, an_account
 
 SECOND = timedelta(seconds=1)
 REFUSED = Failure(cause=Cause.NO_SESSION, message="No session.")

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from core_side import DAY, NOW, SECOND, a_comment, a_like, a_snapshot, an_account, an_attempt
 from engagement_core.decisions.explain import explain
 from engagement_core.model.activity import Malformed
 from engagement_core.model.controls import BlockScope, Control, ControlKind
 from engagement_core.model.dead_letter import DeadLetter
 from engagement_core.model.errors import TAXONOMY, Cause, Effect
 from engagement_core.model.lifecycle import Event, Phase
+from support.builders import DAY, NOW, SECOND, a_comment, a_like, a_snapshot, an_account, an_attempt
 
 _PAUSE = Control(kind=ControlKind.PAUSE, scope=BlockScope.POD, scope_id="pod-1", until=None, reason="on holiday")
 _COOL = Control(

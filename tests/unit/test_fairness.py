@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
 from adapters.clock import SystemClock
-from adapters.in_memory.activities import InMemoryActivityStore
-from adapters.in_memory.queue import InMemoryQueue
-from adapters.in_memory.telemetry import InMemoryTelemetry
 from engagement_core.model.job import Settlement, Unreadable, WakeUp
 from engagement_core.model.outcome import Dropped, Outcome
 from engagement_core.model.signal import Signal
-from runners.agenda import Agenda
-from runners.worker import Worker, WorkerPolicy
+from fakes.activities import InMemoryActivityStore
+from fakes.queue import InMemoryQueue
+from fakes.telemetry import InMemoryTelemetry
+from runners.worker.delay_queue import Agenda
+from runners.worker.worker import Worker, WorkerPolicy
 
 PATIENCE = 10.0
 

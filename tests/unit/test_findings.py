@@ -8,11 +8,6 @@ from typing import Any
 
 import pytest
 
-from adapters.in_memory.activities import InMemoryActivityStore
-from adapters.in_memory.clock import InMemoryClock
-from adapters.in_memory.linkedin import InMemoryLinkedIn, Outcome
-from adapters.in_memory.telemetry import InMemoryTelemetry
-from core_side import DAY, ME, NOW, SECOND, a_claim, a_comment, a_like, a_snapshot, all_of, an_attempt, earlier, the
 from engagement_core.decisions.judge_read_back import Reconciled, ReconcilePolicy, decide_reconcile, unknown_attempt
 from engagement_core.decisions.matching import RIVAL, STRANGER
 from engagement_core.model.activity import EngagementType, Malformed
@@ -25,6 +20,24 @@ from engagement_core.model.provider import Found, NoReadBack, ReadBack, Seen
 from engagement_core.model.signal import Signal
 from engagement_core.ports.clock import Deadline
 from engagement_core.use_cases.reconcile import Reconciler
+from fakes.activities import InMemoryActivityStore
+from fakes.clock import InMemoryClock
+from fakes.linkedin import InMemoryLinkedIn, Outcome
+from fakes.telemetry import InMemoryTelemetry
+from support.builders import (
+    DAY,
+    ME,
+    NOW,
+    SECOND,
+    a_claim,
+    a_comment,
+    a_like,
+    a_snapshot,
+    all_of,
+    an_attempt,
+    earlier,
+    the,
+)
 
 POLICY = ReconcilePolicy()
 LOST = an_attempt(Phase.UNKNOWN, text="Hello there!", error={"message": "No answer came."})

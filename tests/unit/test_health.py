@@ -9,11 +9,6 @@ from typing import Any
 
 import pytest
 
-from adapters.in_memory.accounts import InMemoryAccountRegister
-from adapters.in_memory.activities import InMemoryActivityStore
-from adapters.in_memory.clock import InMemoryClock
-from adapters.in_memory.telemetry import InMemoryTelemetry
-from core_side import NOW, SECOND, an_account, earlier
 from engagement_core.decisions.account_recovery import HealthPolicy, can_act, cools_down_until, next_probe
 from engagement_core.model.account_state import Failing, Hold
 from engagement_core.model.activity import Account
@@ -25,6 +20,11 @@ from engagement_core.model.provider import AccountHealth, NoReadBack
 from engagement_core.model.signal import Signal
 from engagement_core.ports.clock import Deadline
 from engagement_core.use_cases.recover_accounts import AccountCare
+from fakes.accounts import InMemoryAccountRegister
+from fakes.activities import InMemoryActivityStore
+from fakes.clock import InMemoryClock
+from fakes.telemetry import InMemoryTelemetry
+from support.builders import NOW, SECOND, an_account, earlier
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.http.errors import NoAnswer
 from adapters.http.session import HttpReply, HttpRequest, HttpSession
-from provider_side import CERTIFICATE, ScriptedServer, raw_reply, within
+from support.provider import CERTIFICATE, ScriptedServer, raw_reply, within
 
 FIRST, SECOND = b'{"id":"first"}', b'{"id":"second"}'
 YES = raw_reply(201, FIRST)

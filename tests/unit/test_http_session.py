@@ -12,7 +12,7 @@ import pytest
 from adapters.http import connection as connection_module
 from adapters.http.errors import CannotConnect, NoAnswer, RequestNotSent, TooLateToSend
 from adapters.http.session import HttpReply, HttpRequest, HttpSession
-from provider_side import CERTIFICATE, OK, HandClock, RealClock, ScriptedServer, free_port, raw_reply, within
+from support.provider import CERTIFICATE, OK, HandClock, RealClock, ScriptedServer, free_port, raw_reply, within
 
 
 @pytest.fixture

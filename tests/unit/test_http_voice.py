@@ -9,10 +9,10 @@ import pytest
 
 from adapters.http.session import HttpSession
 from adapters.voices.http import HttpVoice
-from core_side import CARTRIDGE, POD, a_comment
 from engagement_core.ports.voice import VoiceFailed
-from provider_side import HandClock, RealClock, free_port, within
-from voice_service import VOICE_KEY, VoiceService, http_voice
+from support.builders import CARTRIDGE, POD, a_comment
+from support.provider import HandClock, RealClock, free_port, within
+from support.voice_service import VOICE_KEY, VoiceService, http_voice
 
 COMMENT = a_comment()
 

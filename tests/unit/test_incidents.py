@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from core_side import NOW, SECOND, a_snapshot, the
 from engagement_core.alerting.conditions import breaker_open
 from engagement_core.alerting.judge import Judgement, judge
 from engagement_core.alerting.policy import IncidentPolicy
@@ -19,6 +18,7 @@ from engagement_core.model.decision import Decision, RaiseAlert
 from engagement_core.model.errors import TAXONOMY, Cause, Failure, Scope
 from engagement_core.model.incident import IncidentKind, OpenIncident
 from engagement_core.model.incident_facts import OldestUnknown, SilentWorker, VitalSigns
+from support.builders import NOW, SECOND, a_snapshot, the
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 POLICY = IncidentPolicy()

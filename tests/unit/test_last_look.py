@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from core_side import DAY, NOW, SECOND, a_claim, a_comment, a_snapshot, all_of, an_attempt, the
 from engagement_core.decisions.judge_read_back import ReconcilePolicy
 from engagement_core.decisions.recheck import decide_last_look
 from engagement_core.model.attempt import Attempt, Provenance
@@ -15,6 +14,7 @@ from engagement_core.model.errors import Cause, Effect, Failure
 from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.model.outcome import Buried, Dropped, Executed, Waits
 from engagement_core.model.provider import Found, ReadBack, Seen
+from support.builders import DAY, NOW, SECOND, a_claim, a_comment, a_snapshot, all_of, an_attempt, the
 
 POLICY = ReconcilePolicy()
 NOTHING = Seen(own=())

@@ -8,11 +8,11 @@ from itertools import product
 import pytest
 
 from adapters.postgres.schema.migrate import schema_sql
-from core_side import an_attempt
 from engagement_core.model.activity import PublicStatus
 from engagement_core.model.controls import BlockScope, ControlKind
 from engagement_core.model.errors import Effect
 from engagement_core.model.lifecycle import ENDED, PUBLIC_STATUS, TRANSITIONS, Event, IllegalEvent, Phase, next_phase
+from support.builders import an_attempt
 
 UNLISTED = sorted(set(product(Phase, Event)) - set(TRANSITIONS))
 

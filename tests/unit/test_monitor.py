@@ -11,8 +11,6 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from adapters.in_memory.queue import InMemoryQueue
-from adapters.in_memory.telemetry import InMemoryTelemetry
 from adapters.postgres.inspection.catalog import SchemaProblem
 from adapters.telemetry.page_server import Page, PortTaken
 from adapters.telemetry.prometheus import PrometheusTelemetry
@@ -20,8 +18,10 @@ from engagement_core.model.gauges import Levels
 from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.queue import QueueUnavailable
-from runners.monitor import Monitor, Pages, Watched
+from fakes.queue import InMemoryQueue
+from fakes.telemetry import InMemoryTelemetry
 from runners.settings import SettingsProblem
+from runners.worker.endpoint import Monitor, Pages, Watched
 
 NOW = datetime(2024, 3, 15, tzinfo=timezone.utc)
 LEVELS = Levels(due=3, oldest_due=timedelta(seconds=1), unknown=0, oldest_unknown=None, dead_letters=0, workers_alive=1)

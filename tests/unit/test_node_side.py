@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node_side import install_packages
+from support.node import install_packages
 
 
 def test_without_node_a_test_is_skipped_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,6 @@ from functools import partial
 
 import pytest
 
-from adapters.in_memory.accounts import InMemoryAccountRegister
-from adapters.in_memory.activities import InMemoryActivityStore
-from adapters.in_memory.clock import InMemoryClock
-from core_side import NOW, POD, SECOND, a_comment, a_like, a_snapshot, an_account
 from engagement_core.decisions.admission import Admit, Defer, admit
 from engagement_core.decisions.begin import decide_begin
 from engagement_core.decisions.claim import Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim
@@ -19,6 +15,10 @@ from engagement_core.model.controls import PACED_FOR, BlockScope, Control, Contr
 from engagement_core.model.decision import Block, Decision
 from engagement_core.model.lifecycle import Phase
 from engagement_core.model.outcome import Waits
+from fakes.accounts import InMemoryAccountRegister
+from fakes.activities import InMemoryActivityStore
+from fakes.clock import InMemoryClock
+from support.builders import NOW, POD, SECOND, a_comment, a_like, a_snapshot, an_account
 
 
 def a_pace(last_began_at: datetime | None) -> Pace:

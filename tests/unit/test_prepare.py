@@ -10,25 +10,6 @@ from typing import Any
 
 import pytest
 
-from adapters.in_memory.activities import InMemoryActivityStore
-from adapters.in_memory.clock import InMemoryClock
-from adapters.in_memory.linkedin import InMemoryLinkedIn
-from adapters.in_memory.linkedin import Outcome as Scripted
-from adapters.in_memory.telemetry import InMemoryTelemetry
-from adapters.in_memory.voice import InMemoryVoice
-from core_side import (
-    CARTRIDGE,
-    ME,
-    POD,
-    SECOND,
-    a_claim,
-    a_comment,
-    a_like,
-    a_snapshot,
-    an_account,
-    an_attempt,
-    earlier,
-)
 from engagement_core.decisions.begin import decide_begin
 from engagement_core.decisions.claim import Claimed, ClaimPolicy, decide_claim
 from engagement_core.model.activity import Activity
@@ -44,6 +25,25 @@ from engagement_core.ports.clock import Deadline
 from engagement_core.use_cases.execute import Executor
 from engagement_core.use_cases.pending_decisions import Backlog
 from engagement_core.use_cases.prepare_comment import Preparer
+from fakes.activities import InMemoryActivityStore
+from fakes.clock import InMemoryClock
+from fakes.linkedin import InMemoryLinkedIn
+from fakes.linkedin import Outcome as Scripted
+from fakes.telemetry import InMemoryTelemetry
+from fakes.voice import InMemoryVoice
+from support.builders import (
+    CARTRIDGE,
+    ME,
+    POD,
+    SECOND,
+    a_claim,
+    a_comment,
+    a_like,
+    a_snapshot,
+    an_account,
+    an_attempt,
+    earlier,
+)
 
 ID = "activity-1"
 SPOKEN = "This is a fantastic post!"

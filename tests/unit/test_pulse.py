@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from datetime import timedelta
 
-from runners.pulse import Pulse
+from runners.worker.watchdog import Pulse
 
 SECOND = timedelta(seconds=1)
 

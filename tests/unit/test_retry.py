@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from core_side import DAY, NOW, SECOND
 from engagement_core.decisions.retry import Bury, Reconcile, RetryAt, RetryDecision, RetryPolicy
 from engagement_core.model.errors import TAXONOMY, Cause, Effect, Failure
+from support.builders import DAY, NOW, SECOND
 
 SPEC = RetryPolicy()
 

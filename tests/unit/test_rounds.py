@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.in_memory.telemetry import InMemoryTelemetry
 from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.queue import QueueUnavailable
-from runners.rounds import Outages, Round, Rounds
+from fakes.telemetry import InMemoryTelemetry
+from runners.worker.periodic import Outages, Round, Rounds
 
 AT_ONCE = timedelta(0)
 NEVER = timedelta(hours=1)

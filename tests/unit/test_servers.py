@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from foreign import foreign_servers_are_here, refuse_without_foreign_servers
-from pooler import refuse_without_pooler
-from provider_side import ScriptedServer, free_port, raw_reply
-from servers import IMAGES, Plan, ServerUrls, Source, docker_answers, kept_servers, plan_servers, refuse
+from support.foreign import foreign_servers_are_here, refuse_without_foreign_servers
+from support.pooler import refuse_without_pooler
+from support.provider import ScriptedServer, free_port, raw_reply
+from support.servers import IMAGES, Plan, ServerUrls, Source, docker_answers, kept_servers, plan_servers, refuse
 
 DATABASE, REDIS = "postgresql://db/test", "redis://queue/1"
 

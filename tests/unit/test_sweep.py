@@ -10,11 +10,6 @@ from typing import Any
 
 import pytest
 
-from adapters.in_memory.activities import InMemoryActivityStore
-from adapters.in_memory.clock import InMemoryClock
-from adapters.in_memory.linkedin import InMemoryLinkedIn
-from adapters.in_memory.telemetry import InMemoryTelemetry
-from core_side import NOW, SECOND, a_like, a_snapshot, an_account, an_attempt, the
 from engagement_core.decisions.orphans import decide_orphan
 from engagement_core.model.decision import Decision, MarkScheduled, SaveAttempt
 from engagement_core.model.errors import Effect
@@ -26,6 +21,11 @@ from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.clock import Deadline
 from engagement_core.use_cases.adopt_orphans import OrphanPolicy, adopt_orphans
 from engagement_core.use_cases.reconcile import Reconciler
+from fakes.activities import InMemoryActivityStore
+from fakes.clock import InMemoryClock
+from fakes.linkedin import InMemoryLinkedIn
+from fakes.telemetry import InMemoryTelemetry
+from support.builders import NOW, SECOND, a_like, a_snapshot, an_account, an_attempt, the
 
 ORPHAN = Orphan(activity_id="activity-1", number=1, reason="its worker is silent")
 

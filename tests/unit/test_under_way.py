@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.in_memory.clock import InMemoryClock
-from core_side import ME, a_like, a_snapshot
 from engagement_core.decisions.claim import Claimed, ClaimPolicy, Holder, decide_claim
 from engagement_core.model.outcome import Waits
 from engagement_core.use_cases.bulkhead import CallsUnderWay
+from fakes.clock import InMemoryClock
+from support.builders import ME, a_like, a_snapshot
 
 SLOW = timedelta(seconds=3)
 MOMENT = timedelta(milliseconds=1)

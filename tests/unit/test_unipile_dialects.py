@@ -12,7 +12,7 @@ from adapters.unipile.dialect import Dialect, Reads, Unsendable
 from adapters.unipile.v0 import V0
 from adapters.unipile.v1 import V1
 from engagement_core.model.provider import Applied, Engagement, Found
-from provider_side import ACCESS_TOKEN, API_KEY, account, comment, like
+from support.provider import ACCESS_TOKEN, API_KEY, account, comment, like
 
 TEXT = "Ünïcode, “quotes” & 😀"
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from core_side import DAY, NOW, SECOND, a_comment, a_snapshot, all_of, an_account, an_attempt, earlier, the
 from engagement_core.decisions.retry import RetryPolicy
 from engagement_core.decisions.verdict import decide_verdict
 from engagement_core.model.attempt import Attempt, Provenance
@@ -29,6 +28,7 @@ from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.model.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
 from engagement_core.model.provider import Answer, Applied, NotSent
 from engagement_core.model.snapshot import Snapshot
+from support.builders import DAY, NOW, SECOND, a_comment, a_snapshot, all_of, an_account, an_attempt, earlier, the
 
 SENT = an_attempt(text="Hello!")
 YES = Applied(engagement_id="c-1", created_at=NOW - SECOND)

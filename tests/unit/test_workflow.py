@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from servers import IMAGES
+from support.servers import IMAGES
 
 _ROOT = Path(__file__).resolve().parents[2]
 _WORKFLOW: dict[Any, Any] = yaml.safe_load((_ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))

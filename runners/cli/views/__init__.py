@@ -1,0 +1,1 @@
+"""How results look: screens for people, JSON for programs."""

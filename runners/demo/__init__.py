@@ -1,0 +1,1 @@
+"""The demo: sample pods that engage over the next seconds, against the sandbox."""

@@ -1,0 +1,140 @@
+"""The rounds that every worker makes: beat, settle what is unknown, keep the queue moving.
+
+The one rule: the heartbeat is alone in its thread. Whatever else is slow, a living worker is never taken for dead.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+
+from engagement_core.model.decision import RaiseAlert
+from engagement_core.model.incident import IncidentKind
+from engagement_core.model.job import Unreadable
+from engagement_core.ports.activities import ActivityStore, StoreUnavailable
+from engagement_core.ports.alerts import AlertOutbox
+from engagement_core.ports.queue import Queue, QueueUnavailable
+from engagement_core.ports.retention import Retention
+from engagement_core.ports.telemetry import Telemetry
+from engagement_core.ports.workers import WorkerRegistry
+from engagement_core.use_cases.adopt_orphans import OrphanPolicy, adopt_orphans
+from engagement_core.use_cases.deliver_alerts import Delivery
+from engagement_core.use_cases.pending_decisions import Backlog
+from engagement_core.use_cases.reconcile import READ_BACKS_PER_TURN, Reconciler
+from engagement_core.use_cases.recover_accounts import AccountCare
+from engagement_core.use_cases.watch_incidents import Watch
+from runners.worker.periodic import Round
+
+__all__ = ["Duties"]
+
+_BEAT = timedelta(seconds=2)
+_OFTEN = timedelta(seconds=1)
+_HEALTH = timedelta(seconds=5)
+_FORGET = timedelta(hours=1)
+_KEPT_FOR = timedelta(days=30)
+_FORGOTTEN_AT_ONCE = 1_000
+_AT_ONCE = timedelta(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duties:
+    """What the rounds need. `beat_every` must be well under the time after which a worker counts as dead."""
+
+    worker_id: str
+    concurrency: int
+    store: ActivityStore
+    registry: WorkerRegistry
+    backlog: Backlog
+    reconciler: Reconciler
+    queue: Queue
+    outbox: AlertOutbox
+    watch: Watch
+    delivery: Delivery
+    care: AccountCare
+    retention: Retention
+    telemetry: Telemetry
+    orphans: OrphanPolicy
+    look_ahead: timedelta
+
+    def rounds(self) -> tuple[Round, ...]:
+        """All of them."""
+        return (
+            Round(name="beat", do=self._beat, needs=StoreUnavailable),
+            Round(name="backlog", do=self._hand_over, needs=None),
+            Round(name="rescue", do=self._rescue, needs=StoreUnavailable),
+            Round(name="settle", do=self._settle, needs=StoreUnavailable, at_most=self._many_reads),
+            Round(name="health", do=self._care, needs=StoreUnavailable),
+            Round(name="watch", do=self.watch.look, needs=StoreUnavailable),
+            Round(name="breaker", do=self._look_at_breaker, needs=None),
+            Round(name="forget", do=self._forget, needs=StoreUnavailable),
+            Round(name="queue", do=self._advance, needs=QueueUnavailable),
+            Round(name="alerts", do=self._deliver, needs=StoreUnavailable),  # last: a drain waits for it last
+        )
+
+    @property
+    def _many_reads(self) -> timedelta:
+        """As long as a turn of read-backs lasts at the worst, and some more."""
+        return READ_BACKS_PER_TURN * self.reconciler.read_timeout + timedelta(minutes=3)
+
+    def beat(self) -> None:
+        """One sign of life.
+
+        Raises:
+            StoreUnavailable: the database did not do its part.
+        """
+        self.registry.beat(self.worker_id, host=socket.gethostname(), pid=os.getpid(), concurrency=self.concurrency)
+
+    def report_unreadable(self, job: Unreadable) -> None:
+        """Tell people that a job in the queue names no activity; one alert for as long as the incident lasts.
+
+        Raises:
+            StoreUnavailable: the database did not do its part.
+        """
+        next_step = "find its producer, and delete it."
+        self.outbox.put(
+            RaiseAlert(
+                incident=IncidentKind.UNREADABLE_PAYLOAD.value,
+                kind=IncidentKind.UNREADABLE_PAYLOAD.value,
+                message=f"A job cannot be read: {job.reason}. It lies in the dead-letter queue as {job.receipt}."
+                f" Next: {next_step}",
+                activity_id=None,
+                next_step=next_step,
+            )
+        )
+
+    def _beat(self) -> timedelta:
+        self.beat()
+        return min(_BEAT, self.orphans.silent_for / 3)
+
+    def _hand_over(self) -> timedelta:
+        self.backlog.flush(self.store)
+        return _OFTEN
+
+    def _rescue(self) -> timedelta:
+        adopt_orphans(self.store, self.telemetry, self.orphans)
+        return _BEAT
+
+    def _settle(self) -> timedelta:
+        return _AT_ONCE if self.reconciler.settle_all() else _BEAT
+
+    def _care(self) -> timedelta:
+        self.care.turn()
+        return _HEALTH
+
+    def _look_at_breaker(self) -> timedelta:
+        self.watch.look_at_breaker()
+        return _BEAT
+
+    def _deliver(self) -> timedelta:
+        self.delivery.turn()
+        return _BEAT
+
+    def _forget(self) -> timedelta:
+        forgotten = self.retention.forget(older_than=_KEPT_FOR, limit=_FORGOTTEN_AT_ONCE)
+        return _BEAT if forgotten >= _FORGOTTEN_AT_ONCE else _FORGET
+
+    def _advance(self) -> timedelta:
+        self.queue.advance(self.look_ahead)
+        return _OFTEN

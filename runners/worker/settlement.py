@@ -1,0 +1,119 @@
+"""What the queue is told: for the job that rang, what became of its activity.
+
+The one rule: the queue is a mirror. That it cannot be told changes nothing, ends nobody's work and delays nobody's: a
+thread that executes only leaves a note, and a thread of its own waits for Redis.
+"""
+
+from __future__ import annotations
+
+import queue as threads
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+
+from engagement_core.model import job
+from engagement_core.model.job import WakeUp
+from engagement_core.model.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
+from engagement_core.ports.queue import Queue, QueueUnavailable
+from engagement_core.ports.telemetry import Telemetry
+from engagement_core.use_cases.event_fields import tell_defect
+from runners.worker.delay_queue import Entry
+from runners.worker.periodic import Outages
+
+__all__ = ["QueueMirror"]
+
+_MOST_NOTES = 10_000
+"""So many settlements wait while Redis is slow or away; beyond that, jobs are left as they are."""
+_WAIT_SECONDS = 1.0
+_AT_ONCE = timedelta(0)
+
+
+class QueueMirror:
+    """Settles jobs. Safe to use from several threads; `turn` belongs to one."""
+
+    def __init__(self, *, queue: Queue, telemetry: Telemetry, outages: Outages) -> None:
+        self._queue = queue
+        self._telemetry = telemetry
+        self._outages = outages
+        self._notes: threads.SimpleQueue[Callable[[], bool]] = threads.SimpleQueue()
+
+    def turn(self) -> timedelta:
+        """Settle what was noted; wait a second for something to do."""
+        try:
+            settle = self._notes.get(timeout=_WAIT_SECONDS)
+        except threads.Empty:
+            return _AT_ONCE
+        settle()
+        return _AT_ONCE
+
+    def finish(self) -> bool:
+        """Settle all that was noted, in the thread that asks; False as soon as the queue is away: each of the others
+        would wait for it, too."""
+        while True:
+            try:
+                settle = self._notes.get_nowait()
+            except threads.Empty:
+                return True
+            if not settle():
+                return False
+
+    def follow(self, entry: Entry, outcome: Outcome) -> None:
+        """Note what the outcome means for the job that rang."""
+        if isinstance(outcome, Waits) and outcome.again_in is not None:
+            self._note(entry, job.Later(at=_utc_now() + outcome.again_in))
+        elif isinstance(outcome, Buried):
+            self._note(entry, job.Buried(reason=outcome.failure.message))
+        else:
+            # It has ended, or the sweep finds it when whatever blocks it is lifted.
+            self._note(entry, _done(outcome))
+
+    def hand_back(self, received: WakeUp) -> bool:
+        """Leave a job to another worker; False if the queue is away."""
+        return self._settle(Entry(received.activity_id, received), job.Later(at=_utc_now()))
+
+    def leave_to_the_sweep(self, entry: Entry) -> None:
+        """Note that it is in hand already, or comes again when there is room."""
+        self._note(entry, job.Done(status="scheduled", note="it is in hand"))
+
+    def tell_of_defect(self, activity_id: str, error: Exception) -> None:
+        """A defect that one activity has met."""
+        tell_defect(self._telemetry, error, activity_id=activity_id)
+
+    def _note(self, entry: Entry, settlement: job.Settlement) -> None:
+        has_to_be_told = entry.wake_up is not None or isinstance(settlement, job.Buried)
+        if has_to_be_told and self._notes.qsize() < _MOST_NOTES:
+            self._notes.put(lambda: self._settle(entry, settlement))
+
+    def _settle(self, entry: Entry, settlement: job.Settlement) -> bool:
+        wake_up, activity_id = entry.wake_up, entry.activity_id
+        if wake_up is not None:
+            return self._tell(activity_id, lambda: self._queue.settle(wake_up, settlement))
+        if isinstance(settlement, job.Buried):
+            reason = settlement.reason
+            return self._tell(activity_id, lambda: self._queue.bury(activity_id, reason))
+        return True
+
+    def _tell(self, activity_id: str, tell: Callable[[], None]) -> bool:
+        try:
+            tell()
+        except QueueUnavailable as error:
+            self._outages.met(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - nor must a defect met by one job end the thread, or skip the next
+            self.tell_of_defect(activity_id, error)
+        return True
+
+
+def _done(outcome: Outcome) -> job.Done:
+    match outcome:
+        case Executed():
+            return job.Done(note=outcome.provenance.value)
+        case Dropped():
+            return job.Done(status=outcome.status, note=outcome.reason)
+        case Waits():
+            return job.Done(status="scheduled", note=outcome.reason)
+        case Unknown() | Buried():
+            return job.Done(status="scheduled", note=outcome.failure.message)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)

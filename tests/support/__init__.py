@@ -1,0 +1,1 @@
+"""What tests stand on: builders of values, servers, processes, tables and providers."""
