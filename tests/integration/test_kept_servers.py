@@ -19,7 +19,7 @@ from support.servers import ServerUrls, fresh_database
 # A test session that is killed: it says which database's server it uses, and waits for the end.
 SESSION = """
 import sys
-from servers import Source, kept_servers
+from support.servers import Source, kept_servers
 
 with kept_servers(Source.WHEELS) as urls:
     print(urls.database_url, flush=True)

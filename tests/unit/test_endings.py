@@ -32,7 +32,7 @@ def test_after_it():
 
 CANNOT_BE_FAILED = """
 import signal, threading
-import endings
+from support import endings
 
 endings.LONGER_THAN_THE_LIMIT = 0.5
 

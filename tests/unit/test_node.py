@@ -38,6 +38,6 @@ def test_a_registry_that_does_not_answer_is_told_in_one_line(tmp_path: Path, mon
         program.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
         program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("node_side._NPM_SECONDS", 0.1)
+    monkeypatch.setattr("support.node._NPM_SECONDS", 0.1)
     with pytest.raises(pytest.fail.Exception, match="no answer from its registry"):
         install_packages(tmp_path, {"CI": "true"})
