@@ -20,7 +20,7 @@ from engagement_core.model.activity import (
     VoiceCartridge,
 )
 from engagement_core.model.attempt import Attempt, Provenance
-from engagement_core.model.controls import BlockScope, Control, ControlKind, Pace
+from engagement_core.model.controls import BlockScope, Control, ControlKind, SlowStart
 from engagement_core.model.dead_letter import DeadLetter
 from engagement_core.model.decision import (
     AddDeadLetter,
@@ -39,7 +39,7 @@ from engagement_core.model.due import Due
 from engagement_core.model.errors import TAXONOMY, Cause, Effect, ErrorType, Failure, Meaning, Scope
 from engagement_core.model.lifecycle import PUBLIC_STATUS, TRANSITIONS, Event, IllegalEvent, Phase, next_phase
 from engagement_core.model.orphan import Orphan
-from engagement_core.model.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
+from engagement_core.model.outcome import Buried, Deferred, Dropped, Executed, Outcome, Unknown
 from engagement_core.model.provider import Answer, Applied, Engagement, Found, NoReadBack, NotSent, ReadBack, Seen
 from engagement_core.model.signal import Signal
 from engagement_core.model.snapshot import Snapshot
@@ -50,7 +50,7 @@ from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.voice import Voice, VoiceFailed
 from engagement_core.use_cases.adopt_orphans import OrphanPolicy, adopt_orphans
 from engagement_core.use_cases.execute import Executor
-from engagement_core.use_cases.pending_decisions import Backlog
+from engagement_core.use_cases.pending_decisions import PendingDecisions
 from engagement_core.use_cases.reconcile import Reconciler
 
 __all__ = [
@@ -64,7 +64,6 @@ __all__ = [
     "Answer",
     "Applied",
     "Attempt",
-    "Backlog",
     "Block",
     "BlockScope",
     "Buried",
@@ -78,6 +77,7 @@ __all__ = [
     "DeadLetter",
     "Deadline",
     "Decision",
+    "Deferred",
     "Dropped",
     "Due",
     "Effect",
@@ -102,7 +102,7 @@ __all__ = [
     "Orphan",
     "OrphanPolicy",
     "Outcome",
-    "Pace",
+    "PendingDecisions",
     "Phase",
     "Pod",
     "Provenance",
@@ -122,6 +122,7 @@ __all__ = [
     "Scope",
     "Seen",
     "Signal",
+    "SlowStart",
     "Snapshot",
     "StoreUnavailable",
     "Telemetry",
@@ -129,7 +130,6 @@ __all__ = [
     "Voice",
     "VoiceCartridge",
     "VoiceFailed",
-    "Waits",
     "Write",
     "adopt_orphans",
     "decide_requeue",

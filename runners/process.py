@@ -34,16 +34,16 @@ def working(settings: Settings, telemetry: Telemetry, worker_id: str | None = No
         SettingsProblem, SchemaProblem, StoreUnavailable: see `open_app`.
     """
     with open_app(settings, worker_id=worker_id or new_worker_id(), telemetry=telemetry) as app:
-        app.duties.beat()  # before the first claim: an attempt of a worker nobody knows is an orphan
+        app.maintenance.beat()  # before the first claim: an attempt of a worker nobody knows is an orphan
         worker = build_worker(app, settings)
         try:
             yield app, worker
         finally:
             worker.drain(settings.shutdown_grace)
             with suppress(StoreUnavailable):
-                app.duties.beat()  # a database that is away would be waited for by each decision in the backlog
-                app.executor.backlog.flush(app.executor.store)
-                app.duties.registry.leave(app.duties.worker_id)
+                app.maintenance.beat()  # a database that is away would be waited for by each decision in the backlog
+                app.executor.pending.flush(app.executor.store)
+                app.maintenance.registry.leave(app.maintenance.worker_id)
 
 
 def run_worker(settings: Settings, telemetry: Telemetry, worker_id: str) -> None:
@@ -79,7 +79,7 @@ def _monitored(settings: Settings, telemetry: Telemetry) -> Iterator[tuple[Telem
 
 def _watched(app: App, worker: Worker) -> Watched:
     return Watched(
-        levels=app.levels,
+        gauges=app.gauges,
         queue=app.queue,
         breaker_state=app.breaker_state,
         problems=worker.problems,
@@ -96,7 +96,7 @@ def run_burst(settings: Settings, telemetry: Telemetry, worker_id: str) -> None:
     """
     with _told_to_stop() as stop, working(settings, telemetry, worker_id) as (app, worker):
         worker.burst(stop)
-    unrecorded = sorted(app.executor.backlog.activity_ids)
+    unrecorded = sorted(app.executor.pending.activity_ids)
     if unrecorded:
         shown = ", ".join(unrecorded[:_MOST_SHOWN]) + (", ..." if len(unrecorded) > _MOST_SHOWN else "")
         raise StoreUnavailable(

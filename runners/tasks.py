@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 
-from engagement_core.model.outcome import Outcome, Waits
+from engagement_core.model.outcome import Deferred, Outcome
 from engagement_core.ports.activities import StoreUnavailable
 from runners.bootstrap import App, new_worker_id, open_app
 from runners.bootstrap.logs import start_logging
@@ -34,7 +34,7 @@ def execute_engagement(activity_id: str) -> str:
     telemetry = start_logging(settings, worker=worker_id)
     with open_app(settings, worker_id=worker_id, telemetry=telemetry) as app, _beating(app):
         outcome = _until_it_takes_longer(app, activity_id)
-        if isinstance(outcome, Waits) and outcome.again_in is not None:
+        if isinstance(outcome, Deferred) and outcome.again_in is not None:
             app.queue.ring(activity_id, datetime.now(timezone.utc) + outcome.again_in)
     reason = getattr(outcome, "reason", "")
     return f"{type(outcome).__name__.lower()}: {reason}" if reason else type(outcome).__name__.lower()
@@ -43,9 +43,9 @@ def execute_engagement(activity_id: str) -> str:
 def _until_it_takes_longer(app: App, activity_id: str) -> Outcome:
     waiting = threading.Event()
     outcome = app.executor.execute(activity_id)
-    while isinstance(outcome, Waits) and outcome.again_in is not None and outcome.again_in <= _LONGEST_WAIT_IN_PLACE:
+    while isinstance(outcome, Deferred) and outcome.again_in is not None and outcome.again_in <= _LONGEST_WAIT_IN_PLACE:
         waiting.wait(outcome.again_in.total_seconds())
-        app.executor.backlog.flush(app.executor.store)
+        app.executor.pending.flush(app.executor.store)
         outcome = app.executor.execute(activity_id)
     return outcome
 
@@ -53,13 +53,13 @@ def _until_it_takes_longer(app: App, activity_id: str) -> Outcome:
 @contextmanager
 def _beating(app: App) -> Iterator[None]:
     """Alive for as long as the block lasts: a claim by somebody who does not beat would be taken away."""
-    app.duties.beat()
+    app.maintenance.beat()
     stop = threading.Event()
 
     def beat() -> None:
         while not stop.wait(1.0):
             with suppress(StoreUnavailable):
-                app.duties.beat()
+                app.maintenance.beat()
 
     thread = threading.Thread(target=beat, name="beat", daemon=True)
     thread.start()
@@ -68,5 +68,5 @@ def _beating(app: App) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-        app.executor.backlog.flush(app.executor.store)
-        app.duties.registry.leave(app.duties.worker_id)
+        app.executor.pending.flush(app.executor.store)
+        app.maintenance.registry.leave(app.maintenance.worker_id)

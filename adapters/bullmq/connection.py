@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from adapters.redis.place import RedisPlace
+from adapters.redis.endpoint import RedisEndpoint
 
 __all__ = ["EventLoop"]
 
@@ -30,7 +30,7 @@ _CONNECTIONS = 2
 class EventLoop:
     """An event loop that runs until `stop`, and a client that belongs to it."""
 
-    def __init__(self, place: RedisPlace, *, longest_block: float) -> None:
+    def __init__(self, place: RedisEndpoint, *, longest_block: float) -> None:
         """`longest_block`: seconds for which a command may wait at the server."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bullmq", daemon=True)
@@ -72,7 +72,7 @@ class EventLoop:
         await self.client.connection_pool.disconnect()
 
 
-def _pool(place: RedisPlace, longest_block: float) -> asyncio_connections.BlockingConnectionPool:
+def _pool(place: RedisEndpoint, longest_block: float) -> asyncio_connections.BlockingConnectionPool:
     options = dict(place.options)
     if "connection_class" in options:
         options["connection_class"] = getattr(asyncio_connections, options["connection_class"].__name__)

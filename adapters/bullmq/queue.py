@@ -19,9 +19,9 @@ from adapters.bullmq.connection import EventLoop
 from adapters.bullmq.job_id import job_id_for
 from adapters.bullmq.jobs import BullJobs, Lost, Misfit, Taken
 from adapters.bullmq.payload import encoded, read_job
+from adapters.redis.endpoint import RedisEndpoint
 from adapters.redis.payload import Illegible, printable
-from adapters.redis.place import RedisPlace
-from engagement_core.model.job import Buried, Done, Later, Settlement, Unreadable, WakeUp
+from engagement_core.model.job import DeadLettered, Done, Later, Settlement, Unreadable, WakeUp
 from engagement_core.ports.queue import Queue
 
 __all__ = ["BullmqQueue"]
@@ -49,7 +49,7 @@ class _Held:
 class _Session:
     """What lives in the event loop."""
 
-    def __init__(self, place: RedisPlace, name: str, dead_letter_name: str, prefix: str) -> None:
+    def __init__(self, place: RedisEndpoint, name: str, dead_letter_name: str, prefix: str) -> None:
         self.loop = EventLoop(place, longest_block=_BLOCK_SECONDS)
         self.ready = BullJobs(name, self.loop.client, prefix)
         self.dead = BullJobs(dead_letter_name, self.loop.client, prefix)
@@ -81,7 +81,7 @@ class BullmqQueue(Queue):
         Raises:
             QueueUnavailable: the URL is not usable.
         """
-        self._place = RedisPlace(url)
+        self._place = RedisEndpoint(url)
         self._names = (name, dead_letter_name, prefix)
         self._abandoned_after = abandoned_after
         self._now = now
@@ -120,7 +120,7 @@ class BullmqQueue(Queue):
             held = self._held.pop(wake_up.receipt, None)
         taken = held.taken if held is not None else Taken(job_id=job_id, token=token, fields={})
         self._call(lambda bull: self._move(bull.ready, taken, settlement))
-        if isinstance(settlement, Buried):
+        if isinstance(settlement, DeadLettered):
             self._mirror(wake_up.activity_id, settlement.reason)
 
     def bury(self, activity_id: str, reason: str) -> None:
@@ -181,7 +181,7 @@ class BullmqQueue(Queue):
     async def _move(self, ready: BullJobs, taken: Taken, settlement: Settlement) -> None:
         now = self._now()
         match settlement:
-            case Buried(reason=reason) | Done(status="failed", note=reason):
+            case DeadLettered(reason=reason) | Done(status="failed", note=reason):
                 move = ready.fail(taken, reason[:_MAX_REASON])
             case Later(at=at):
                 move = ready.delay(taken, at_ms=_milliseconds(at), now_ms=_milliseconds(now))

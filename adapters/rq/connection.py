@@ -10,14 +10,14 @@ from redis.backoff import NoBackoff
 from redis.connection import BlockingConnectionPool
 from redis.retry import Retry
 
-from adapters.redis.place import RedisPlace
+from adapters.redis.endpoint import RedisEndpoint
 
 __all__ = ["RedisServer"]
 
 _SECONDS = 2.0
 
 
-class RedisServer(RedisPlace):
+class RedisServer(RedisEndpoint):
     """One Redis: where it is, clients for it, and its errors in our words."""
 
     def client(self, *, longest_block: float = 0.0) -> Redis:

@@ -26,7 +26,7 @@ from adapters.rq.json_job import JsonJob, JsonQueue
 from adapters.rq.payload import MAX_PAYLOAD_BYTES, Illegible, printable, read_payload
 from adapters.rq.schedule import move_due
 from adapters.rq.scripts import FINISH, PUT_BACK, READ, START, UNBURY
-from engagement_core.model.job import Buried, Later, Settlement, Unreadable, WakeUp
+from engagement_core.model.job import DeadLettered, Later, Settlement, Unreadable, WakeUp
 from engagement_core.ports.queue import Queue
 
 __all__ = ["RqQueue"]
@@ -129,7 +129,7 @@ class RqQueue(Queue):
         """Delete the job; ring again within the hour, or mirror the dead letter. A newer ring is left alone."""
         with self._server.errors():
             is_last_word = self._finish(wake_up.receipt)
-        if isinstance(settlement, Buried):
+        if isinstance(settlement, DeadLettered):
             self.bury(wake_up.activity_id, settlement.reason)
         elif isinstance(settlement, Later) and is_last_word and settlement.at - self._now() <= _LONGEST_IN_REDIS:
             self.ring(wake_up.activity_id, settlement.at)

@@ -21,7 +21,7 @@ from prometheus_client import (
 )
 
 from adapters.telemetry.metrics import BREAKER_STATES, METRICS, OTHER, Kind, Metric
-from engagement_core.model.gauges import Levels
+from engagement_core.model.gauges import Gauges
 from engagement_core.model.lifecycle import Phase
 from engagement_core.model.signal import Signal
 
@@ -60,9 +60,9 @@ class PrometheusTelemetry:
         if hear is not None:
             hear(fields)
 
-    def show_levels(self, levels: Levels | None) -> None:
+    def show_levels(self, gauges: Gauges | None) -> None:
         """What the database says; None when it says nothing."""
-        for name, value in _gauges(levels).items():
+        for name, value in _gauges(gauges).items():
             self._metrics[name].set(value)
 
     def show_queue_depth(self, depth: int | None) -> None:
@@ -142,17 +142,17 @@ def _made(metric: Metric, registry: CollectorRegistry) -> Any:
     return made
 
 
-def _gauges(levels: Levels | None) -> dict[str, float]:
-    if levels is None:
+def _gauges(gauges: Gauges | None) -> dict[str, float]:
+    if gauges is None:
         return dict.fromkeys(_OF_THE_STORE, _UNKNOWN)
-    oldest_due, oldest_unknown = levels.oldest_due, levels.oldest_unknown
+    oldest_due, oldest_unknown = gauges.oldest_due, gauges.oldest_unknown
     values = (
-        levels.due,
+        gauges.due,
         oldest_due.total_seconds() if oldest_due else 0,
-        levels.unknown,
+        gauges.unknown,
         oldest_unknown.total_seconds() if oldest_unknown else 0,
-        levels.dead_letters,
-        levels.workers_alive,
+        gauges.dead_letters,
+        gauges.workers_alive,
     )
     return dict(zip(_OF_THE_STORE, values, strict=True))
 

@@ -37,10 +37,10 @@ def queue_depth(view: View) -> RaiseAlert | None:
 
 def error_rate(view: View) -> RaiseAlert | None:
     """Too many of the latest attempts failed."""
-    attempts, failed = view.signs.attempts, view.failed
+    attempts, failed = view.facts.attempts, view.failed
     if attempts < view.policy.fewest_attempts or failed <= attempts * view.policy.error_rate:
         return None
-    most_frequent = max(view.signs.errors, key=lambda error_type: view.signs.errors[error_type])
+    most_frequent = max(view.facts.errors, key=lambda error_type: view.facts.errors[error_type])
     minutes = view.policy.attempts_of / timedelta(minutes=1)
     return _alert(
         IncidentKind.ERROR_RATE,
@@ -51,7 +51,7 @@ def error_rate(view: View) -> RaiseAlert | None:
 
 def unknown_outcome(view: View) -> RaiseAlert | None:
     """An outcome has been unknown for long."""
-    oldest = view.signs.oldest_unknown
+    oldest = view.facts.oldest_unknown
     if oldest is None or view.unknown_for < view.policy.unknown_for:
         return None
     return _alert(
@@ -65,7 +65,7 @@ def unknown_outcome(view: View) -> RaiseAlert | None:
 
 def lost_workers(view: View) -> Iterator[RaiseAlert]:
     """Workers that stopped without a word."""
-    for worker in view.signs.silent:
+    for worker in view.facts.silent:
         if worker.is_news:
             yield _alert(
                 IncidentKind.WORKER_LOST,

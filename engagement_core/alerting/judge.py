@@ -13,7 +13,7 @@ from engagement_core.alerting.policy import IncidentPolicy, View
 from engagement_core.alerting.resolutions import why_over
 from engagement_core.model.decision import RaiseAlert
 from engagement_core.model.incident import OpenIncident
-from engagement_core.model.incident_facts import VitalSigns
+from engagement_core.model.incident_facts import IncidentFacts
 
 __all__ = ["Judgement", "Over", "judge"]
 
@@ -34,7 +34,7 @@ class Judgement:
     over: tuple[Over, ...] = ()
 
 
-def judge(signs: VitalSigns, *, waiting: int, policy: IncidentPolicy) -> Judgement:
+def judge(facts: IncidentFacts, *, waiting: int, policy: IncidentPolicy) -> Judgement:
     """What has begun and what has ended.
 
     Args:
@@ -42,10 +42,10 @@ def judge(signs: VitalSigns, *, waiting: int, policy: IncidentPolicy) -> Judgeme
         waiting: how many activities or jobs could be executed now and are not; counted to `most_waiting` + 1 at least.
         policy: from where on something is an incident.
     """
-    view = View(signs=signs, waiting=waiting, policy=policy)
-    is_open = {incident.incident for incident in signs.open_incidents}
+    view = View(facts=facts, waiting=waiting, policy=policy)
+    is_open = {incident.incident for incident in facts.open_incidents}
     conditions = (queue_depth(view), error_rate(view), unknown_outcome(view))
     begun = (alert for alert in conditions if alert is not None and alert.incident not in is_open)
-    endings = ((incident, why_over(view, incident)) for incident in signs.open_incidents)
+    endings = ((incident, why_over(view, incident)) for incident in facts.open_incidents)
     over = (Over(incident=incident, message=message) for incident, message in endings if message is not None)
     return Judgement(raised=(*begun, *lost_workers(view)), over=tuple(over))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from engagement_core.model.incident import OpenIncident
-from engagement_core.model.incident_facts import VitalSigns
+from engagement_core.model.incident_facts import IncidentFacts
 
 __all__ = ["IncidentPolicy", "View", "length"]
 
@@ -39,24 +39,24 @@ class IncidentPolicy:
 class View:
     """The signs, while they are judged. `waiting` activities or jobs could be executed now and are not."""
 
-    signs: VitalSigns
+    facts: IncidentFacts
     waiting: int
     policy: IncidentPolicy
 
     @property
     def failed(self) -> int:
         """How many of the latest attempts failed."""
-        return sum(self.signs.errors.values())
+        return sum(self.facts.errors.values())
 
     @property
     def unknown_for(self) -> timedelta:
         """How long the oldest unknown outcome has been one; zero when there is none."""
-        oldest = self.signs.oldest_unknown
-        return self.signs.seen_at - oldest.since if oldest else timedelta(0)
+        oldest = self.facts.oldest_unknown
+        return self.facts.seen_at - oldest.since if oldest else timedelta(0)
 
     def quiet(self, incident: OpenIncident) -> timedelta:
         """How long it has not been raised."""
-        return self.signs.seen_at - incident.last_at
+        return self.facts.seen_at - incident.last_at
 
 
 def length(duration: timedelta) -> str:

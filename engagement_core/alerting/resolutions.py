@@ -20,7 +20,7 @@ def why_over(view: View, incident: OpenIncident) -> str | None:
     why = ends(view, incident) if ends is not None else None
     if why is None:
         return None
-    lasted = length(view.signs.seen_at - incident.raised_at)
+    lasted = length(view.facts.seen_at - incident.raised_at)
     often = f", {incident.times} times" if incident.kind in _COUNTED and incident.times > 1 else ""
     return f"Resolved after {lasted}{often}: {incident.incident}. {why}"
 
@@ -30,18 +30,18 @@ def _depth_is_over(view: View, _: OpenIncident) -> str | None:
 
 
 def _rate_is_over(view: View, _: OpenIncident) -> str | None:
-    is_over = view.failed <= view.signs.attempts * view.policy.error_rate / 2
-    return f"{view.failed} of the latest {view.signs.attempts} attempts failed." if is_over else None
+    is_over = view.failed <= view.facts.attempts * view.policy.error_rate / 2
+    return f"{view.failed} of the latest {view.facts.attempts} attempts failed." if is_over else None
 
 
 def _unknown_is_over(view: View, _: OpenIncident) -> str | None:
-    if view.signs.oldest_unknown is not None and view.unknown_for >= view.policy.unknown_for:
+    if view.facts.oldest_unknown is not None and view.unknown_for >= view.policy.unknown_for:
         return None
     return f"No outcome has been unknown for {length(view.policy.unknown_for)}."
 
 
 def _loss_is_over(view: View, incident: OpenIncident) -> str | None:
-    lost = [worker for worker in view.signs.silent if worker.host == incident.subject]
+    lost = [worker for worker in view.facts.silent if worker.host == incident.subject]
     if view.quiet(incident) < view.policy.stable_after or any(worker.replaced_by is None for worker in lost):
         return None
     return f"{lost[0].replaced_by} works in its place." if lost else "It is back, or missed no longer."
@@ -57,11 +57,11 @@ def _refusal_is_over(view: View, incident: OpenIncident) -> str | None:
 
 
 def _hold_is_over(view: View, incident: OpenIncident) -> str | None:
-    return None if incident.subject in view.signs.held else f"Account {incident.subject} is not held any more."
+    return None if incident.subject in view.facts.held else f"Account {incident.subject} is not held any more."
 
 
 def _limit_is_over(view: View, incident: OpenIncident) -> str | None:
-    if incident.subject in view.signs.recovered:
+    if incident.subject in view.facts.recovered:
         return f"Account {incident.subject} has executed something since."
     if view.quiet(incident) > view.policy.limit_for:
         return f"Account {incident.subject} has met no limit for {length(view.policy.limit_for)}."
@@ -69,7 +69,7 @@ def _limit_is_over(view: View, incident: OpenIncident) -> str | None:
 
 
 def _letters_are_over(view: View, incident: OpenIncident) -> str | None:
-    if incident.subject not in view.signs.buried:
+    if incident.subject not in view.facts.buried:
         return f"No dead letter of type {incident.subject} is open."
     return _is_forgotten(view, incident)
 

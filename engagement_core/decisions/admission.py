@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from engagement_core.model.activity import Account
-from engagement_core.model.controls import BlockScope, Control, ControlKind, Pace
+from engagement_core.model.controls import BlockScope, Control, ControlKind, SlowStart
 from engagement_core.model.decision import Block, Write
 from engagement_core.model.snapshot import Snapshot
 
@@ -56,15 +56,17 @@ def admit(snapshot: Snapshot, account: Account) -> Admission:
     if account.daily_limit is not None and snapshot.sent_in_last_day >= account.daily_limit:
         reason = f"account {account.id} has used its {account.daily_limit} engagements of the last 24 hours"
         return _limited(account, snapshot.now + _CAP_LOOK_AGAIN, reason, f"{account.daily_limit} in 24 hours")
-    return Admit() if snapshot.pace is None else _in_turn(snapshot, snapshot.pace, account)
+    return Admit() if snapshot.slow_start is None else _in_turn(snapshot, snapshot.slow_start, account)
 
 
-def _in_turn(snapshot: Snapshot, pace: Pace, account: Account) -> Admission:
-    limit = f"one engagement every {pace.spacing.total_seconds():g} s"
+def _in_turn(snapshot: Snapshot, slow_start: SlowStart, account: Account) -> Admission:
+    limit = f"one engagement every {slow_start.spacing.total_seconds():g} s"
     reason = f"account {account.id} comes back slowly, {limit}"
-    if snapshot.now < (until := (pace.last_began_at or _NEVER) + pace.spacing):
+    if snapshot.now < (until := (slow_start.last_began_at or _NEVER) + slow_start.spacing):
         return _limited(account, until, reason, f"it comes back, {limit}")
-    if not snapshot.is_claimed and snapshot.now < (until := (pace.last_claimed_at or _NEVER) + pace.spacing):
+    if not snapshot.is_claimed and snapshot.now < (
+        until := (slow_start.last_claimed_at or _NEVER) + slow_start.spacing
+    ):
         # Somebody prepares for this turn: a second claim would only be given back. Nor may it block the account.
         return Defer(until=until, reason=reason)
     return Admit()

@@ -8,13 +8,13 @@ from datetime import timedelta
 from engagement_core.decisions.admission import Defer, admit
 from engagement_core.decisions.claim import Claimed, ClaimResult, waits_for
 from engagement_core.decisions.comment_rules import choose_text
-from engagement_core.decisions.late_evidence import believe, witness
+from engagement_core.decisions.late_evidence import accept_late_proof, find_late_proof
 from engagement_core.decisions.release import release
 from engagement_core.model.activity import Account, Activity, PublicStatus
 from engagement_core.model.attempt import Attempt
 from engagement_core.model.decision import Decision, SaveAttempt
 from engagement_core.model.lifecycle import Event, Phase
-from engagement_core.model.outcome import Dropped, Waits
+from engagement_core.model.outcome import Deferred, Dropped
 from engagement_core.model.snapshot import Snapshot
 
 __all__ = ["decide_begin", "still_claimed"]
@@ -28,9 +28,9 @@ def decide_begin(snapshot: Snapshot, *, claimed: Claimed, text: str) -> Decision
     mine = still_claimed(snapshot, claimed.attempt)
     if mine is None:
         return Decision(Dropped(reason="the claim was lost to somebody else"))
-    seen = witness(snapshot)
+    seen = find_late_proof(snapshot)
     if seen is not None:
-        believed = believe(snapshot, seen, before=release(snapshot, mine))
+        believed = accept_late_proof(snapshot, seen, before=release(snapshot, mine))
         return Decision(believed.result, believed.writes)
     obstacle = _obstacle(snapshot, claimed, mine)
     if obstacle is not None:
@@ -61,18 +61,18 @@ def still_claimed(snapshot: Snapshot, mine: Attempt) -> Attempt | None:
     return current
 
 
-def _obstacle(snapshot: Snapshot, claimed: Claimed, mine: Attempt) -> Waits | Dropped | None:
+def _obstacle(snapshot: Snapshot, claimed: Claimed, mine: Attempt) -> Deferred | Dropped | None:
     """What has changed since the claim so that it may not be sent as prepared."""
     activity = snapshot.activity
     if not isinstance(activity, Activity) or activity.status != PublicStatus.SCHEDULED.value:
         return Dropped(reason="it was changed or cancelled while it was prepared")
     if activity.due_at > snapshot.now:
-        return Waits(again_in=activity.due_at - snapshot.now, reason="it was moved while it was prepared")
+        return Deferred(again_in=activity.due_at - snapshot.now, reason="it was moved while it was prepared")
     account = snapshot.account
     if account is None or _what_is_sent(activity, account) != _what_is_sent(claimed.activity, claimed.account):
-        return Waits(again_in=timedelta(0), reason="it was edited while it was prepared")
+        return Deferred(again_in=timedelta(0), reason="it was edited while it was prepared")
     if snapshot.now >= mine.deadline_at:
-        return Waits(again_in=timedelta(0), reason="preparing it took longer than an attempt may last")
+        return Deferred(again_in=timedelta(0), reason="preparing it took longer than an attempt may last")
     admission = admit(snapshot, account)
     return waits_for(snapshot, admission) if isinstance(admission, Defer) else None
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from engagement_core.decisions.admission import Defer, admit
 from engagement_core.decisions.bury import bury
-from engagement_core.decisions.late_evidence import believe, witness
+from engagement_core.decisions.late_evidence import accept_late_proof, find_late_proof
 from engagement_core.decisions.left_over import decide_left_over, find_left_over
 from engagement_core.decisions.validation import problems_of
 from engagement_core.model.activity import (
@@ -28,12 +28,12 @@ from engagement_core.model.attempt import Attempt, attempts_since_requeue, count
 from engagement_core.model.decision import Decision, SaveAttempt
 from engagement_core.model.errors import Cause, Effect, Failure
 from engagement_core.model.lifecycle import Event, Phase
-from engagement_core.model.outcome import Buried, Dropped, Executed, Waits
+from engagement_core.model.outcome import Buried, Deferred, Dropped, Executed
 from engagement_core.model.provider import Engagement
 from engagement_core.model.snapshot import Snapshot
 
 __all__ = [
-    "CROWDED_LOOK_AGAIN",
+    "SATURATED_RETRY_AFTER",
     "ClaimPolicy",
     "ClaimResult",
     "Claimed",
@@ -44,7 +44,7 @@ __all__ = [
     "waits_for",
 ]
 
-CROWDED_LOOK_AGAIN = timedelta(seconds=2)
+SATURATED_RETRY_AFTER = timedelta(seconds=2)
 """How long an activity waits whose account has its share of slow calls."""
 
 
@@ -61,19 +61,19 @@ class ClaimPolicy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Holder:
-    """Who claims: a worker, and the fencing token of this one execution. `crowded` are accounts for which it waits with
-    as many threads as it can spare for one that is slow."""
+    """Who claims: a worker, and the fencing token of this one execution. `saturated` are the slow accounts for which as
+    many of its threads wait as one account may have."""
 
     worker_id: str
     token: str
-    crowded: frozenset[str] = frozenset()
+    saturated: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claimed:
     """It is mine. `attempt` is as stored; in phase sending the intent is committed and the call may be made.
 
-    `suspect` means that an earlier attempt at this comment was believed absent: look once more before sending.
+    `needs_recheck` means that an earlier attempt at this comment was believed absent: look once more before sending.
     """
 
     attempt: Attempt
@@ -82,7 +82,7 @@ class Claimed:
     account: Account
     cartridge: VoiceCartridge | None
     lateness: timedelta
-    suspect: bool = False
+    needs_recheck: bool = False
 
     @property
     def identity(self) -> dict[str, object]:
@@ -105,7 +105,7 @@ class Claimed:
         )
 
 
-ClaimResult = Claimed | Waits | Dropped | Buried | Executed
+ClaimResult = Claimed | Deferred | Dropped | Buried | Executed
 
 
 def decide_claim(snapshot: Snapshot, *, holder: Holder, policy: ClaimPolicy) -> Decision[ClaimResult]:
@@ -115,9 +115,9 @@ def decide_claim(snapshot: Snapshot, *, holder: Holder, policy: ClaimPolicy) -> 
     if activity is None or not_ours is not None:
         status = "missing" if activity is None else activity.status
         return Decision(Dropped(reason=not_ours or "there is no such activity", status=status))
-    seen = witness(snapshot)
+    seen = find_late_proof(snapshot)
     if seen is not None:
-        believed = believe(snapshot, seen)
+        believed = accept_late_proof(snapshot, seen)
         return Decision(believed.result, believed.writes)
     left_over = find_left_over(snapshot)
     if left_over is not None:
@@ -126,13 +126,13 @@ def decide_claim(snapshot: Snapshot, *, holder: Holder, policy: ClaimPolicy) -> 
     if isinstance(activity, Malformed):
         return _bury(snapshot, activity.id, Cause.INVALID_ACTIVITY, "; ".join(activity.problems) + ".")
     if activity.due_at > snapshot.now:
-        return Decision(Waits(again_in=activity.due_at - snapshot.now, reason="it is not due yet"))
+        return Decision(Deferred(again_in=activity.due_at - snapshot.now, reason="it is not due yet"))
     return _claim_due(snapshot, activity, holder, policy)
 
 
-def waits_for(snapshot: Snapshot, defer: Defer) -> Waits:
+def waits_for(snapshot: Snapshot, defer: Defer) -> Deferred:
     """The gate's deferral as an outcome."""
-    return Waits(
+    return Deferred(
         again_in=None if defer.until is None else max(defer.until - snapshot.now, timedelta(0)), reason=defer.reason
     )
 
@@ -168,9 +168,9 @@ def _claim_due(snapshot: Snapshot, activity: Activity, holder: Holder, policy: C
     admission = admit(snapshot, snapshot.account)
     if isinstance(admission, Defer):
         return Decision(waits_for(snapshot, admission), admission.writes)
-    if snapshot.account.id in holder.crowded:
+    if snapshot.account.id in holder.saturated:
         why = f"account {snapshot.account.id} does not answer, and has its share of this worker's threads"
-        return Decision(Waits(again_in=CROWDED_LOOK_AGAIN, reason=why))
+        return Decision(Deferred(again_in=SATURATED_RETRY_AFTER, reason=why))
     attempt = _new_attempt(snapshot, activity, snapshot.account, holder, policy)
     claimed = Claimed(
         attempt=attempt,
@@ -179,7 +179,7 @@ def _claim_due(snapshot: Snapshot, activity: Activity, holder: Holder, policy: C
         account=snapshot.account,
         cartridge=snapshot.cartridge,
         lateness=snapshot.now - activity.due_at,
-        suspect=_is_suspect(snapshot, activity),
+        needs_recheck=_is_suspect(snapshot, activity),
     )
     return Decision(claimed, (SaveAttempt(attempt),))
 

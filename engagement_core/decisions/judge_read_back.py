@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from engagement_core.decisions.bury import LEFT_BY_A_NEWER_RELEASE, bury, give_up, note
-from engagement_core.decisions.late_evidence import find_present, witness
+from engagement_core.decisions.late_evidence import find_late_proof, find_present
 from engagement_core.decisions.matching import recognise
 from engagement_core.decisions.reschedule import wait_again
 from engagement_core.decisions.retry import RetryPolicy
@@ -20,13 +20,13 @@ from engagement_core.model.attempt import Attempt, count_refusals, first_began
 from engagement_core.model.decision import Decision, SaveAttempt
 from engagement_core.model.errors import Cause, Effect, Failure
 from engagement_core.model.lifecycle import Event, Phase
-from engagement_core.model.outcome import Buried, Dropped, Executed, Waits
+from engagement_core.model.outcome import Buried, Deferred, Dropped, Executed
 from engagement_core.model.provider import NoReadBack, ReadBack, Seen
 from engagement_core.model.snapshot import Snapshot
 
 __all__ = ["ReconcilePolicy", "Reconciled", "decide_reconcile", "unknown_attempt"]
 
-Reconciled = Executed | Waits | Buried | Dropped
+Reconciled = Executed | Deferred | Buried | Dropped
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +102,7 @@ class _Case:
         """What no read-back changes; None if it is what the post shows that counts."""
         if self.mine.is_foreign:
             return self.give_up(LEFT_BY_A_NEWER_RELEASE)
-        seen_late = witness(self.snapshot)
+        seen_late = find_late_proof(self.snapshot)
         if seen_late is not None:
             return self.present(seen_late.engagement_id)
         return self.give_up("Its row was deleted.") if self.snapshot.activity is None else None
@@ -124,8 +124,8 @@ class _Case:
             return self.present(ours.engagement_id)
         if not is_complete:
             return self._wait_until(visible_at, "the provider may not show it yet")
-        if recognised.doubt is not None:
-            return self.look_again(recognised.doubt)
+        if recognised.reason is not None:
+            return self.look_again(recognised.reason)
         return self._try_again(Event.FIND_ABSENT, Effect.NONE)
 
     def without_read_back(self) -> Decision[Reconciled]:
@@ -148,7 +148,7 @@ class _Case:
         return Decision(given_up.result, given_up.writes)
 
     def _wait_until(self, look_at: datetime, why: str) -> Decision[Reconciled]:
-        waits = Waits(again_in=look_at - self.snapshot.now, reason=why)
+        waits = Deferred(again_in=look_at - self.snapshot.now, reason=why)
         return Decision(waits, (SaveAttempt(replace(self.mine, look_at=look_at)),))
 
     def _try_again(self, event: Event, effect: Effect) -> Decision[Reconciled]:
@@ -165,7 +165,7 @@ class _Case:
             counts=charged,
         )
         ended = self.mine.after(event, effect=effect, ended_at=self.snapshot.now)
-        waits = Waits(again_in=timedelta(0), reason=f"{event.value}: it is sent again")
+        waits = Deferred(again_in=timedelta(0), reason=f"{event.value}: it is sent again")
         return Decision(waits, (SaveAttempt(ended), *scheduled))
 
     def _bury(self, why: str, effect: Effect) -> Decision[Reconciled]:

@@ -11,7 +11,7 @@ from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.model.outcome import Executed
 from engagement_core.model.snapshot import Snapshot
 
-__all__ = ["believe", "find_present", "mark_executed", "witness"]
+__all__ = ["accept_late_proof", "find_late_proof", "find_present", "mark_executed"]
 
 
 def find_present(snapshot: Snapshot, attempt: Attempt, *, engagement_id: str | None) -> Decision[Executed]:
@@ -23,12 +23,12 @@ def find_present(snapshot: Snapshot, attempt: Attempt, *, engagement_id: str | N
     return Decision(outcome, (SaveAttempt(ended), *executed))
 
 
-def witness(snapshot: Snapshot) -> Attempt | None:
+def find_late_proof(snapshot: Snapshot) -> Attempt | None:
     """An attempt whose late answer proves that the engagement happened, although it was taken for without effect."""
     return next((each for each in snapshot.attempts if each.proves_effect and each.phase is not Phase.EXECUTED), None)
 
 
-def believe(snapshot: Snapshot, attempt: Attempt, before: tuple[Write, ...] = ()) -> Decision[Executed]:
+def accept_late_proof(snapshot: Snapshot, attempt: Attempt, before: tuple[Write, ...] = ()) -> Decision[Executed]:
     """Take the word of a late answer. `before` are writes that make room for it."""
     believed = attempt.after(Event.CONFIRM, effect=Effect.APPLIED)
     executed = mark_executed(snapshot, attempt, Provenance.RESPONSE, engagement_id=attempt.engagement_id)

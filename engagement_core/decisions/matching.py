@@ -20,10 +20,10 @@ from engagement_core.model.lifecycle import Phase
 from engagement_core.model.provider import Found, Seen
 from engagement_core.model.snapshot import Snapshot
 
-__all__ = ["RIVAL", "STRANGER", "Recognised", "recognise"]
+__all__ = ["AMBIGUOUS", "UNEXPLAINED", "Recognised", "recognise"]
 
-STRANGER = "the post shows a comment of the account that nobody accounts for"
-RIVAL = "the post shows a comment in these words that may be another activity's"
+UNEXPLAINED = "the post shows a comment of the account that nobody accounts for"
+AMBIGUOUS = "the post shows a comment in these words that may be another activity's"
 
 _TOLERANCE = timedelta(seconds=5)
 """The provider's clock against the database's, and dates that it truncates to the second."""
@@ -34,10 +34,10 @@ _NO_DATE = datetime.min.replace(tzinfo=timezone.utc)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recognised:
-    """`ours` is the engagement that was looked for; without it, `doubt` says why it may be there all the same."""
+    """`ours` is the engagement that was looked for; without it, `reason` says why it may be there all the same."""
 
     ours: Found | None
-    doubt: str | None = None
+    reason: str | None = None
 
 
 def recognise(snapshot: Snapshot, attempt: Attempt, seen: Seen, *, since: datetime, lag: timedelta) -> Recognised:
@@ -60,11 +60,11 @@ def recognise(snapshot: Snapshot, attempt: Attempt, seen: Seen, *, since: dateti
     # A rival that is executed has posted one of them, and no answer will tell which: what is more may be ours.
     posted = [rival for rival in rivals if rival.effect is Effect.APPLIED]
     if any(_may_be_named(rival, snapshot.now, lag) for rival in rivals) or 0 < len(candidates) <= len(posted):
-        return Recognised(ours=None, doubt=RIVAL)
+        return Recognised(ours=None, reason=AMBIGUOUS)
     fitting = _not_before(since - _TOLERANCE, candidates)
     if not fitting or not _are_theirs([own for own in candidates if own not in fitting], posted):
         strangers = candidates or _of_nobody(snapshot, recent)
-        return Recognised(ours=None, doubt=STRANGER if strangers else None)
+        return Recognised(ours=None, reason=UNEXPLAINED if strangers else None)
     # The earliest that it can be: a later one of the same words may be another activity's, which can be none but that.
     return Recognised(ours=min(fitting, key=_date))
 

@@ -20,7 +20,7 @@ from engagement_core.model.attempt import Attempt, attempts_since_requeue, first
 from engagement_core.model.decision import Decision, SaveAttempt
 from engagement_core.model.errors import Cause, Effect, Failure
 from engagement_core.model.lifecycle import Event
-from engagement_core.model.outcome import Dropped, Waits
+from engagement_core.model.outcome import Deferred, Dropped
 from engagement_core.model.provider import ReadBack, Seen
 from engagement_core.model.snapshot import Snapshot
 
@@ -45,7 +45,7 @@ def decide_last_look(
     if recognised.ours is not None:
         found = find_present(snapshot, about_to_send, engagement_id=recognised.ours.engagement_id)
         return Decision(found.result, found.writes)
-    return Decision(None) if recognised.doubt is None else case.postpone(recognised.doubt)
+    return Decision(None) if recognised.reason is None else case.postpone(recognised.reason)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +62,7 @@ class _LastLook:
             return self._bury(why)
         pause = self.policy.pause(self.age)
         return Decision(
-            Waits(again_in=pause, reason=why),
+            Deferred(again_in=pause, reason=why),
             release(self.snapshot, self.mine, not_before=self.snapshot.now + pause),
         )
 

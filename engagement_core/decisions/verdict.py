@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engagement_core.decisions.bury import account_effects, bury, note
-from engagement_core.decisions.late_evidence import believe, mark_executed, witness
+from engagement_core.decisions.late_evidence import accept_late_proof, find_late_proof, mark_executed
 from engagement_core.decisions.release import release
 from engagement_core.decisions.reschedule import wait_again
 from engagement_core.decisions.retry import Reconcile, RetryAt, RetryPolicy
@@ -20,7 +20,7 @@ from engagement_core.model.controls import BlockScope, ControlKind
 from engagement_core.model.decision import CloseDeadLetter, Decision, SaveAttempt, Write
 from engagement_core.model.errors import Effect, Failure, Scope
 from engagement_core.model.lifecycle import Event, Phase
-from engagement_core.model.outcome import Dropped, Executed, Outcome, Unknown, Waits
+from engagement_core.model.outcome import Deferred, Dropped, Executed, Outcome, Unknown
 from engagement_core.model.provider import Answer, Applied, NotSent
 from engagement_core.model.snapshot import Snapshot
 
@@ -48,7 +48,7 @@ def decide_verdict(snapshot: Snapshot, *, attempt: Attempt, answer: Answer, poli
     if isinstance(answer, Applied):
         return _confirm(snapshot, mine, answer)
     if isinstance(answer, NotSent):
-        waits = Waits(again_in=answer.retry_in, reason=answer.reason)
+        waits = Deferred(again_in=answer.retry_in, reason=answer.reason)
         return Decision(waits, release(snapshot, mine, not_before=snapshot.now + answer.retry_in))
     return _fail(snapshot, mine, answer, policy)
 
@@ -62,10 +62,10 @@ def _fail(snapshot: Snapshot, mine: Attempt, failure: Failure, policy: RetryPoli
     decision = policy.decide(failure, refused=count_refusals(snapshot.attempts) + 1, now=snapshot.now)
     if isinstance(decision, Reconcile):
         return _lose_track(snapshot, mine, failure)
-    seen = witness(snapshot)
+    seen = find_late_proof(snapshot)
     refused = mine.after(Event.REFUSE, effect=Effect.NONE, ended_at=snapshot.now, error=as_record(failure))
     if seen is not None:
-        believed = believe(snapshot, seen, before=(SaveAttempt(refused),))
+        believed = accept_late_proof(snapshot, seen, before=(SaveAttempt(refused),))
         return Decision(believed.result, believed.writes)
     if isinstance(decision, RetryAt):
         error = note(failure, snapshot.now, will_retry=True)
@@ -74,7 +74,7 @@ def _fail(snapshot: Snapshot, mine: Attempt, failure: Failure, policy: RetryPoli
             *wait_again(snapshot, mine.activity_id, next_retry_at=decision.at, error=error, counts=True),
             *account_effects(snapshot, mine.account_id, failure),
         )
-        return Decision(Waits(again_in=decision.at - snapshot.now, reason=failure.message), writes)
+        return Decision(Deferred(again_in=decision.at - snapshot.now, reason=failure.message), writes)
     if failure.meaning.scope is Scope.ACCOUNT and not failure.meaning.retryable and _is_held(snapshot, mine):
         return _wait_with_account(snapshot, mine, failure)
     return _bury_refused(snapshot, mine, replace(failure, message=decision.reason))
@@ -90,7 +90,7 @@ def _is_held(snapshot: Snapshot, mine: Attempt) -> bool:
 def _wait_with_account(snapshot: Snapshot, mine: Attempt, failure: Failure) -> Decision[Outcome]:
     """One expired login costs one activity: what was under way with it waits, uncharged, like what had not begun."""
     released = release(snapshot, replace(mine, error=as_record(failure)))
-    waits = Waits(again_in=None, reason=f"its account is held: {failure.message}")
+    waits = Deferred(again_in=None, reason=f"its account is held: {failure.message}")
     return Decision(waits, (*released, *account_effects(snapshot, mine.account_id, failure)))
 
 

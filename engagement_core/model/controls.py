@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from engagement_core.model.vocabulary import OpenWord
 
-__all__ = ["PACED_FOR", "PACED_PER_SWEEP", "BlockScope", "Control", "ControlKind", "Pace"]
+__all__ = ["SLOW_START_FOR", "SLOW_START_PER_SWEEP", "BlockScope", "Control", "ControlKind", "SlowStart"]
 
 
 class ControlKind(OpenWord):
@@ -38,21 +38,19 @@ class Control:
     reason: str
 
 
-PACED_FOR = timedelta(minutes=10)
-"""How long an account comes back slowly at most: as long as the cool-down or the hold lasted that has ended or was
-lifted, up to this. Who was asked to wait a second has no backlog that could harm."""
+SLOW_START_FOR = timedelta(minutes=10)
+"""Slow start lasts as long as the cool-down or hold did, and at most this long."""
 
 
-PACED_PER_SWEEP = 10
-"""How many activities of such an account are found at once: more could not begin before the next sweep, and would only
-be looked at again and again."""
+SLOW_START_PER_SWEEP = 10
+"""How many activities of an account in slow start one sweep finds. More could not begin before the next sweep."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
-    """An account that comes back slowly: it was released at `released_at`, a shorter time ago than it had been kept
-    back (see `PACED_FOR`), and its sends begin `spacing` apart. `last_began_at` is the latest of the last 24 hours,
-    `last_claimed_at` that of the claims that are prepared at present."""
+class SlowStart:
+    """An account that starts slowly after a block: it was released at `released_at`, a shorter time ago than it had been
+    blocked (see `SLOW_START_FOR`). Its sends begin `spacing` apart. `last_began_at` is the latest send of the last 24
+    hours, `last_claimed_at` the latest of the claims that are being prepared."""
 
     released_at: datetime
     last_began_at: datetime | None

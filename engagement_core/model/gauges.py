@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-__all__ = ["MOST_COUNTED", "Levels"]
+__all__ = ["MOST_COUNTED", "Gauges"]
 
 
 MOST_COUNTED = 5_001
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Levels:
+class Gauges:
     """One look. `due` waits although its time has come, whatever keeps it waiting, and is not being executed;
     `oldest_due` for so long. `oldest_unknown` was sent so long ago. `dead_letters` are the open ones.
     """

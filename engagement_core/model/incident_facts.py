@@ -8,7 +8,7 @@ from datetime import datetime
 
 from engagement_core.model.incident import OpenIncident
 
-__all__ = ["OldestUnknown", "SilentWorker", "VitalSigns"]
+__all__ = ["IncidentFacts", "OldestUnknown", "SilentWorker"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +34,7 @@ class SilentWorker:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class VitalSigns:
+class IncidentFacts:
     """One look. `seen_at` is the database's time.
 
     `attempts` were begun within the last minutes that were asked for, and have been judged or lost track of; `errors`

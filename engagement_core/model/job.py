@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["Buried", "Done", "Later", "Settlement", "Unreadable", "WakeUp"]
+__all__ = ["DeadLettered", "Done", "Later", "Settlement", "Unreadable", "WakeUp"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,10 +45,10 @@ class Later:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Buried:
+class DeadLettered:
     """The activity became a dead letter, for `reason`."""
 
     reason: str
 
 
-Settlement = Done | Later | Buried
+Settlement = Done | Later | DeadLettered

@@ -9,7 +9,7 @@ from engagement_core.model.activity import EngagementType
 from engagement_core.model.attempt import Provenance
 from engagement_core.model.errors import Failure
 
-__all__ = ["Buried", "Dropped", "Executed", "Outcome", "Unknown", "Waits"]
+__all__ = ["Buried", "Deferred", "Dropped", "Executed", "Outcome", "Unknown"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,7 +21,7 @@ class Executed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Waits:
+class Deferred:
     """Not now: again in `again_in`, or (None) when the sweep finds it ready."""
 
     again_in: timedelta | None
@@ -50,4 +50,4 @@ class Dropped:
     status: str = "scheduled"
 
 
-Outcome = Executed | Waits | Buried | Unknown | Dropped
+Outcome = Executed | Deferred | Buried | Unknown | Dropped

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from engagement_core.model.activity import Account, Activity, Malformed, Pod, VoiceCartridge
 from engagement_core.model.attempt import Attempt, first_began
-from engagement_core.model.controls import Control, Pace
+from engagement_core.model.controls import Control, SlowStart
 from engagement_core.model.lifecycle import Phase
 
 __all__ = ["NEIGHBOURS_FOR", "Snapshot"]
@@ -24,9 +24,9 @@ class Snapshot:
     `attempts` are all of it, by number. `controls` are those in force for its pod, its account or everything.
     `account` is the one that acts: the profile's, or the pod's when no profile is named; None when there is none.
     `sent_in_last_day` counts the account's sends of the last 24 hours, and only when the account has a daily limit.
-    `pace` is there while the account comes back slowly. What is said of the account's own sends and controls is then,
-    as with a daily limit, read under a lock of the account's own: two of its sends never begin from the same facts.
-    An activity that is being sent has the gate behind it: it may be shown without either, and waits for no such lock.
+    `slow_start` is set while the account starts slowly. The account's own sends and controls are then read under a lock
+    of the account, as with a daily limit, so two of its sends never begin from the same facts. An activity that is being
+    sent has passed admission: limits may be absent, and the account's lock is not taken.
     `credited` are those of the provider's ids that were asked about and that another activity already has on the same
     post, by the same account. (Elsewhere, or in a provider's next life, an id may come again.)
     `neighbours` are shown with them: the attempts of other activities at a comment by the same account on the same
@@ -42,7 +42,7 @@ class Snapshot:
     attempts: tuple[Attempt, ...] = ()
     controls: tuple[Control, ...] = ()
     sent_in_last_day: int = 0
-    pace: Pace | None = None
+    slow_start: SlowStart | None = None
     credited: frozenset[str] = frozenset()
     neighbours: tuple[Attempt, ...] = ()
 

@@ -15,6 +15,6 @@ __all__ = ["CloseUpReader"]
 class CloseUpReader(Protocol):
     """Looks. Raises `StoreUnavailable` like the activity store."""
 
-    def look(self) -> CloseUp:
+    def read(self) -> CloseUp:
         """What there is now."""
         ...

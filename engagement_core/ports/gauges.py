@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from engagement_core.model.gauges import Levels
+from engagement_core.model.gauges import Gauges
 
-__all__ = ["LevelsReader"]
+__all__ = ["GaugesReader"]
 
 
-class LevelsReader(Protocol):
+class GaugesReader(Protocol):
     """Looks. Raises `StoreUnavailable` like the activity store."""
 
-    def look(self) -> Levels:
+    def read(self) -> Gauges:
         """What there is now."""
         ...

@@ -8,15 +8,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Protocol
 
-from engagement_core.model.incident_facts import VitalSigns
+from engagement_core.model.incident_facts import IncidentFacts
 
-__all__ = ["VitalSignsReader"]
+__all__ = ["IncidentFactsReader"]
 
 
-class VitalSignsReader(Protocol):
+class IncidentFactsReader(Protocol):
     """Looks. Raises `StoreUnavailable` like the activity store."""
 
-    def look(self, *, attempts_of: timedelta) -> VitalSigns:
+    def read(self, *, attempts_of: timedelta) -> IncidentFacts:
         """What is known now. The incidents are read first: whatever happens to them afterwards shows in their `times`.
 
         Args:

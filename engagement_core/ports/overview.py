@@ -16,6 +16,6 @@ __all__ = ["OverviewReader"]
 class OverviewReader(Protocol):
     """Looks. Raises `StoreUnavailable` like the activity store."""
 
-    def look(self) -> Overview:
+    def read(self) -> Overview:
         """What there is now."""
         ...

@@ -18,7 +18,7 @@ from engagement_core.model.signal import Signal
 from engagement_core.model.snapshot import Snapshot
 from engagement_core.ports.activities import ActivityStore, StoreUnavailable
 from engagement_core.ports.telemetry import Telemetry
-from engagement_core.use_cases.event_fields import tell_defect, tell_outcome
+from engagement_core.use_cases.event_fields import emit_defect, emit_outcome
 from engagement_core.use_cases.refused_writes import change_or_apart
 
 __all__ = ["OrphanPolicy", "adopt_orphans"]
@@ -49,14 +49,14 @@ def adopt_orphans(store: ActivityStore, telemetry: Telemetry, policy: OrphanPoli
             refused = error  # perhaps this row alone is locked: the next one has its turn
             continue
         except Exception as error:  # noqa: BLE001 - a defect that one row meets must not keep the others waiting
-            tell_defect(telemetry, error, activity_id=orphan.activity_id)
+            emit_defect(telemetry, error, activity_id=orphan.activity_id)
             continue
         if phase is not None:
             adopted += 1
             about = {"activity_id": orphan.activity_id, "attempt": orphan.number, "pod_id": pod_id}
             telemetry.emit(Signal.ORPHAN_FOUND, **about, reason=orphan.reason, phase=phase.value)
             if letter is not None:
-                tell_outcome(telemetry, letter, about)
+                emit_outcome(telemetry, letter, about)
     if refused is not None:
         raise refused
     return adopted

@@ -16,10 +16,10 @@ from datetime import timedelta
 
 from engagement_core.ports.clock import Clock
 
-__all__ = ["CallsUnderWay"]
+__all__ = ["AccountBulkhead"]
 
 
-class CallsUnderWay:
+class AccountBulkhead:
     """Who is being waited for, and since when. Safe to use from several threads."""
 
     def __init__(self, clock: Clock, *, most: int, slow_after: timedelta = timedelta(seconds=3)) -> None:
@@ -41,7 +41,7 @@ class CallsUnderWay:
         """The block may call for this account if it is given true: else the account has become crowded meanwhile."""
         began = self._clock.elapsed()
         with self._lock:
-            has_room = account_id not in self._crowded()
+            has_room = account_id not in self._saturated()
             if has_room:
                 self._begun[account_id].append(began)
         try:
@@ -50,17 +50,17 @@ class CallsUnderWay:
             if has_room:
                 self._ended(account_id, began)
 
-    def crowded(self) -> frozenset[str]:
+    def saturated(self) -> frozenset[str]:
         """Accounts that are slow and have as many calls under way as they may."""
         with self._lock:
-            return self._crowded()
+            return self._saturated()
 
-    def lasting(self) -> int:
+    def slow_calls(self) -> int:
         """How many calls are slow: the threads that wait for them are missing elsewhere."""
         with self._lock:
             return sum(self._lasting(begun) for begun in self._begun.values())
 
-    def _crowded(self) -> frozenset[str]:
+    def _saturated(self) -> frozenset[str]:
         self._slow.update(account_id for account_id, begun in self._begun.items() if self._lasting(begun))
         return frozenset(account_id for account_id in self._slow if len(self._begun.get(account_id, ())) >= self._most)
 

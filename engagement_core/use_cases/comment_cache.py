@@ -14,7 +14,7 @@ from math import inf
 from engagement_core.decisions.comment_rules import choose_text
 from engagement_core.model.activity import Activity, Pod, VoiceCartridge
 
-__all__ = ["Comment", "Prepared", "Spoken", "Telling"]
+__all__ = ["CacheEntry", "Comment", "CommentCache", "Spoken"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +48,7 @@ class Comment:
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
-class Telling:
+class CacheEntry:
     """What is known of one activity: its words once `done` is set, or that it needs none (no source).
 
     From `ask_again_at` on, in the clock's seconds, the voice may be asked once more.
@@ -60,15 +60,15 @@ class Telling:
     done: threading.Event = field(default_factory=threading.Event)
 
 
-class Prepared:
+class CommentCache:
     """Tellings by activity, at most `capacity` of them: the oldest is forgotten first. For several threads."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._tellings: dict[str, Telling] = {}
+        self._tellings: dict[str, CacheEntry] = {}
         self._lock = threading.Lock()
 
-    def find(self, comment: Comment) -> Telling | None:
+    def find(self, comment: Comment) -> CacheEntry | None:
         """What was said, or is being said, for exactly this."""
         with self._lock:
             known = self._tellings.get(comment.activity.id)
@@ -82,7 +82,7 @@ class Prepared:
 
     def reserve(
         self, activity_id: str, comment: Comment | None, *, due_in: timedelta, ample: timedelta, now: float
-    ) -> Telling | None:
+    ) -> CacheEntry | None:
         """A place for what will be said of `comment`; None: there is nothing to say, or somebody else was quicker.
 
         What failed before is asked again only if `due_in` is more than `ample`: the original must not wait for it.
@@ -95,29 +95,29 @@ class Prepared:
                 known.ask_again_at = inf
                 return None
             if comment is None:
-                self._keep(activity_id, Telling(source=None, spoken=_NOTHING))
+                self._keep(activity_id, CacheEntry(source=None, spoken=_NOTHING))
                 return None
-            telling = Telling(
+            entry = CacheEntry(
                 source=comment.source, spoken=Spoken.original(comment.activity, "its preparation was cut off")
             )
-            self._keep(activity_id, telling)
-            return telling
+            self._keep(activity_id, entry)
+            return entry
 
     def add(self, comment: Comment, spoken: Spoken) -> None:
         """Remember what has been said."""
-        telling = Telling(source=comment.source, spoken=spoken)
-        telling.done.set()
+        entry = CacheEntry(source=comment.source, spoken=spoken)
+        entry.done.set()
         with self._lock:
-            self._keep(comment.activity.id, telling)
+            self._keep(comment.activity.id, entry)
 
     def forget(self, activity_id: str) -> None:
         """Nobody needs its words any more."""
         with self._lock:
             self._tellings.pop(activity_id, None)
 
-    def _keep(self, activity_id: str, telling: Telling) -> None:
+    def _keep(self, activity_id: str, entry: CacheEntry) -> None:
         self._tellings.pop(activity_id, None)
-        self._tellings[activity_id] = telling
+        self._tellings[activity_id] = entry
         while len(self._tellings) > self._capacity:
             del self._tellings[next(iter(self._tellings))]
 

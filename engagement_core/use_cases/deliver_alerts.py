@@ -26,7 +26,7 @@ class Delivery:
     webhook: Alerts | None
     telemetry: Telemetry
 
-    def turn(self, *, limit: int = 20) -> None:
+    def run_once(self, *, limit: int = 20) -> None:
         """Deliver what waits, the oldest first; the first one that the webhook does not take ends the turn.
 
         Raises:

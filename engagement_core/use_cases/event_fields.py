@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engagement_core.model.errors import Cause, Effect, Failure
-from engagement_core.model.outcome import Buried, Dropped, Executed, Outcome, Waits
+from engagement_core.model.outcome import Buried, Deferred, Dropped, Executed, Outcome
 from engagement_core.model.provider import Answer, Applied, NotSent
 from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import StoreRefused
 from engagement_core.ports.telemetry import Telemetry
 
-__all__ = ["tell_defect", "tell_outcome", "tell_refusal", "told_of_answer", "told_of_failure"]
+__all__ = ["answer_fields", "emit_defect", "emit_outcome", "emit_refusal", "failure_fields"]
 
 
-def told_of_answer(answer: Answer) -> dict[str, object]:
+def answer_fields(answer: Answer) -> dict[str, object]:
     """What the provider said to a call. `outcome`: applied, refused, unknown, not_sent, or released where the breaker
     spoke instead of the provider."""
     if isinstance(answer, Applied):
@@ -32,7 +32,7 @@ def told_of_answer(answer: Answer) -> dict[str, object]:
     }
 
 
-def told_of_failure(failure: Failure) -> dict[str, object]:
+def failure_fields(failure: Failure) -> dict[str, object]:
     """An error, classified."""
     return {
         "error_type": failure.error_type.value,
@@ -42,14 +42,14 @@ def told_of_failure(failure: Failure) -> dict[str, object]:
     }
 
 
-def tell_outcome(telemetry: Telemetry, outcome: Outcome, about: Mapping[str, object]) -> None:
+def emit_outcome(telemetry: Telemetry, outcome: Outcome, about: Mapping[str, object]) -> None:
     """How an execution ended; `about` says whose it was and how long it took."""
     match outcome:
         case Executed():
             kind = outcome.engagement_type.value if outcome.engagement_type else None
             fields = {"engagement_type": kind, **about, "provenance": outcome.provenance.value}
             telemetry.emit(Signal.JOB_COMPLETED, **fields)
-        case Waits():
+        case Deferred():
             telemetry.emit(Signal.ACTIVITY_DEFERRED, **about, reason=outcome.reason)
         case Buried():
             failure = outcome.failure
@@ -58,12 +58,12 @@ def tell_outcome(telemetry: Telemetry, outcome: Outcome, about: Mapping[str, obj
             telemetry.emit(Signal.ACTIVITY_DROPPED, **about, reason=outcome.reason)
 
 
-def tell_defect(telemetry: Telemetry, error: Exception, **about: object) -> None:
+def emit_defect(telemetry: Telemetry, error: Exception, **about: object) -> None:
     """A defect that one activity or account has met; `about` says whose."""
     telemetry.emit(Signal.EXECUTION_FAILED, **about, message=f"{type(error).__name__}: {error}")
 
 
-def tell_refusal(telemetry: Telemetry, refused: StoreRefused, **about: object) -> None:
+def emit_refusal(telemetry: Telemetry, refused: StoreRefused, **about: object) -> None:
     """What the database refused, in its words; `about` says of whom."""
     telemetry.emit(Signal.STORE_REFUSED, **about, message=str(refused), code=refused.code)
 

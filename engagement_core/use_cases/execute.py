@@ -13,14 +13,21 @@ from functools import partial
 from itertools import count
 
 from engagement_core.decisions.begin import decide_begin
-from engagement_core.decisions.claim import CROWDED_LOOK_AGAIN, Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim
+from engagement_core.decisions.claim import (
+    SATURATED_RETRY_AFTER,
+    Claimed,
+    ClaimPolicy,
+    ClaimResult,
+    Holder,
+    decide_claim,
+)
 from engagement_core.decisions.judge_read_back import ReconcilePolicy
 from engagement_core.decisions.recheck import decide_last_look
 from engagement_core.decisions.release import give_back
 from engagement_core.decisions.retry import RetryPolicy
 from engagement_core.model.activity import EngagementType
 from engagement_core.model.errors import Failure
-from engagement_core.model.outcome import Buried, Dropped, Outcome, Waits
+from engagement_core.model.outcome import Buried, Deferred, Dropped, Outcome
 from engagement_core.model.provider import Answer, NoReadBack, NotSent, ids_to_credit
 from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreUnavailable
@@ -28,10 +35,10 @@ from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import LinkedIn
 from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.voice import Voice
-from engagement_core.use_cases.bulkhead import CallsUnderWay
-from engagement_core.use_cases.event_fields import tell_outcome, tell_refusal, told_of_answer, told_of_failure
+from engagement_core.use_cases.bulkhead import AccountBulkhead
+from engagement_core.use_cases.event_fields import answer_fields, emit_outcome, emit_refusal, failure_fields
 from engagement_core.use_cases.guard import engage, read_back
-from engagement_core.use_cases.pending_decisions import TRY_AGAIN_AFTER, Backlog
+from engagement_core.use_cases.pending_decisions import TRY_AGAIN_AFTER, PendingDecisions
 from engagement_core.use_cases.prepare_comment import Preparer
 from engagement_core.use_cases.record_verdict import Recorder
 
@@ -55,14 +62,14 @@ class Executor:
     voice: Voice
     telemetry: Telemetry
     clock: Clock
-    backlog: Backlog
+    pending: PendingDecisions
     claim_policy: ClaimPolicy = field(default_factory=ClaimPolicy)
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     reconcile_policy: ReconcilePolicy = field(default_factory=ReconcilePolicy)
     voice_timeout: timedelta = timedelta(seconds=10)
     most_slow_calls: int = 2
     preparer: Preparer = field(init=False, repr=False)
-    calls: CallsUnderWay = field(init=False, repr=False)
+    calls: AccountBulkhead = field(init=False, repr=False)
     _recorder: Recorder = field(init=False, repr=False)
     _tokens: Iterator[int] = field(default_factory=count, init=False, repr=False)
 
@@ -75,8 +82,8 @@ class Executor:
             timeout=self.voice_timeout,
         )
         object.__setattr__(self, "preparer", preparer)  # the way of a frozen dataclass
-        object.__setattr__(self, "calls", CallsUnderWay(self.clock, most=self.most_slow_calls))
-        recorder = Recorder(store=self.store, telemetry=self.telemetry, backlog=self.backlog, policy=self.retry_policy)
+        object.__setattr__(self, "calls", AccountBulkhead(self.clock, most=self.most_slow_calls))
+        recorder = Recorder(store=self.store, telemetry=self.telemetry, pending=self.pending, policy=self.retry_policy)
         object.__setattr__(self, "_recorder", recorder)
 
     def execute(self, activity_id: str) -> Outcome:
@@ -86,7 +93,7 @@ class Executor:
         if not_now is not None:
             return self._told(activity_id, not_now, started)
         token = f"{self.worker_id}/{next(self._tokens)}"
-        holder = Holder(worker_id=self.worker_id, token=token, crowded=self.calls.crowded())
+        holder = Holder(worker_id=self.worker_id, token=token, saturated=self.calls.saturated())
         claim = self._claim(activity_id, holder)
         if not isinstance(claim, Claimed):
             return self._told(activity_id, claim, started)
@@ -102,16 +109,18 @@ class Executor:
         self._recorded(begun, started, verdict)
         return verdict
 
-    def _not_now(self, activity_id: str) -> Waits | None:
+    def _not_now(self, activity_id: str) -> Deferred | None:
         """Why not even a claim is tried."""
         held_back = self.linkedin.available_in()
         if held_back > timedelta(0):
-            return Waits(again_in=held_back, reason="the provider's breaker is open")
-        if self.backlog.stops_sending:
-            return Waits(again_in=TRY_AGAIN_AFTER, reason="the database refuses to record what becomes of activities")
-        if activity_id in self.backlog:
+            return Deferred(again_in=held_back, reason="the provider's breaker is open")
+        if self.pending.stops_sending:
+            return Deferred(
+                again_in=TRY_AGAIN_AFTER, reason="the database refuses to record what becomes of activities"
+            )
+        if activity_id in self.pending:
             # Each claim that fails is to be given back: one at a time, or an outage of hours fills the memory.
-            return Waits(again_in=_STORE_RETRY, reason="the database has yet to be told of its last try")
+            return Deferred(again_in=_STORE_RETRY, reason="the database has yet to be told of its last try")
         return None
 
     def _claim(self, activity_id: str, holder: Holder) -> ClaimResult:
@@ -122,27 +131,27 @@ class Executor:
             return self._store_refused(error, activity_id=activity_id)
         except StoreUnavailable as error:
             # Whether the claim was committed is not known. If it was, it is ours: nothing was sent, so give it back.
-            self.backlog.add(activity_id, partial(give_back, token=holder.token))
+            self.pending.add(activity_id, partial(give_back, token=holder.token))
             return self._store_lost(error, activity_id=activity_id)
         if isinstance(result, Claimed):
             self.telemetry.emit(Signal.ACTIVITY_VALIDATED, **result.identity)
         if isinstance(result, Buried):
-            self.telemetry.emit(Signal.ERROR_CLASSIFIED, activity_id=activity_id, **told_of_failure(result.failure))
+            self.telemetry.emit(Signal.ERROR_CLASSIFIED, activity_id=activity_id, **failure_fields(result.failure))
         return result
 
     def _begin(self, claimed: Claimed, deadline: Deadline) -> ClaimResult:
         text = claimed.attempt.text or self._speak(claimed, deadline)
         try:
-            if claimed.suspect:
+            if claimed.needs_recheck:
                 found = self._look_once_more(claimed, text, deadline)
                 if found is not None:
                     return found
             return self.store.change(claimed.activity.id, partial(decide_begin, claimed=claimed, text=text))
         except StoreRefused as error:
-            self.backlog.add(claimed.activity.id, partial(give_back, token=claimed.attempt.token))
+            self.pending.add(claimed.activity.id, partial(give_back, token=claimed.attempt.token))
             return self._store_refused(error, **claimed.identity)
         except StoreUnavailable as error:
-            self.backlog.add(claimed.activity.id, partial(give_back, token=claimed.attempt.token))
+            self.pending.add(claimed.activity.id, partial(give_back, token=claimed.attempt.token))
             return self._store_lost(error, **claimed.identity)
 
     def _speak(self, claimed: Claimed, deadline: Deadline) -> str:
@@ -170,7 +179,7 @@ class Executor:
         with self.calls.call(claimed.account.id) as has_room:
             if has_room:
                 return self._call(claimed, deadline)
-            return NotSent(reason="its account does not answer, and others wait for it", retry_in=CROWDED_LOOK_AGAIN)
+            return NotSent(reason="its account does not answer, and others wait for it", retry_in=SATURATED_RETRY_AFTER)
 
     def _call(self, claimed: Claimed, deadline: Deadline) -> Answer:
         started = self.clock.elapsed()
@@ -178,10 +187,10 @@ class Executor:
         self.telemetry.emit(Signal.CALL_STARTED, **claimed.identity, lateness_ms=lateness_ms)
         answer = engage(self.linkedin, claimed.engagement, deadline)
         self.telemetry.emit(
-            Signal.CALL_ENDED, **claimed.identity, **told_of_answer(answer), duration_ms=self._since(started)
+            Signal.CALL_ENDED, **claimed.identity, **answer_fields(answer), duration_ms=self._since(started)
         )
         if isinstance(answer, Failure):
-            self.telemetry.emit(Signal.ERROR_CLASSIFIED, **claimed.identity, **told_of_failure(answer))
+            self.telemetry.emit(Signal.ERROR_CLASSIFIED, **claimed.identity, **failure_fields(answer))
         return answer
 
     def _recorded(self, claimed: Claimed, started: float, verdict: Outcome) -> None:
@@ -194,20 +203,20 @@ class Executor:
         )
         self._told(claimed.activity.id, verdict, started, claimed)
 
-    def _store_lost(self, error: StoreUnavailable, **identity: object) -> Waits:
+    def _store_lost(self, error: StoreUnavailable, **identity: object) -> Deferred:
         self.telemetry.emit(Signal.STORE_UNAVAILABLE, **identity, message=str(error))
-        return Waits(again_in=_STORE_RETRY, reason="the database is unavailable; nothing was sent")
+        return Deferred(again_in=_STORE_RETRY, reason="the database is unavailable; nothing was sent")
 
-    def _store_refused(self, refused: StoreRefused, **identity: object) -> Waits:
+    def _store_refused(self, refused: StoreRefused, **identity: object) -> Deferred:
         """Nothing was applied, so there is nothing to give back."""
-        tell_refusal(self.telemetry, refused, **identity, stops_sending=self.backlog.stops_sending)
-        return Waits(again_in=TRY_AGAIN_AFTER, reason=f"the database refuses the change: {refused}")
+        emit_refusal(self.telemetry, refused, **identity, stops_sending=self.pending.stops_sending)
+        return Deferred(again_in=TRY_AGAIN_AFTER, reason=f"the database refuses the change: {refused}")
 
     def _told(self, activity_id: str, outcome: Outcome, started: float, claimed: Claimed | None = None) -> Outcome:
-        if not isinstance(outcome, Waits):
+        if not isinstance(outcome, Deferred):
             self.preparer.forget(activity_id)
         identity = claimed.identity if claimed is not None else {"activity_id": activity_id}
-        tell_outcome(self.telemetry, outcome, identity | {"duration_ms": self._since(started)})
+        emit_outcome(self.telemetry, outcome, identity | {"duration_ms": self._since(started)})
         return outcome
 
     def _since(self, started: float) -> float:

@@ -22,7 +22,7 @@ from engagement_core.model.snapshot import Snapshot
 from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreUnavailable
 from engagement_core.ports.clock import Clock
 
-__all__ = ["TRY_AGAIN_AFTER", "Backlog", "write_instead"]
+__all__ = ["TRY_AGAIN_AFTER", "PendingDecisions", "write_instead"]
 
 TRY_AGAIN_AFTER = timedelta(seconds=10)
 """How long the store is not asked again for what it has refused."""
@@ -44,7 +44,7 @@ class _Waiting:
     was_refused: bool
 
 
-class Backlog:
+class PendingDecisions:
     """Decisions waiting for the database, oldest first. Safe to use from several threads.
 
     Each must be safe to decide twice: the commit that failed may have been applied after all.

@@ -20,7 +20,7 @@ from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreU
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.voice import Voice, VoiceFailed
-from engagement_core.use_cases.comment_cache import Comment, Prepared, Spoken
+from engagement_core.use_cases.comment_cache import Comment, CommentCache, Spoken
 
 __all__ = ["Preparer"]
 
@@ -55,7 +55,7 @@ class Preparer:
         self._telemetry = telemetry
         self._clock = clock
         self._timeout = timeout
-        self._prepared = Prepared(capacity)
+        self._cache = CommentCache(capacity)
 
     def prepare(self, activity_id: str) -> bool:
         """Ask the voice ahead of time, if this is a comment that waits and has no words yet; whether it was asked.
@@ -67,16 +67,16 @@ class Preparer:
             Exception: its row cannot be read; it is not looked at again.
         """
         started = self._clock.elapsed()
-        if self._prepared.is_settled(activity_id, started):
+        if self._cache.is_settled(activity_id, started):
             return False
         try:
             comment, due_in = self._store.change(activity_id, _look)
         except Exception as error:
             if isinstance(error, StoreRefused) or not isinstance(error, StoreUnavailable):
                 # It cannot be read: its claim will say so. Until then it keeps no other from its words.
-                self._prepared.reserve(activity_id, None, due_in=_NEVER, ample=self._timeout, now=started)
+                self._cache.reserve(activity_id, None, due_in=_NEVER, ample=self._timeout, now=started)
             raise
-        telling = self._prepared.reserve(activity_id, comment, due_in=due_in, ample=self._timeout, now=started)
+        telling = self._cache.reserve(activity_id, comment, due_in=due_in, ample=self._timeout, now=started)
         if comment is None or telling is None:
             return False
         try:
@@ -106,10 +106,10 @@ class Preparer:
             return Spoken.original(activity, "the pod has no voice cartridge")
         comment = Comment(activity=activity, pod=pod, cartridge=cartridge)
         left = max(min(self._timeout.total_seconds(), deadline.remaining()), 0)
-        telling = self._prepared.find(comment)
+        telling = self._cache.find(comment)
         if telling is None:
             spoken = self._ask(comment, Deadline(self._clock, self._clock.elapsed() + left))
-            self._prepared.add(comment, spoken)
+            self._cache.add(comment, spoken)
             return spoken
         if not telling.done.wait(left):
             return Spoken.original(activity, "its preparation is still under way")
@@ -117,7 +117,7 @@ class Preparer:
 
     def forget(self, activity_id: str) -> None:
         """It is done with: nobody needs its words any more."""
-        self._prepared.forget(activity_id)
+        self._cache.forget(activity_id)
 
     def _ask(self, comment: Comment, deadline: Deadline) -> Spoken:
         try:

@@ -20,7 +20,7 @@ from engagement_core.decisions.judge_read_back import (
 from engagement_core.model.attempt import Attempt
 from engagement_core.model.decision import Decision, SaveAttempt, Write, as_it_is
 from engagement_core.model.errors import Cause, Failure
-from engagement_core.model.outcome import Buried, Dropped, Waits
+from engagement_core.model.outcome import Buried, Deferred, Dropped
 from engagement_core.model.provider import Engagement, ReadBack, ids_to_credit
 from engagement_core.model.signal import Signal
 from engagement_core.model.snapshot import Snapshot
@@ -28,7 +28,7 @@ from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreU
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import LinkedIn
 from engagement_core.ports.telemetry import Telemetry
-from engagement_core.use_cases.event_fields import tell_defect, tell_outcome
+from engagement_core.use_cases.event_fields import emit_defect, emit_outcome
 from engagement_core.use_cases.guard import read_back
 from engagement_core.use_cases.refused_writes import change_or_apart, refusal_alerts
 
@@ -73,7 +73,7 @@ class Reconciler:
         except StoreUnavailable as error:
             return error
         except Exception as error:  # noqa: BLE001 - a defect that one row meets must not keep the others waiting
-            tell_defect(self.telemetry, error, activity_id=activity_id)
+            emit_defect(self.telemetry, error, activity_id=activity_id)
             return self._set_aside(activity_id, f"{type(error).__name__}: {error}")
         return None
 
@@ -89,7 +89,7 @@ class Reconciler:
         except StoreUnavailable as error:
             return error
         except Exception as error:  # noqa: BLE001 - as above
-            tell_defect(self.telemetry, error, activity_id=activity_id)
+            emit_defect(self.telemetry, error, activity_id=activity_id)
             return None
         if isinstance(outcome, Buried):
             self._tell(activity_id, None, outcome)
@@ -139,7 +139,7 @@ class Reconciler:
             reason=outcome.failure.message if isinstance(outcome, Buried) else getattr(outcome, "reason", None),
         )
         if isinstance(outcome, Buried):
-            tell_outcome(self.telemetry, outcome, about)
+            emit_outcome(self.telemetry, outcome, about)
 
     def _read(self, snapshot: Snapshot, mine: Attempt) -> ReadBack:
         if snapshot.account is None or snapshot.account.id != mine.account_id:
@@ -158,5 +158,5 @@ def _wait_for_another_turn(snapshot: Snapshot, *, token: str, pause: timedelta) 
     mine = unknown_attempt(snapshot)
     if mine is None or mine.token != token:
         return Decision(Dropped(reason="its outcome is not unknown any more"))
-    waits = Waits(again_in=pause, reason="the account's reads are slow")
+    waits = Deferred(again_in=pause, reason="the account's reads are slow")
     return Decision(waits, (SaveAttempt(replace(mine, look_at=snapshot.now + pause)),))

@@ -20,8 +20,8 @@ from engagement_core.model.signal import Signal
 from engagement_core.model.snapshot import Snapshot
 from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreUnavailable
 from engagement_core.ports.telemetry import Telemetry
-from engagement_core.use_cases.event_fields import tell_refusal
-from engagement_core.use_cases.pending_decisions import Backlog, write_instead
+from engagement_core.use_cases.event_fields import emit_refusal
+from engagement_core.use_cases.pending_decisions import PendingDecisions, write_instead
 from engagement_core.use_cases.refused_writes import keep_answer
 
 __all__ = ["Recorder"]
@@ -33,7 +33,7 @@ class Recorder:
 
     store: ActivityStore
     telemetry: Telemetry
-    backlog: Backlog
+    pending: PendingDecisions
     policy: RetryPolicy
 
     def record(self, claimed: Claimed, answer: Answer, later: Callable[[Outcome], None]) -> Outcome | None:
@@ -52,14 +52,14 @@ class Recorder:
             self._keep(claimed, answer, decide, later, error)
             return None
         except StoreUnavailable as error:
-            self.backlog.add(claimed.activity.id, decide, later, kind=kind)
+            self.pending.add(claimed.activity.id, decide, later, kind=kind)
             self.telemetry.emit(Signal.STORE_UNAVAILABLE, **claimed.identity, message=str(error))
             return None
         except Exception as error:  # noqa: BLE001 - see the module's rule
             what = type(error).__name__
             self._keep(claimed, answer, decide, later, StoreRefused(f"{what}: {error}", code=what))
             return None
-        self.backlog.accepted(kind)
+        self.pending.accepted(kind)
         return verdict
 
     def _keep(
@@ -71,10 +71,10 @@ class Recorder:
         refused: StoreRefused,
     ) -> None:
         def instead(refusal: StoreRefused) -> Callable[[Snapshot], Decision[None]]:
-            stops = self.backlog.stops_sending
+            stops = self.pending.stops_sending
             return partial(keep_answer, attempt=claimed.attempt, answer=answer, refused=refusal, stops=stops)
 
         activity_id = claimed.activity.id
-        self.backlog.add(activity_id, decide, later, kind=type(answer).__name__, instead=instead, refused=refused)
-        tell_refusal(self.telemetry, refused, **claimed.identity, stops_sending=self.backlog.stops_sending)
+        self.pending.add(activity_id, decide, later, kind=type(answer).__name__, instead=instead, refused=refused)
+        emit_refusal(self.telemetry, refused, **claimed.identity, stops_sending=self.pending.stops_sending)
         write_instead(self.store, activity_id, instead, refused)

@@ -18,13 +18,13 @@ from engagement_core.ports.activities import StoreRefused, StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import AccountProbe
 from engagement_core.ports.telemetry import Telemetry
-from engagement_core.use_cases.event_fields import tell_defect, tell_refusal
+from engagement_core.use_cases.event_fields import emit_defect, emit_refusal
 
-__all__ = ["AccountCare"]
+__all__ = ["AccountRecovery"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountCare:
+class AccountRecovery:
     """Looks after the accounts. Any number of workers may do so at once. `probe` is None where nobody can be asked:
     then only a person lifts a hold."""
 
@@ -36,7 +36,7 @@ class AccountCare:
     timeout: timedelta = timedelta(seconds=10)
     limit: int = 20
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         """Ask for every held account whose time has come, and let those cool down that keep failing.
 
         Raises:
@@ -52,11 +52,11 @@ class AccountCare:
         try:
             do()
         except StoreRefused as error:
-            tell_refusal(self.telemetry, error, account_id=account_id)
+            emit_refusal(self.telemetry, error, account_id=account_id)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - see above
-            tell_defect(self.telemetry, error, account_id=account_id)
+            emit_defect(self.telemetry, error, account_id=account_id)
 
     def _look_after(self, hold: Hold, probe: AccountProbe) -> None:
         at, probes = next_probe(hold, self.policy)

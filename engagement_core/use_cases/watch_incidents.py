@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from engagement_core.alerting.conditions import breaker_open
 from engagement_core.alerting.judge import judge
 from engagement_core.alerting.policy import IncidentPolicy
-from engagement_core.model.incident_facts import VitalSigns
+from engagement_core.model.incident_facts import IncidentFacts
 from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import ActivityStore
 from engagement_core.ports.alerts import AlertOutbox
-from engagement_core.ports.incident_facts import VitalSignsReader
+from engagement_core.ports.incident_facts import IncidentFactsReader
 from engagement_core.ports.linkedin import LinkedIn
 from engagement_core.ports.queue import Queue, QueueUnavailable
 from engagement_core.ports.telemetry import Telemetry
@@ -34,30 +34,30 @@ class Watch:
     store: ActivityStore
     queue: Queue
     linkedin: LinkedIn
-    reader: VitalSignsReader
+    reader: IncidentFactsReader
     outbox: AlertOutbox
     telemetry: Telemetry
     policy: IncidentPolicy = field(default_factory=IncidentPolicy)
     _silent_before: frozenset[tuple[str, datetime]] = field(default=frozenset(), init=False, repr=False)
 
-    def look(self) -> timedelta:
+    def run_once(self) -> timedelta:
         """Look once, raise and resolve; returns when to look again.
 
         Raises:
             StoreUnavailable: the database did not do its part; the next look finds the same.
         """
-        signs, is_sure = self._in_doubt(self.reader.look(attempts_of=self.policy.attempts_of))
-        judgement = judge(signs, waiting=self._waiting(), policy=self.policy)
+        facts, is_sure = self._in_doubt(self.reader.read(attempts_of=self.policy.attempts_of))
+        judgement = judge(facts, waiting=self._waiting(), policy=self.policy)
         for alert in judgement.raised:
             self.outbox.put(alert)
         for over in judgement.over:
             self.outbox.resolve(over.incident, over.message)
-        for worker in signs.silent:
+        for worker in facts.silent:
             if worker.is_news:
                 self.telemetry.emit(Signal.WORKER_LOST, lost=worker.worker_id, replaced_by=worker.replaced_by)
         return _OFTEN if is_sure else _SOON
 
-    def look_at_breaker(self) -> None:
+    def check_breaker(self) -> None:
         """Raise an alert while the provider is not being called. Often enough, no opening is missed.
 
         Raises:
@@ -74,9 +74,9 @@ class Watch:
         except QueueUnavailable:
             return due
 
-    def _in_doubt(self, signs: VitalSigns) -> tuple[VitalSigns, bool]:
+    def _in_doubt(self, facts: IncidentFacts) -> tuple[IncidentFacts, bool]:
         """Only who was silent at the last look too is news: while the database was away, everybody was silent."""
-        doubtful = {each for each in signs.silent if (each.worker_id, each.beat_at) not in self._silent_before}
-        self._silent_before = frozenset((each.worker_id, each.beat_at) for each in signs.silent)
-        silent = tuple(replace(each, is_news=each.is_news and each not in doubtful) for each in signs.silent)
-        return replace(signs, silent=silent), not any(each.is_news for each in doubtful)
+        doubtful = {each for each in facts.silent if (each.worker_id, each.beat_at) not in self._silent_before}
+        self._silent_before = frozenset((each.worker_id, each.beat_at) for each in facts.silent)
+        silent = tuple(replace(each, is_news=each.is_news and each not in doubtful) for each in facts.silent)
+        return replace(facts, silent=silent), not any(each.is_news for each in doubtful)

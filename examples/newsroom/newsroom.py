@@ -21,7 +21,6 @@ from engagement_core import (
     Activity,
     Answer,
     Applied,
-    Backlog,
     Cause,
     ClaimPolicy,
     Deadline,
@@ -31,6 +30,7 @@ from engagement_core import (
     Failure,
     Found,
     OrphanPolicy,
+    PendingDecisions,
     Pod,
     ReadBack,
     ReconcilePolicy,
@@ -136,7 +136,7 @@ class Desk:
             voice=PlainVoice(),
             telemetry=printer,
             clock=clock,
-            backlog=Backlog(),
+            pending=PendingDecisions(),
             claim_policy=ClaimPolicy(job_timeout=timedelta(seconds=1)),
             reconcile_policy=policy,
         )
@@ -145,7 +145,7 @@ class Desk:
 
     def work(self) -> None:
         """One round: what could not be written, what nobody works on, what nobody knows, what is due."""
-        self.executor.backlog.flush(self.store)
+        self.executor.pending.flush(self.store)
         adopt_orphans(self.store, self.executor.telemetry, OrphanPolicy())
         self.reconciler.settle_all()
         for due in self.store.due(look_ahead=timedelta(0), limit=10):

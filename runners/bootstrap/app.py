@@ -17,17 +17,17 @@ from adapters.alerts.webhook import WebhookAlerts
 from adapters.clock import SystemClock
 from adapters.http.session import HttpSession
 from adapters.postgres.connection.pool import PostgresPool
-from adapters.postgres.readers.gauges import PostgresLevels
-from adapters.postgres.readers.incident_facts import PostgresVitalSigns
+from adapters.postgres.readers.gauges import PostgresGauges
+from adapters.postgres.readers.incident_facts import PostgresIncidentFacts
 from adapters.postgres.store.accounts import PostgresAccountRegister
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.postgres.store.alerts import PostgresAlertOutbox
 from adapters.postgres.store.retention import PostgresRetention
 from adapters.postgres.store.workers import PostgresWorkerRegistry
 from adapters.rq.queue import RqQueue
+from adapters.telemetry.fan_out import FanOutTelemetry
 from adapters.telemetry.page_server import PageServer
 from adapters.telemetry.prometheus import PrometheusTelemetry
-from adapters.telemetry.several import SeveralListeners
 from adapters.unipile.gateway import DIALECTS
 from engagement_core.decisions.claim import ClaimPolicy
 from engagement_core.decisions.judge_read_back import ReconcilePolicy
@@ -37,17 +37,17 @@ from engagement_core.ports.voice import Voice
 from engagement_core.use_cases.adopt_orphans import OrphanPolicy
 from engagement_core.use_cases.deliver_alerts import Delivery
 from engagement_core.use_cases.execute import Executor
-from engagement_core.use_cases.pending_decisions import Backlog
+from engagement_core.use_cases.pending_decisions import PendingDecisions
 from engagement_core.use_cases.reconcile import Reconciler
-from engagement_core.use_cases.recover_accounts import AccountCare
+from engagement_core.use_cases.recover_accounts import AccountRecovery
 from engagement_core.use_cases.watch_incidents import Watch
 from runners.bootstrap.provider import build_gateway
 from runners.bootstrap.queue import build_queue
 from runners.bootstrap.voice import build_voice, needed_by_voice, takes_time
 from runners.settings import Settings
-from runners.worker.delay_queue import Agenda
+from runners.worker.delay_queue import DelayQueue
 from runners.worker.endpoint import Monitor
-from runners.worker.maintenance import Duties
+from runners.worker.maintenance import Maintenance
 from runners.worker.worker import Worker, WorkerPolicy
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ class App:
     """Everything that one process needs to execute engagements."""
 
     executor: Executor
-    duties: Duties
+    maintenance: Maintenance
     queue: RqQueue | BullmqQueue
     clock: SystemClock
-    levels: PostgresLevels
+    gauges: PostgresGauges
     breaker_state: Callable[[], str]
 
 
@@ -132,9 +132,9 @@ def build_worker(app: App, settings: Settings) -> Worker:
         queue=app.queue,
         clock=app.clock,
         telemetry=app.executor.telemetry,
-        agenda=Agenda(app.clock),
-        rounds=app.duties.rounds(),
-        report_unreadable=app.duties.report_unreadable,
+        delay_queue=DelayQueue(app.clock),
+        rounds=app.maintenance.rounds(),
+        report_unreadable=app.maintenance.report_unreadable,
         policy=WorkerPolicy(
             concurrency=settings.concurrency,
             preparing=_PREPARING if takes_time(settings) else 0,
@@ -142,14 +142,14 @@ def build_worker(app: App, settings: Settings) -> Worker:
             # Beyond its deadline an attempt has its verdict to write, to a database that may be slow.
             stuck_after=settings.job_timeout + timedelta(minutes=1),
         ),
-        lasting_calls=app.executor.calls.lasting,
+        slow_calls=app.executor.calls.slow_calls,
     )
 
 
 def build_monitor(settings: Settings, telemetry: Telemetry) -> tuple[Monitor, Telemetry]:
     """What shows the worker to Prometheus and to supervisors, and the listener that counts for it as well."""
     metrics = PrometheusTelemetry()
-    listeners = SeveralListeners(telemetry, metrics)
+    listeners = FanOutTelemetry(telemetry, metrics)
     host, port = settings.metrics_host, settings.metrics_port
     monitor = Monitor(
         address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
@@ -172,11 +172,11 @@ def _wire(
     session: HttpSession,
     voice: Voice,
 ) -> App:
-    telemetry = SeveralListeners(telemetry)
+    telemetry = FanOutTelemetry(telemetry)
     retry = RetryPolicy(max_attempts=settings.max_retries, backoff=settings.retry_backoff)
     reconcile = ReconcilePolicy(visibility_lag=settings.visibility_lag, retry=retry)
     linkedin = build_gateway(settings, clock, session)
-    backlog = Backlog(clock)
+    pending = PendingDecisions(clock)
     executor = Executor(
         worker_id=worker_id,
         store=store,
@@ -184,7 +184,7 @@ def _wire(
         voice=voice,
         telemetry=telemetry,
         clock=clock,
-        backlog=backlog,
+        pending=pending,
         claim_policy=claim_policy(settings),
         retry_policy=retry,
         reconcile_policy=reconcile,
@@ -205,25 +205,25 @@ def _wire(
         store=store,
         queue=queue,
         linkedin=linkedin,
-        reader=PostgresVitalSigns(pool, silent_for=settings.orphan_after),
+        reader=PostgresIncidentFacts(pool, silent_for=settings.orphan_after),
         outbox=outbox,
         telemetry=telemetry,
     )
     webhook = _webhook(settings, session, clock)
     # Where the dialect cannot be asked (v0), only a person lifts a hold.
     can_ask = DIALECTS[settings.unipile_api_version].reads is not None
-    care = AccountCare(
+    care = AccountRecovery(
         register=PostgresAccountRegister(pool),
         probe=linkedin if can_ask else None,
         clock=clock,
         telemetry=telemetry,
     )
-    duties = Duties(
+    maintenance = Maintenance(
         worker_id=worker_id,
         concurrency=settings.concurrency,
         store=store,
         registry=PostgresWorkerRegistry(pool, silent_for=settings.orphan_after),
-        backlog=backlog,
+        pending=pending,
         reconciler=reconciler,
         queue=queue,
         outbox=outbox,
@@ -237,10 +237,10 @@ def _wire(
     )
     return App(
         executor=executor,
-        duties=duties,
+        maintenance=maintenance,
         queue=queue,
         clock=clock,
-        levels=PostgresLevels(pool, silent_for=settings.orphan_after),
+        gauges=PostgresGauges(pool, silent_for=settings.orphan_after),
         breaker_state=lambda: linkedin.breaker_state,
     )
 

@@ -10,7 +10,7 @@ import click
 
 from runners.cli.servers import DATA_FOLDER, server_options
 from runners.cli.views.screen import console, show_json, table
-from runners.doctor import Finding, Level, Patient, examine
+from runners.doctor import Context, Finding, Level, examine
 
 __all__ = ["doctor", "findings_as_json"]
 
@@ -43,7 +43,7 @@ def doctor(context: click.Context, as_json: bool, try_write: bool, embedded: boo
         if (screen := console(stderr=True)).is_terminal:
             stack.enter_context(screen.status("Looking at everything ..."))
         folder = (data or DATA_FOLDER) if embedded else None
-        found = tuple(examine(Patient(stack=stack, data_folder=folder, wants_dry_run=try_write)))
+        found = tuple(examine(Context(stack=stack, data_folder=folder, wants_dry_run=try_write)))
     if as_json:
         show_json(findings_as_json(found))
     else:

@@ -48,7 +48,7 @@ def status(watch: bool, wants_json: bool, embedded: bool, data: Path | None) -> 
         closer = PostgresCloseUpReader(pool)
 
         def look() -> Look:
-            return Look(overview=reader.look(), close_up=closer.look(), depth=_depth(queue))
+            return Look(overview=reader.read(), close_up=closer.read(), depth=_depth(queue))
 
         if not watch:
             show_json(as_json(look())) if wants_json else console().print(as_screen(look()))

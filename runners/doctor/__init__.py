@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from runners.doctor.context import Patient
+from runners.doctor.context import Context
 from runners.doctor.examine import CHECKS, Check, examine
 from runners.doctor.finding import Finding, Level
 
-__all__ = ["CHECKS", "Check", "Finding", "Level", "Patient", "examine"]
+__all__ = ["CHECKS", "Check", "Context", "Finding", "Level", "examine"]

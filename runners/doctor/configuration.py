@@ -16,7 +16,7 @@ from adapters.postgres.connection.url import checked_database_url
 from adapters.rq.connection import RedisServer
 from engagement_core.ports.queue import QueueUnavailable
 from runners.bootstrap import needed_by_voice, queue_kind
-from runners.doctor.context import Patient
+from runners.doctor.context import Context
 from runners.doctor.finding import Finding, failed, fine, warned
 from runners.settings import Settings, SettingsProblem, read_settings
 
@@ -31,19 +31,19 @@ _LONGEST_LAG = timedelta(seconds=60)
 _SERVERS = ("database_url", "redis_url")
 
 
-def check_configuration(patient: Patient) -> tuple[Finding, ...]:
+def check_configuration(context: Context) -> tuple[Finding, ...]:
     """A finding for each variable that is wrong, under its own name, so that what needs it is not checked."""
-    malformed, is_complete = _read_all(patient)
+    malformed, is_complete = _read_all(context)
     if not is_complete:
         return malformed
     known = {finding.name for finding in malformed}
-    skip = _SERVERS if patient.data_folder else ()
-    others = [*_missing(patient.settings, skip), *_unusable(patient.settings, skip), *_unwise(patient.settings)]
+    skip = _SERVERS if context.data_folder else ()
+    others = [*_missing(context.settings, skip), *_unusable(context.settings, skip), *_unwise(context.settings)]
     found = (*malformed, *(finding for finding in others if finding.name not in known))
     return found or (fine(CONFIGURATION, "What is needed is set, and nothing is malformed."),)
 
 
-def _read_all(patient: Patient) -> tuple[tuple[Finding, ...], bool]:
+def _read_all(context: Context) -> tuple[tuple[Finding, ...], bool]:
     """Read; put something harmless in the place of what is wrong; read again. What is set wins over a `.env` file.
 
     False with it: there is something in the way that no variable can mend, so that nothing is known.
@@ -51,7 +51,7 @@ def _read_all(patient: Patient) -> tuple[tuple[Finding, ...], bool]:
     found: dict[str, Finding] = {}
     left: dict[str, list[str]] = {}
     with _environment_kept():
-        while (problem := _problem(patient)) is not None:
+        while (problem := _problem(context)) is not None:
             name = _name_in(problem)
             found.setdefault(name, failed(name, f"{problem.rstrip('.')}.", f"Correct it: {_PAGE}"))
             values = left.setdefault(name, list(_HARMLESS))
@@ -61,10 +61,10 @@ def _read_all(patient: Patient) -> tuple[tuple[Finding, ...], bool]:
     return tuple(found.values()), True
 
 
-def _problem(patient: Patient) -> str | None:
+def _problem(context: Context) -> str | None:
     """The first one; None when the patient has its settings."""
     try:
-        patient.settings = read_settings()
+        context.settings = read_settings()
     except SettingsProblem as problem:
         return str(problem)
     return None

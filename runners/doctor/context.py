@@ -13,11 +13,11 @@ from adapters.postgres.schema.diagnostics import DatabaseFacts
 from adapters.rq.examination import RedisFacts
 from runners.settings import Settings
 
-__all__ = ["Patient"]
+__all__ = ["Context"]
 
 
 @dataclass(kw_only=True)
-class Patient:
+class Context:
     """`data_folder` is that of the embedded servers, None where others are used. `stack` is unwound at the end.
     `wants_dry_run`: try the executor's writes, and take them back.
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from runners.doctor import database, provider, queue, surroundings
 from runners.doctor.configuration import CONFIGURATION, check_configuration
-from runners.doctor.context import Patient
+from runners.doctor.context import Context
 from runners.doctor.finding import Finding, Level, failed, skipped
 
 __all__ = ["CHECKS", "Check", "examine"]
@@ -36,17 +36,17 @@ class Check:
     """
 
     name: str
-    run: Callable[[Patient], tuple[Finding, ...]]
+    run: Callable[[Context], tuple[Finding, ...]]
     needs: tuple[str, ...] = ()
     within: timedelta | None = timedelta(seconds=15)
-    wanted: Callable[[Patient], bool] = lambda _: True
+    wanted: Callable[[Context], bool] = lambda _: True
 
 
-def _of_database(name: str, run: Callable[[Patient], tuple[Finding, ...]], *needs: str) -> Check:
+def _of_database(name: str, run: Callable[[Context], tuple[Finding, ...]], *needs: str) -> Check:
     return Check(name=name, run=run, needs=("PostgreSQL", *needs))
 
 
-def _of_redis(name: str, run: Callable[[Patient], tuple[Finding, ...]]) -> Check:
+def _of_redis(name: str, run: Callable[[Context], tuple[Finding, ...]]) -> Check:
     return Check(name=name, run=run, needs=("Redis",))
 
 
@@ -72,7 +72,7 @@ CHECKS: tuple[Check, ...] = (
         name="dry run",
         run=database.check_dry_run,
         needs=("PostgreSQL", "PostgreSQL writes", "schema", "rules", "grants", "row security"),
-        wanted=lambda patient: patient.wants_dry_run,
+        wanted=lambda context: context.wants_dry_run,
     ),
     _of_database("connections", database.check_connections, _THREADS),
     _of_database("pooler", database.check_pooler, _THREADS),
@@ -95,28 +95,28 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def examine(patient: Patient, checks: Iterable[Check] = CHECKS) -> Iterator[Finding]:
+def examine(context: Context, checks: Iterable[Check] = CHECKS) -> Iterator[Finding]:
     """Make the checks, one after the other, and give each finding as soon as there is one."""
     unwell: dict[str, Finding] = {}
-    for check in filter(lambda check: check.wanted(patient), checks):
+    for check in filter(lambda check: check.wanted(context), checks):
         missing = next((name for name in check.needs if name in unwell), None)
-        found = _made(check, patient) if missing is None else (skipped(check.name, _because(unwell[missing])),)
+        found = _made(check, context) if missing is None else (skipped(check.name, _because(unwell[missing])),)
         for finding in found:
             if finding.level in _UNWELL:
                 unwell[finding.name] = finding
-            yield _without_secrets(finding, patient)
+            yield _without_secrets(finding, context)
 
 
 def _because(finding: Finding) -> str:
     return f"{finding.name} {'failed' if finding.level is Level.FAILED else 'was not checked'}"
 
 
-def _made(check: Check, patient: Patient) -> tuple[Finding, ...]:
+def _made(check: Check, context: Context) -> tuple[Finding, ...]:
     """In a thread, because some things (a name server, a system call) take no time limit."""
     if check.within is None:
-        return _run(check, patient)
+        return _run(check, context)
     found: list[tuple[Finding, ...]] = []
-    thread = threading.Thread(target=lambda: found.append(_run(check, patient)), name=check.name, daemon=True)
+    thread = threading.Thread(target=lambda: found.append(_run(check, context)), name=check.name, daemon=True)
     thread.start()
     thread.join(check.within.total_seconds())
     if found:
@@ -125,25 +125,25 @@ def _made(check: Check, patient: Patient) -> tuple[Finding, ...]:
     return (failed(check.name, says, "Check the network, DNS and firewalls on the way."),)
 
 
-def _run(check: Check, patient: Patient) -> tuple[Finding, ...]:
+def _run(check: Check, context: Context) -> tuple[Finding, ...]:
     try:
-        return check.run(patient)
+        return check.run(context)
     except Exception as error:  # noqa: BLE001 - one check's defect must not hide what the others find
         says = f"The check itself failed: {type(error).__name__}: {error}"
         return (failed(check.name, says, "This is a defect of the check; please report it."),)
 
 
-def _without_secrets(finding: Finding, patient: Patient) -> Finding:
+def _without_secrets(finding: Finding, context: Context) -> Finding:
     """A last net: the messages are free of them already. A secret as short as a word is none."""
     says = finding.says
-    for secret in _secrets(patient):
+    for secret in _secrets(context):
         if len(secret) >= _SHORTEST_SECRET:
             says = says.replace(secret, "***")
     return replace(finding, says=says)
 
 
-def _secrets(patient: Patient) -> Iterator[str]:
-    settings = patient.settings
+def _secrets(context: Context) -> Iterator[str]:
+    settings = context.settings
     yield from filter(None, (settings.unipile_api_key, settings.voice_api_key, settings.alert_webhook_url))
     for url in filter(None, (settings.database_url, settings.redis_url)):
         try:

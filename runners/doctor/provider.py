@@ -11,7 +11,7 @@ from datetime import timedelta
 from adapters.clock import SystemClock
 from adapters.http.session import HttpSession
 from adapters.postgres.schema.diagnostics import MOST_ACCOUNTS
-from adapters.unipile.greeting import Reception, greet
+from adapters.unipile.ping import PingStatus, ping
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.activity import Account
 from engagement_core.model.errors import Failure
@@ -19,7 +19,7 @@ from engagement_core.model.provider import AccountHealth, NoReadBack
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.linkedin import AccountProbe
 from runners.bootstrap import open_provider
-from runners.doctor.context import Patient
+from runners.doctor.context import Context
 from runners.doctor.finding import Finding, failed, fine, warned
 
 __all__ = ["check_accounts", "check_provider"]
@@ -28,19 +28,19 @@ _PATIENCE = timedelta(seconds=10)
 _PATIENCE_WITH_ACCOUNTS = timedelta(seconds=30)
 _ADDRESS = "UNIPILE_DSN or UNIPILE_BASE_URL"
 _CURES = {
-    Reception.UNREACHABLE: f"Check {_ADDRESS}, the name's DNS entry, the firewall, and the provider's status page.",
-    Reception.TLS: f"Check that {_ADDRESS} is the provider's own, this machine's time, and any proxy between.",
-    Reception.KEY_REFUSED: f"Copy UNIPILE_API_KEY anew from the provider's dashboard; it must belong to {_ADDRESS}.",
+    PingStatus.UNREACHABLE: f"Check {_ADDRESS}, the name's DNS entry, the firewall, and the provider's status page.",
+    PingStatus.TLS: f"Check that {_ADDRESS} is the provider's own, this machine's time, and any proxy between.",
+    PingStatus.KEY_REFUSED: f"Copy UNIPILE_API_KEY anew from the provider's dashboard; it must belong to {_ADDRESS}.",
 }
 _ON_PURPOSE = "paused"
 _PASSES = frozenset({"CONNECTING"})
 
 
-def check_provider(patient: Patient) -> tuple[Finding, ...]:
+def check_provider(context: Context) -> tuple[Finding, ...]:
     """One GET."""
-    settings = patient.settings
+    settings = context.settings
     with HttpSession() as session:
-        seen = greet(
+        seen = ping(
             base_url=settings.unipile_base_url,
             version=settings.unipile_api_version,
             api_key=str(settings.unipile_api_key),
@@ -49,28 +49,28 @@ def check_provider(patient: Patient) -> tuple[Finding, ...]:
         )
     if cure := _CURES.get(seen.reception):
         return (failed("provider", seen.message, cure),)
-    if seen.reception is Reception.TROUBLED:
+    if seen.reception is PingStatus.TROUBLED:
         cure = f"Try again; if it stays so, see the provider's status page, and whether {_ADDRESS} is right."
         return (warned("provider", seen.message, cure),)
-    took = "takes the key" if seen.reception is Reception.KEY_TAKEN else "cannot be asked about the key (v0)"
+    took = "takes the key" if seen.reception is PingStatus.KEY_TAKEN else "cannot be asked about the key (v0)"
     return (fine("provider", f"It answers, and {took}."),)
 
 
-def check_accounts(patient: Patient) -> tuple[Finding, ...]:
+def check_accounts(context: Context) -> tuple[Finding, ...]:
     """A finding for each account that cannot act; one for all where all can."""
-    accounts = patient.database.accounts
+    accounts = context.database.accounts
     if not accounts:
         cure = "Fill linkedin_accounts: every profile that acts needs its row."
         return (warned("accounts", "linkedin_accounts is empty: nobody can act.", cure),)
     deadline = Deadline.after(SystemClock(), _PATIENCE_WITH_ACCOUNTS)
-    with open_provider(patient.settings) as provider:
+    with open_provider(context.settings) as provider:
         found = [finding for account in accounts for finding in _about(account, provider, deadline)]
-    return tuple(found) or (_all_well(patient, len(accounts)),)
+    return tuple(found) or (_all_well(context, len(accounts)),)
 
 
-def _all_well(patient: Patient, count: int) -> Finding:
+def _all_well(context: Context, count: int) -> Finding:
     how_many = f"The first {count}" if count == MOST_ACCOUNTS else f"All {count}"
-    if patient.settings.unipile_api_version == "v0":
+    if context.settings.unipile_api_version == "v0":
         return fine("accounts", f"{how_many} are usable by their status; v0 cannot be asked for more.")
     return fine("accounts", f"{how_many} are connected.")
 

@@ -23,7 +23,7 @@ from adapters.voices.greeting import greet_voice
 from engagement_core.ports.clock import Deadline
 from engagement_core.ports.voice import VoiceFailed
 from runners.bootstrap import needed_by_voice
-from runners.doctor.context import Patient
+from runners.doctor.context import Context
 from runners.doctor.finding import Finding, failed, fine, warned
 
 __all__ = ["check_data_folder", "check_embedded_servers", "check_metrics_port", "check_voice"]
@@ -38,9 +38,9 @@ _LEAST_SPACE = 256 * 1024 * 1024
 _INSTALL = "Run: pip install 'pod-engagement[embedded]'."
 
 
-def check_voice(patient: Patient) -> tuple[Finding, ...]:
+def check_voice(context: Context) -> tuple[Finding, ...]:
     """Where the voice lives behind HTTP: is it there?"""
-    settings = patient.settings
+    settings = context.settings
     if not needed_by_voice(settings):
         return (fine("voice", f"The voice is {settings.voice_provider}: it needs nobody."),)
     url = str(settings.voice_base_url)
@@ -56,9 +56,9 @@ def check_voice(patient: Patient) -> tuple[Finding, ...]:
     return (fine("voice", f"It answers a GET with {status}; it was asked to say nothing."),)
 
 
-def check_metrics_port(patient: Patient) -> tuple[Finding, ...]:
+def check_metrics_port(context: Context) -> tuple[Finding, ...]:
     """Whether this machine would let a worker have it, or one of ours has it already."""
-    host, port = patient.settings.metrics_host, patient.settings.metrics_port
+    host, port = context.settings.metrics_host, context.settings.metrics_port
     name, place = "metrics port", f"Port {port} on {host}"
     if not port:
         return (fine(name, "It is turned off."),)
@@ -95,9 +95,9 @@ def _is_ours(host: str, port: int) -> bool:
     return b"engagement_" in (reply.body or b"")
 
 
-def check_data_folder(patient: Patient) -> tuple[Finding, ...]:
+def check_data_folder(context: Context) -> tuple[Finding, ...]:
     """Of the embedded servers: may we write there, and is there room?"""
-    folder = patient.data_folder
+    folder = context.data_folder
     if folder is None:
         return ()
     place = _first_that_exists(folder)
@@ -114,17 +114,17 @@ def _first_that_exists(folder: Path) -> Path:
     return next(place for place in (absolute, *absolute.parents) if place.exists() or place.is_symlink())
 
 
-def check_embedded_servers(patient: Patient) -> tuple[Finding, ...]:
+def check_embedded_servers(context: Context) -> tuple[Finding, ...]:
     """Start or share them, as every command with --embedded does; they stop when the examination is over."""
-    if patient.data_folder is None:
+    if context.data_folder is None:
         return ()
     if not wheels_installed():
         return (failed("embedded servers", "Their wheels are not installed.", _INSTALL),)
     try:
-        urls = patient.stack.enter_context(EmbeddedServers(patient.data_folder))
+        urls = context.stack.enter_context(EmbeddedServers(context.data_folder))
         migrate(urls.database_url)
     except EmbeddedServersFailed as error:
         says = " ".join(str(error).split())
         return (failed("embedded servers", says, "Mend what the message says, or choose another folder with --data."),)
-    patient.settings = replace(patient.settings, database_url=urls.database_url, redis_url=urls.redis_url)
+    context.settings = replace(context.settings, database_url=urls.database_url, redis_url=urls.redis_url)
     return (fine("embedded servers", "PostgreSQL and Valkey start."),)

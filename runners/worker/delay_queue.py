@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from engagement_core.model.job import WakeUp
 from engagement_core.ports.clock import Clock
 
-__all__ = ["Agenda", "Entry"]
+__all__ = ["DelayQueue", "Entry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Entry:
     wake_up: WakeUp | None = None
 
 
-class Agenda:
+class DelayQueue:
     """Entries in the order of their time. Safe to use from several threads.
 
     Threads that wait follow one leader: only one of them is woken when the next entry's time comes.

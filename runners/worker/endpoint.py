@@ -22,12 +22,12 @@ from adapters.telemetry.page_server import Page, PageServer, PortTaken
 from adapters.telemetry.prometheus import CONTENT_TYPE, PrometheusTelemetry
 from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import StoreUnavailable
-from engagement_core.ports.gauges import LevelsReader
+from engagement_core.ports.gauges import GaugesReader
 from engagement_core.ports.queue import Queue, QueueUnavailable
 from engagement_core.ports.telemetry import Telemetry
 from runners.settings import SettingsProblem
-from runners.worker.periodic import Outages, Round, Rounds
-from runners.worker.watchdog import Pulse
+from runners.worker.periodic import Outages, PeriodicTask, PeriodicTasks
+from runners.worker.watchdog import Watchdog
 
 __all__ = ["Monitor", "Pages", "Watched"]
 
@@ -47,7 +47,7 @@ _STATUS_OK, _STATUS_UNAVAILABLE = 200, 503
 class Watched:
     """What is shown. `problems` says what is stuck, `is_draining` that no new work is taken."""
 
-    levels: LevelsReader
+    gauges: GaugesReader
     queue: Queue
     breaker_state: Callable[[], str]
     problems: Callable[[], tuple[str, ...]]
@@ -85,8 +85,8 @@ class Monitor:
         self._looked_at = now()
         self._rendering = threading.Lock()
         self._rendered, self._stale_at = b"", -math.inf
-        self._pulse = Pulse()
-        self._rounds = Rounds(telemetry=telemetry, outages=Outages(telemetry), pulse=self._pulse)
+        self._watchdog = Watchdog()
+        self._periodic_tasks = PeriodicTasks(telemetry=telemetry, outages=Outages(telemetry), watchdog=self._watchdog)
 
     def __enter__(self) -> Monitor:
         """Listen.
@@ -116,11 +116,11 @@ class Monitor:
         self._watched = watched
         self._metrics.show_breaker(watched.breaker_state)
         self._tell_address()
-        self._rounds.start((Round(name="monitor", do=self._turn, needs=None),))
+        self._periodic_tasks.start((PeriodicTask(name="monitor", do=self._turn, needs=None),))
         try:
             yield
         finally:
-            self._rounds.stop(_PATIENCE)
+            self._periodic_tasks.stop(_PATIENCE)
 
     def _open(self) -> bool:
         pages: Pages = {"/metrics": self._metrics_page, "/healthz": self._health_page, "/readyz": self._ready_page}
@@ -149,9 +149,9 @@ class Monitor:
 
     def _look(self, watched: Watched) -> None:
         checks = {"postgresql": _OK, "schema": _OK, "redis": _OK}
-        levels = depth = None
+        gauges = depth = None
         try:
-            levels = watched.levels.look()
+            gauges = watched.gauges.read()
         except SchemaProblem as error:
             checks["schema"] = str(error)
         except StoreUnavailable as error:
@@ -160,7 +160,7 @@ class Monitor:
             depth = watched.queue.depth()
         except QueueUnavailable as error:
             checks["redis"] = f"degraded: {error}"
-        self._metrics.show_levels(levels)
+        self._metrics.show_levels(gauges)
         self._metrics.show_queue_depth(depth)
         self._checks, self._looked_at = checks, self._now()
 
@@ -172,7 +172,7 @@ class Monitor:
 
     def _health_page(self) -> Page:
         watched = self._watched
-        problems = (*self._pulse.problems(), *(watched.problems() if watched is not None else ()))
+        problems = (*self._watchdog.problems(), *(watched.problems() if watched is not None else ()))
         return _as_json({"alive": not problems, "problems": problems}, is_good=not problems)
 
     def _ready_page(self) -> Page:

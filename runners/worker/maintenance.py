@@ -21,13 +21,13 @@ from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.workers import WorkerRegistry
 from engagement_core.use_cases.adopt_orphans import OrphanPolicy, adopt_orphans
 from engagement_core.use_cases.deliver_alerts import Delivery
-from engagement_core.use_cases.pending_decisions import Backlog
+from engagement_core.use_cases.pending_decisions import PendingDecisions
 from engagement_core.use_cases.reconcile import READ_BACKS_PER_TURN, Reconciler
-from engagement_core.use_cases.recover_accounts import AccountCare
+from engagement_core.use_cases.recover_accounts import AccountRecovery
 from engagement_core.use_cases.watch_incidents import Watch
-from runners.worker.periodic import Round
+from runners.worker.periodic import PeriodicTask
 
-__all__ = ["Duties"]
+__all__ = ["Maintenance"]
 
 _BEAT = timedelta(seconds=2)
 _OFTEN = timedelta(seconds=1)
@@ -39,38 +39,38 @@ _AT_ONCE = timedelta(0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Duties:
+class Maintenance:
     """What the rounds need. `beat_every` must be well under the time after which a worker counts as dead."""
 
     worker_id: str
     concurrency: int
     store: ActivityStore
     registry: WorkerRegistry
-    backlog: Backlog
+    pending: PendingDecisions
     reconciler: Reconciler
     queue: Queue
     outbox: AlertOutbox
     watch: Watch
     delivery: Delivery
-    care: AccountCare
+    care: AccountRecovery
     retention: Retention
     telemetry: Telemetry
     orphans: OrphanPolicy
     look_ahead: timedelta
 
-    def rounds(self) -> tuple[Round, ...]:
+    def rounds(self) -> tuple[PeriodicTask, ...]:
         """All of them."""
         return (
-            Round(name="beat", do=self._beat, needs=StoreUnavailable),
-            Round(name="backlog", do=self._hand_over, needs=None),
-            Round(name="rescue", do=self._rescue, needs=StoreUnavailable),
-            Round(name="settle", do=self._settle, needs=StoreUnavailable, at_most=self._many_reads),
-            Round(name="health", do=self._care, needs=StoreUnavailable),
-            Round(name="watch", do=self.watch.look, needs=StoreUnavailable),
-            Round(name="breaker", do=self._look_at_breaker, needs=None),
-            Round(name="forget", do=self._forget, needs=StoreUnavailable),
-            Round(name="queue", do=self._advance, needs=QueueUnavailable),
-            Round(name="alerts", do=self._deliver, needs=StoreUnavailable),  # last: a drain waits for it last
+            PeriodicTask(name="beat", do=self._beat, needs=StoreUnavailable),
+            PeriodicTask(name="backlog", do=self._hand_over, needs=None),
+            PeriodicTask(name="rescue", do=self._rescue, needs=StoreUnavailable),
+            PeriodicTask(name="settle", do=self._settle, needs=StoreUnavailable, at_most=self._many_reads),
+            PeriodicTask(name="health", do=self._care, needs=StoreUnavailable),
+            PeriodicTask(name="watch", do=self.watch.run_once, needs=StoreUnavailable),
+            PeriodicTask(name="breaker", do=self._check_breaker, needs=None),
+            PeriodicTask(name="forget", do=self._forget, needs=StoreUnavailable),
+            PeriodicTask(name="queue", do=self._advance, needs=QueueUnavailable),
+            PeriodicTask(name="alerts", do=self._deliver, needs=StoreUnavailable),  # last: a drain waits for it last
         )
 
     @property
@@ -109,7 +109,7 @@ class Duties:
         return min(_BEAT, self.orphans.silent_for / 3)
 
     def _hand_over(self) -> timedelta:
-        self.backlog.flush(self.store)
+        self.pending.flush(self.store)
         return _OFTEN
 
     def _rescue(self) -> timedelta:
@@ -120,15 +120,15 @@ class Duties:
         return _AT_ONCE if self.reconciler.settle_all() else _BEAT
 
     def _care(self) -> timedelta:
-        self.care.turn()
+        self.care.run_once()
         return _HEALTH
 
-    def _look_at_breaker(self) -> timedelta:
-        self.watch.look_at_breaker()
+    def _check_breaker(self) -> timedelta:
+        self.watch.check_breaker()
         return _BEAT
 
     def _deliver(self) -> timedelta:
-        self.delivery.turn()
+        self.delivery.run_once()
         return _BEAT
 
     def _forget(self) -> timedelta:

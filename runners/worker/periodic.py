@@ -16,10 +16,10 @@ from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import StoreRefused, StoreUnavailable
 from engagement_core.ports.queue import QueueUnavailable
 from engagement_core.ports.telemetry import Telemetry
-from engagement_core.use_cases.event_fields import tell_refusal
-from runners.worker.watchdog import Pulse
+from engagement_core.use_cases.event_fields import emit_refusal
+from runners.worker.watchdog import Watchdog
 
-__all__ = ["Outages", "Round", "Rounds"]
+__all__ = ["Outages", "PeriodicTask", "PeriodicTasks"]
 
 
 class Outages:
@@ -33,7 +33,7 @@ class Outages:
     def met(self, error: StoreUnavailable | QueueUnavailable) -> None:
         """A call failed."""
         if isinstance(error, StoreRefused):
-            tell_refusal(self._telemetry, error)
+            emit_refusal(self._telemetry, error)
             return
         kind = type(error)
         with self._lock:
@@ -53,7 +53,7 @@ class Outages:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Round:
+class PeriodicTask:
     """Something to do again and again. `do` returns how long to wait before the next time.
 
     `needs` is the exception that says that its server is away; None where a success does not prove that it is there.
@@ -67,40 +67,40 @@ class Round:
     at_most: timedelta = timedelta(minutes=3)
 
 
-class Rounds:
+class PeriodicTasks:
     """One thread per round: a slow one delays no other."""
 
-    def __init__(self, *, telemetry: Telemetry, outages: Outages, pulse: Pulse | None = None) -> None:
-        """`pulse` is told what each is at."""
-        self._pulse = pulse or Pulse()
+    def __init__(self, *, telemetry: Telemetry, outages: Outages, watchdog: Watchdog | None = None) -> None:
+        """`watchdog` is told what each is at."""
+        self._watchdog = watchdog or Watchdog()
         self._telemetry = telemetry
         self._outages = outages
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def start(self, rounds: tuple[Round, ...]) -> None:
+    def start(self, rounds: tuple[PeriodicTask, ...]) -> None:
         """Begin all of them; each does its first round at once."""
         for each in rounds:
             thread = threading.Thread(target=self._go_on, args=(each,), name=f"round-{each.name}", daemon=True)
             self._threads.append(thread)
             thread.start()
-            self._pulse.expect(thread)
+            self._watchdog.expect(thread)
 
     def stop(self, timeout: float) -> None:
         """Let each finish what it is doing, for at most `timeout` seconds in all."""
-        self._pulse.release()
+        self._watchdog.release()
         self._stop.set()
         until = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(until - time.monotonic(), 0))
 
-    def _go_on(self, each: Round) -> None:
+    def _go_on(self, each: PeriodicTask) -> None:
         while not self._stop.is_set():
-            with self._pulse.at(f"the round {each.name}", each.at_most):
+            with self._watchdog.at(f"the round {each.name}", each.at_most):
                 pause = self._once(each)
             self._stop.wait(pause.total_seconds())
 
-    def _once(self, each: Round) -> timedelta:
+    def _once(self, each: PeriodicTask) -> timedelta:
         try:
             pause = each.do()
         except (StoreUnavailable, QueueUnavailable) as error:

@@ -12,14 +12,14 @@ from datetime import datetime, timedelta, timezone
 
 from engagement_core.model import job
 from engagement_core.model.job import WakeUp
-from engagement_core.model.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
+from engagement_core.model.outcome import Buried, Deferred, Dropped, Executed, Outcome, Unknown
 from engagement_core.ports.queue import Queue, QueueUnavailable
 from engagement_core.ports.telemetry import Telemetry
-from engagement_core.use_cases.event_fields import tell_defect
+from engagement_core.use_cases.event_fields import emit_defect
 from runners.worker.delay_queue import Entry
 from runners.worker.periodic import Outages
 
-__all__ = ["QueueMirror"]
+__all__ = ["JobSettler"]
 
 _MOST_NOTES = 10_000
 """So many settlements wait while Redis is slow or away; beyond that, jobs are left as they are."""
@@ -27,7 +27,7 @@ _WAIT_SECONDS = 1.0
 _AT_ONCE = timedelta(0)
 
 
-class QueueMirror:
+class JobSettler:
     """Settles jobs. Safe to use from several threads; `turn` belongs to one."""
 
     def __init__(self, *, queue: Queue, telemetry: Telemetry, outages: Outages) -> None:
@@ -36,7 +36,7 @@ class QueueMirror:
         self._outages = outages
         self._notes: threads.SimpleQueue[Callable[[], bool]] = threads.SimpleQueue()
 
-    def turn(self) -> timedelta:
+    def run_once(self) -> timedelta:
         """Settle what was noted; wait a second for something to do."""
         try:
             settle = self._notes.get(timeout=_WAIT_SECONDS)
@@ -58,10 +58,10 @@ class QueueMirror:
 
     def follow(self, entry: Entry, outcome: Outcome) -> None:
         """Note what the outcome means for the job that rang."""
-        if isinstance(outcome, Waits) and outcome.again_in is not None:
+        if isinstance(outcome, Deferred) and outcome.again_in is not None:
             self._note(entry, job.Later(at=_utc_now() + outcome.again_in))
         elif isinstance(outcome, Buried):
-            self._note(entry, job.Buried(reason=outcome.failure.message))
+            self._note(entry, job.DeadLettered(reason=outcome.failure.message))
         else:
             # It has ended, or the sweep finds it when whatever blocks it is lifted.
             self._note(entry, _done(outcome))
@@ -76,10 +76,10 @@ class QueueMirror:
 
     def tell_of_defect(self, activity_id: str, error: Exception) -> None:
         """A defect that one activity has met."""
-        tell_defect(self._telemetry, error, activity_id=activity_id)
+        emit_defect(self._telemetry, error, activity_id=activity_id)
 
     def _note(self, entry: Entry, settlement: job.Settlement) -> None:
-        has_to_be_told = entry.wake_up is not None or isinstance(settlement, job.Buried)
+        has_to_be_told = entry.wake_up is not None or isinstance(settlement, job.DeadLettered)
         if has_to_be_told and self._notes.qsize() < _MOST_NOTES:
             self._notes.put(lambda: self._settle(entry, settlement))
 
@@ -87,7 +87,7 @@ class QueueMirror:
         wake_up, activity_id = entry.wake_up, entry.activity_id
         if wake_up is not None:
             return self._tell(activity_id, lambda: self._queue.settle(wake_up, settlement))
-        if isinstance(settlement, job.Buried):
+        if isinstance(settlement, job.DeadLettered):
             reason = settlement.reason
             return self._tell(activity_id, lambda: self._queue.bury(activity_id, reason))
         return True
@@ -109,7 +109,7 @@ def _done(outcome: Outcome) -> job.Done:
             return job.Done(note=outcome.provenance.value)
         case Dropped():
             return job.Done(status=outcome.status, note=outcome.reason)
-        case Waits():
+        case Deferred():
             return job.Done(status="scheduled", note=outcome.reason)
         case Unknown() | Buried():
             return job.Done(status="scheduled", note=outcome.failure.message)

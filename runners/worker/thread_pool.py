@@ -11,26 +11,26 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import count
 
-from runners.worker.delay_queue import Agenda, Entry
-from runners.worker.watchdog import Pulse
+from runners.worker.delay_queue import DelayQueue, Entry
+from runners.worker.watchdog import Watchdog
 
-__all__ = ["Crew"]
+__all__ = ["ThreadPool"]
 
 _LOCKED = 1.0
-_RELIEVED_EVERY = timedelta(milliseconds=500)
+_COMPENSATE_EVERY = timedelta(milliseconds=500)
 
 
-class Crew:
-    """`start`, then `relieve` every now and then; the threads end when the agenda is closed."""
+class ThreadPool:
+    """`start`, then `compensate` every now and then; the threads end when the agenda is closed."""
 
     def __init__(
         self,
         *,
         size: int,
-        agenda: Agenda,
-        pulse: Pulse,
+        delay_queue: DelayQueue,
+        watchdog: Watchdog,
         carry_out: Callable[[Entry], None],
-        lasting_calls: Callable[[], int],
+        slow_calls: Callable[[], int],
         stuck_after: timedelta,
     ) -> None:
         """
@@ -43,28 +43,28 @@ class Crew:
             stuck_after: an execution that lasts longer is stuck; so is an entry that waits so long for an idle thread.
         """
         self._size = size
-        self._agenda = agenda
-        self._pulse = pulse
+        self._delay_queue = delay_queue
+        self._watchdog = watchdog
         self._carry_out = carry_out
-        self._lasting_calls = lasting_calls
+        self._slow_calls = slow_calls
         self._stuck_after = stuck_after
         self._threads: list[threading.Thread] = []
-        self._relief = threading.Lock()
-        self._stand_ins = 0
+        self._compensating = threading.Lock()
+        self._spares = 0
         self._numbers = count()
 
     def start(self) -> None:
         """Begin to execute."""
         for number in range(self._size):
-            self._pulse.expect(self._start_thread(self._execute, f"execute-{number}"))
+            self._watchdog.expect(self._start_thread(self._execute, f"execute-{number}"))
 
-    def relieve(self) -> timedelta:
+    def compensate(self) -> timedelta:
         """Let every thread be stood in for whose call lasts; when to look again."""
-        with self._relief:
-            while self._stand_ins < self._wanted():
-                self._stand_ins += 1
-                self._start_thread(self._stand_in, f"stand-in-{next(self._numbers)}")
-        return _RELIEVED_EVERY
+        with self._compensating:
+            while self._spares < self._wanted():
+                self._spares += 1
+                self._start_thread(self._execute_as_spare, f"stand-in-{next(self._numbers)}")
+        return _COMPENSATE_EVERY
 
     def join(self) -> None:
         """Wait for the threads to end, once the agenda is closed and nothing is being executed."""
@@ -73,11 +73,11 @@ class Crew:
 
     def problems(self) -> Iterator[str]:
         """What the crew leaves undone although it could do it, one sentence each."""
-        late = self._agenda.late_by(_LOCKED)
+        late = self._delay_queue.late_by(_LOCKED)
         if late is None:
             yield "the agenda cannot be looked at"
             return
-        idle = sum(not self._pulse.is_at(thread.name) for thread in list(self._threads))
+        idle = sum(not self._watchdog.is_at(thread.name) for thread in list(self._threads))
         if late > self._stuck_after.total_seconds() and idle:
             yield f"an activity has waited for a thread for {late:.0f} s although {idle} are idle"
 
@@ -88,24 +88,24 @@ class Crew:
         return thread
 
     def _wanted(self) -> int:
-        return min(self._lasting_calls(), self._size)
+        return min(self._slow_calls(), self._size)
 
     def _execute(self) -> None:
         while self._execute_next():
             pass
 
-    def _stand_in(self) -> None:
+    def _execute_as_spare(self) -> None:
         while self._execute_next():
-            with self._relief:
-                if self._stand_ins > self._wanted():
-                    self._stand_ins -= 1
+            with self._compensating:
+                if self._spares > self._wanted():
+                    self._spares -= 1
                     self._threads.remove(threading.current_thread())
                     return
 
     def _execute_next(self) -> bool:
-        entry = self._agenda.take()
+        entry = self._delay_queue.take()
         if entry is None:
             return False
-        with self._pulse.at(threading.current_thread().name, self._stuck_after):
+        with self._watchdog.at(threading.current_thread().name, self._stuck_after):
             self._carry_out(entry)
         return True

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-__all__ = ["Pulse"]
+__all__ = ["Watchdog"]
 
 
-class Pulse:
+class Watchdog:
     """What each thread is at, since when, and how long that may take. Safe to use from several threads."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

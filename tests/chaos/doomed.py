@@ -97,7 +97,7 @@ def execute_doomed(settings: Settings, activity_id: str, step: str) -> int:
         return pid
     try:
         with open_app(settings, worker_id=f"doomed-{os.getpid()}", telemetry=_DyingListener(step)) as app:
-            app.duties.beat()
+            app.maintenance.beat()
             executor = replace(app.executor, store=_DyingStore(app.executor.store, step))
             executor.execute(activity_id)
     except BaseException as error:  # noqa: BLE001 - a forked child must not return into pytest

@@ -14,7 +14,7 @@ from adapters.postgres.store.controls import PostgresControls
 from engagement_core.model.account_state import Hold
 from engagement_core.model.activity import Account
 from engagement_core.model.attempt import Attempt
-from engagement_core.model.controls import BlockScope, Control, ControlKind, Pace
+from engagement_core.model.controls import BlockScope, Control, ControlKind, SlowStart
 from engagement_core.model.decision import Block, SaveAttempt
 from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.ports.accounts import AccountRegister
@@ -270,18 +270,18 @@ def began(accounts: Accounts) -> datetime | None:
 def test_ordinary_account_has_no_pace(accounts: Accounts) -> None:
     """Nor has one that is blocked: it does not come back yet."""
     began(accounts)
-    assert show(accounts.tables).pace is None
+    assert show(accounts.tables).slow_start is None
     accounts.block(ControlKind.COOL_DOWN, until=accounts.tables.now() + HOUR)
-    assert show(accounts.tables).pace is None
+    assert show(accounts.tables).slow_start is None
 
 
 def test_cool_down_that_has_just_ended_gives_a_pace(accounts: Accounts) -> None:
     """Its end, and the account's latest send, by whichever of its activities."""
     until = accounts.tables.now() - SECOND
     accounts.blocked_until(until)
-    assert show(accounts.tables).pace == Pace(released_at=until, last_began_at=None, spacing=SECOND)
+    assert show(accounts.tables).slow_start == SlowStart(released_at=until, last_began_at=None, spacing=SECOND)
     began_at = began(accounts)
-    assert show(accounts.tables).pace == Pace(released_at=until, last_began_at=began_at, spacing=SECOND)
+    assert show(accounts.tables).slow_start == SlowStart(released_at=until, last_began_at=began_at, spacing=SECOND)
 
 
 def test_pace_tells_of_claims_that_have_not_begun(accounts: Accounts) -> None:
@@ -290,9 +290,9 @@ def test_pace_tells_of_claims_that_have_not_begun(accounts: Accounts) -> None:
     claim = replace(earlier(1, Phase.CLAIMED), activity_id="activity-2")
     for write_it in (claim, replace(earlier(1, Phase.SCHEDULED), activity_id="activity-3")):
         write(accounts.tables, SaveAttempt(write_it))
-    pace = show(accounts.tables).pace
-    assert pace is not None
-    assert (pace.last_began_at, pace.last_claimed_at) == (None, claim.claimed_at)
+    slow_start = show(accounts.tables).slow_start
+    assert slow_start is not None
+    assert (slow_start.last_began_at, slow_start.last_claimed_at) == (None, claim.claimed_at)
 
 
 def test_pace_goes_together_with_a_daily_limit(accounts: Accounts) -> None:
@@ -301,7 +301,7 @@ def test_pace_goes_together_with_a_daily_limit(accounts: Accounts) -> None:
     began(accounts)
     accounts.blocked_until(accounts.tables.now() - SECOND)
     shown = show(accounts.tables)
-    assert shown.pace is not None
+    assert shown.slow_start is not None
     assert shown.sent_in_last_day == 1
 
 
@@ -315,32 +315,32 @@ def test_hold_that_was_lifted_gives_a_pace(accounts: Accounts, by: str) -> None:
         accounts.lift("account-1")
     else:
         accounts.register.release(accounts.the_hold())
-    pace = show(accounts.tables).pace
-    assert pace is not None
-    assert before <= pace.released_at <= accounts.tables.now()
+    slow_start = show(accounts.tables).slow_start
+    assert slow_start is not None
+    assert before <= slow_start.released_at <= accounts.tables.now()
 
 
 @pytest.mark.parametrize("kind", [ControlKind.PAUSE, ControlKind.CAP])
 def test_nothing_else_that_ended_gives_a_pace(accounts: Accounts, kind: ControlKind) -> None:
     """No provider has complained."""
     accounts.blocked_until(accounts.tables.now() - SECOND, kind)
-    assert show(accounts.tables).pace is None
+    assert show(accounts.tables).slow_start is None
 
 
 def test_pace_is_over_after_ten_minutes(accounts: Accounts) -> None:
     """And so is what concerned another account."""
     accounts.blocked_until(accounts.tables.now() - 11 * MINUTE)
     accounts.blocked_until(accounts.tables.now() - SECOND, account_id="account-2")
-    assert show(accounts.tables).pace is None
+    assert show(accounts.tables).slow_start is None
 
 
 def test_pace_lasts_no_longer_than_what_it_comes_back_from(accounts: Accounts) -> None:
     """Who was asked to wait for ten seconds, half a minute ago, has no backlog that could harm."""
     accounts.block(ControlKind.COOL_DOWN, until=accounts.tables.now() - 30 * SECOND)
     accounts.backdate(40 * SECOND)
-    assert show(accounts.tables).pace is None
+    assert show(accounts.tables).slow_start is None
     accounts.backdate(30 * SECOND)
-    assert show(accounts.tables).pace is not None
+    assert show(accounts.tables).slow_start is not None
 
 
 def test_sweep_finds_a_few_of_an_account_that_comes_back(accounts: Accounts) -> None:

@@ -39,7 +39,7 @@ from engagement_core.model.decision import (
 from engagement_core.model.errors import Effect, ErrorType
 from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.model.orphan import FOREIGN_FOR, Orphan
-from engagement_core.model.outcome import Waits
+from engagement_core.model.outcome import Deferred
 from engagement_core.model.snapshot import Snapshot
 from engagement_core.ports.activities import StoreRefused, StoreUnavailable
 from support.builders import CARTRIDGE, POD, a_comment, a_like, an_account
@@ -65,7 +65,7 @@ def bare(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables
     """A database without the function that keeps the plan of the store's read: the store sends the read itself."""
     with postgres_tables(servers.database_url, template_database) as tables:
         with tables.pool.connection() as connection:
-            kept = render(read_catalog(connection)).kept_read
+            kept = render(read_catalog(connection)).snapshot_function
         tables.sql(f"DROP FUNCTION {kept.name}")
         tables.store = PostgresActivityStore(tables.pool)
         yield tables
@@ -667,7 +667,7 @@ def test_account_that_has_used_up_its_cap_does_not_starve_the_rest(tables: Table
     holder = Holder(worker_id="worker-1", token="worker-1/9")
     decide = partial(decide_claim, holder=holder, policy=ClaimPolicy())
     # The first claim that the cap refuses puts a block in force for the rest of the account's work.
-    assert isinstance(tables.store.change("capped-0", decide), Waits)
+    assert isinstance(tables.store.change("capped-0", decide), Deferred)
     assert due_ids(tables, limit=3) == ["free"]
 
 

@@ -7,14 +7,14 @@ from typing import Protocol
 
 import pytest
 
-from adapters.postgres.readers.incident_facts import PostgresVitalSigns
+from adapters.postgres.readers.incident_facts import PostgresIncidentFacts
 from adapters.postgres.store.alerts import PostgresAlertOutbox
 from engagement_core.model.decision import RaiseAlert
 from engagement_core.model.incident import AlertState, OpenIncident
 from engagement_core.ports.alerts import AlertOutbox
-from engagement_core.ports.incident_facts import VitalSignsReader
+from engagement_core.ports.incident_facts import IncidentFactsReader
 from fakes.alerts import InMemoryAlertOutbox
-from fakes.incident_facts import InMemoryVitalSigns
+from fakes.incident_facts import InMemoryIncidentFacts
 from support.builders import a_like
 from support.tables import InMemoryTables, PostgresTables, Tables, write
 
@@ -25,7 +25,7 @@ class Outbox(Protocol):
     """An outbox, the store whose writes fill it, and the reader that shows what is open."""
 
     outbox: AlertOutbox
-    signs: VitalSignsReader
+    signs: IncidentFactsReader
     tables: Tables
 
     def let_pass(self, duration: timedelta) -> None:
@@ -39,7 +39,7 @@ class InMemoryOutbox:
         self.tables: Tables = (tables := InMemoryTables())
         self.clock = tables.clock
         self.outbox: AlertOutbox = InMemoryAlertOutbox(tables.fake)
-        self.signs: VitalSignsReader = InMemoryVitalSigns(store=tables.fake)
+        self.signs: IncidentFactsReader = InMemoryIncidentFacts(store=tables.fake)
 
     def let_pass(self, duration: timedelta) -> None:
         """See `Outbox`."""
@@ -53,7 +53,7 @@ class PostgresOutbox:
         self.rows = tables
         self.tables: Tables = tables
         self.outbox: AlertOutbox = PostgresAlertOutbox(tables.pool)
-        self.signs: VitalSignsReader = PostgresVitalSigns(tables.pool)
+        self.signs: IncidentFactsReader = PostgresIncidentFacts(tables.pool)
 
     def let_pass(self, duration: timedelta) -> None:
         """See `Outbox`."""
@@ -139,7 +139,7 @@ def test_open_incident_is_one_alert(alerts: Outbox) -> None:
 
 def the_open_incident(alerts: Outbox, times: int = 1) -> OpenIncident:
     """Incident a, as somebody who looked has seen it."""
-    (seen,) = alerts.signs.look(attempts_of=MINUTE).open_incidents
+    (seen,) = alerts.signs.read(attempts_of=MINUTE).open_incidents
     assert (seen.incident, seen.times) == ("a", times)
     return seen
 

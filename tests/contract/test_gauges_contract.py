@@ -9,28 +9,28 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres.readers.gauges import PostgresLevels
+from adapters.postgres.readers.gauges import PostgresGauges
 from engagement_core.model.activity import PublicStatus
 from engagement_core.model.dead_letter import DeadLetter
 from engagement_core.model.decision import AddDeadLetter, CloseDeadLetter, SaveAttempt
 from engagement_core.model.errors import Effect, ErrorType
-from engagement_core.model.gauges import Levels
+from engagement_core.model.gauges import Gauges
 from engagement_core.model.lifecycle import Event, Phase
-from engagement_core.ports.gauges import LevelsReader
-from fakes.gauges import InMemoryLevels
+from engagement_core.ports.gauges import GaugesReader
+from fakes.gauges import InMemoryGauges
 from support.builders import SECOND, a_like, an_account, an_attempt
 from support.servers import ServerUrls
 from support.tables import InMemoryTables, PostgresTables, Tables, postgres_tables, write
 
 MINUTE = timedelta(minutes=1)
-NOTHING = Levels(due=0, oldest_due=None, unknown=0, oldest_unknown=None, dead_letters=0, workers_alive=0)
+NOTHING = Gauges(due=0, oldest_due=None, unknown=0, oldest_unknown=None, dead_letters=0, workers_alive=0)
 
 
 @dataclass
 class Gauge:
     """A reader, and the rows that it reads."""
 
-    reader: LevelsReader
+    reader: GaugesReader
     tables: Tables
 
 
@@ -46,10 +46,10 @@ def gauge(request: pytest.FixtureRequest) -> Gauge:
     """The reader under test."""
     if request.param == "in_memory":
         fake = InMemoryTables()
-        return Gauge(reader=InMemoryLevels(store=fake.fake), tables=fake)
+        return Gauge(reader=InMemoryGauges(store=fake.fake), tables=fake)
     tables: PostgresTables = request.getfixturevalue("postgres")
     tables.empty()
-    return Gauge(reader=PostgresLevels(tables.pool), tables=tables)
+    return Gauge(reader=PostgresGauges(tables.pool), tables=tables)
 
 
 def about(age: timedelta | None, expected: timedelta) -> bool:
@@ -65,7 +65,7 @@ def put_like(gauge: Gauge, activity_id: str, *, due_ago: timedelta, **columns: A
 
 def test_nothing_is_nothing(gauge: Gauge) -> None:
     """No row, no age."""
-    assert gauge.reader.look() == NOTHING
+    assert gauge.reader.read() == NOTHING
 
 
 def test_due_is_what_waits_although_its_time_has_come(gauge: Gauge) -> None:
@@ -75,9 +75,9 @@ def test_due_is_what_waits_although_its_time_has_come(gauge: Gauge) -> None:
     put_like(gauge, "future", due_ago=-MINUTE)
     put_like(gauge, "put-off", due_ago=20 * MINUTE, next_retry_at=gauge.tables.now() + MINUTE)
     put_like(gauge, "ended", due_ago=20 * MINUTE, status=PublicStatus.EXECUTED.value)
-    levels = gauge.reader.look()
-    assert levels.due == 2
-    assert about(levels.oldest_due, 10 * MINUTE)
+    gauges = gauge.reader.read()
+    assert gauges.due == 2
+    assert about(gauges.oldest_due, 10 * MINUTE)
 
 
 @pytest.mark.parametrize(("phase", "event"), [(Phase.SENDING, Event.BEGIN_SENDING), (Phase.UNKNOWN, Event.LOSE_TRACK)])
@@ -85,7 +85,7 @@ def test_what_an_attempt_owns_does_not_wait(gauge: Gauge, phase: Phase, event: E
     """It is being executed, or looked for."""
     put_like(gauge, "activity-1", due_ago=MINUTE)
     write(gauge.tables, SaveAttempt(an_attempt(phase=phase, event=event, effect=Effect.UNKNOWN)))
-    assert gauge.reader.look().due == 0
+    assert gauge.reader.read().due == 0
 
 
 def test_unknown_outcomes_are_counted_with_the_age_of_the_oldest(gauge: Gauge) -> None:
@@ -96,9 +96,9 @@ def test_unknown_outcomes_are_counted_with_the_age_of_the_oldest(gauge: Gauge) -
         began_at = gauge.tables.now() - ago
         attempt = replace(unknown, activity_id=activity_id, began_at=began_at, look_at=gauge.tables.now())
         write(gauge.tables, SaveAttempt(attempt), activity_id=activity_id)
-    levels = gauge.reader.look()
-    assert levels.unknown == 2
-    assert about(levels.oldest_unknown, 3 * MINUTE)
+    gauges = gauge.reader.read()
+    assert gauges.unknown == 2
+    assert about(gauges.oldest_unknown, 3 * MINUTE)
 
 
 def test_dead_letters_are_the_open_ones(gauge: Gauge) -> None:
@@ -116,14 +116,14 @@ def test_dead_letters_are_the_open_ones(gauge: Gauge) -> None:
         write(gauge.tables, AddDeadLetter(letter), activity_id=activity_id)
     closed = CloseDeadLetter(activity_id="activity-1", closed_at=gauge.tables.now(), resolution="requeued")
     write(gauge.tables, closed)
-    assert gauge.reader.look().dead_letters == 1
+    assert gauge.reader.read().dead_letters == 1
 
 
 def test_workers_alive_are_those_that_beat(gauge: Gauge) -> None:
     """Within the last six seconds."""
     gauge.tables.beat("here", SECOND)
     gauge.tables.beat("gone", MINUTE)
-    assert gauge.reader.look().workers_alive == 1
+    assert gauge.reader.read().workers_alive == 1
 
 
 def test_row_that_is_due_since_for_ever_is_counted_and_has_no_age(postgres: PostgresTables) -> None:
@@ -133,4 +133,4 @@ def test_row_that_is_due_since_for_ever_is_counted_and_has_no_age(postgres: Post
         "INSERT INTO pod_activities (id, pod_id, engagement_type, post_id, scheduled_for)"
         " VALUES ('a', 'p', 'like', 'post', '-infinity')"
     )
-    assert PostgresLevels(postgres.pool).look() == replace(NOTHING, due=1)
+    assert PostgresGauges(postgres.pool).read() == replace(NOTHING, due=1)

@@ -8,16 +8,16 @@ from typing import Any, Protocol
 
 import pytest
 
-from adapters.postgres.readers.incident_facts import PostgresVitalSigns
+from adapters.postgres.readers.incident_facts import PostgresIncidentFacts
 from engagement_core.model.controls import BlockScope, Control, ControlKind
 from engagement_core.model.dead_letter import DeadLetter
 from engagement_core.model.decision import AddDeadLetter, Block, CloseDeadLetter, RaiseAlert, SaveAttempt
 from engagement_core.model.errors import Effect, ErrorType
 from engagement_core.model.incident import IncidentKind
-from engagement_core.model.incident_facts import OldestUnknown, VitalSigns
+from engagement_core.model.incident_facts import IncidentFacts, OldestUnknown
 from engagement_core.model.lifecycle import Event, Phase
-from engagement_core.ports.incident_facts import VitalSignsReader
-from fakes.incident_facts import InMemoryVitalSigns
+from engagement_core.ports.incident_facts import IncidentFactsReader
+from fakes.incident_facts import InMemoryIncidentFacts
 from support.builders import SECOND, a_like, an_account, an_attempt
 from support.tables import InMemoryTables, PostgresTables, Tables, write
 
@@ -28,7 +28,7 @@ SILENT_FOR = timedelta(seconds=6)
 class Signs(Protocol):
     """A reader, and the rows that it reads."""
 
-    reader: VitalSignsReader
+    reader: IncidentFactsReader
     tables: Tables
 
     def start_worker(self, worker_id: str, *, started: timedelta, beat: timedelta) -> None:
@@ -41,7 +41,7 @@ class InMemorySigns:
     def __init__(self) -> None:
         self.tables: Tables = (tables := InMemoryTables())
         self.started: dict[str, Any] = {}
-        self.reader: VitalSignsReader = InMemoryVitalSigns(
+        self.reader: IncidentFactsReader = InMemoryIncidentFacts(
             store=tables.fake, silent_for=SILENT_FOR, started_at=self.started
         )
 
@@ -57,7 +57,7 @@ class PostgresSigns:
     def __init__(self, tables: PostgresTables) -> None:
         self.rows = tables
         self.tables: Tables = tables
-        self.reader: VitalSignsReader = PostgresVitalSigns(tables.pool, silent_for=SILENT_FOR)
+        self.reader: IncidentFactsReader = PostgresIncidentFacts(tables.pool, silent_for=SILENT_FOR)
 
     def start_worker(self, worker_id: str, *, started: timedelta, beat: timedelta) -> None:
         """See `Signs`."""
@@ -84,9 +84,9 @@ def signs(request: pytest.FixtureRequest) -> Signs:
     return found
 
 
-def look(signs: Signs) -> VitalSigns:
+def look(signs: Signs) -> IncidentFacts:
     """One look at the last five minutes."""
-    return signs.reader.look(attempts_of=5 * MINUTE)
+    return signs.reader.read(attempts_of=5 * MINUTE)
 
 
 def attempted(signs: Signs, number: int, phase: Phase, *, ago: timedelta = SECOND, **changes: Any) -> None:
@@ -107,7 +107,7 @@ def test_nothing_is_no_reason_for_anything(signs: Signs) -> None:
     before = signs.tables.now()
     seen = look(signs)
     assert before <= seen.seen_at <= signs.tables.now()
-    assert seen == VitalSigns(seen_at=seen.seen_at)
+    assert seen == IncidentFacts(seen_at=seen.seen_at)
 
 
 def test_attempts_that_were_judged_or_lost_track_of_are_counted(signs: Signs) -> None:

@@ -15,7 +15,7 @@ from rq.serializers import JSONSerializer
 
 from adapters.bullmq.queue import BullmqQueue
 from adapters.rq.queue import RqQueue
-from engagement_core.model.job import Buried, Done, Later, WakeUp
+from engagement_core.model.job import DeadLettered, Done, Later, WakeUp
 from engagement_core.ports.queue import Queue
 from fakes.clock import InMemoryClock
 from fakes.queue import InMemoryQueue
@@ -149,7 +149,7 @@ def test_every_activity_id_comes_back_as_it_was(doorbell: Doorbell, activity_id:
     assert doorbell.queue.advance(NOTHING) == 1
     wake_up = doorbell.receive()
     assert wake_up.activity_id == activity_id
-    doorbell.queue.settle(wake_up, Buried(reason="gone"))
+    doorbell.queue.settle(wake_up, DeadLettered(reason="gone"))
     assert doorbell.dead_letters() == {activity_id: "gone"}
 
 
@@ -290,7 +290,7 @@ def test_a_buried_wake_up_lies_in_the_dead_letter_queue_alone(doorbell: Doorbell
     doorbell.ring("a-1")
     wake_up = doorbell.receive()
     for _ in range(2):
-        doorbell.queue.settle(wake_up, Buried(reason="post_not_found: it is gone"))
+        doorbell.queue.settle(wake_up, DeadLettered(reason="post_not_found: it is gone"))
     assert doorbell.dead_letters() == {"a-1": "post_not_found: it is gone"}
     assert doorbell.queue.depth() == 0
     assert doorbell.is_silent()

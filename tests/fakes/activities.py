@@ -15,7 +15,14 @@ from typing import TypeVar
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.activity import Account, Activity, EngagementType, Pod, PublicStatus
 from engagement_core.model.attempt import Attempt
-from engagement_core.model.controls import PACED_FOR, PACED_PER_SWEEP, BlockScope, Control, ControlKind, Pace
+from engagement_core.model.controls import (
+    SLOW_START_FOR,
+    SLOW_START_PER_SWEEP,
+    BlockScope,
+    Control,
+    ControlKind,
+    SlowStart,
+)
 from engagement_core.model.decision import Decision, MarkExecuted, MarkFailed, MarkScheduled, SaveAttempt, Write
 from engagement_core.model.due import Due
 from engagement_core.model.errors import Effect
@@ -34,7 +41,7 @@ _SCHEDULED = PublicStatus.SCHEDULED.value
 
 @dataclass
 class InMemoryActivityStore(InMemoryRows):
-    """Fills `engagement_core.ports.activities.ActivityStore`. `spacing`: see `Pace`."""
+    """Fills `engagement_core.ports.activities.ActivityStore`. `spacing`: see `SlowStart`."""
 
     spacing: timedelta = timedelta(seconds=1)
 
@@ -68,7 +75,7 @@ class InMemoryActivityStore(InMemoryRows):
             for at, key in waiting:
                 account_id = self._coming_back(key, now)
                 turns[account_id] += account_id != ""
-                if turns[account_id] <= PACED_PER_SWEEP:
+                if turns[account_id] <= SLOW_START_PER_SWEEP:
                     found.append(Due(activity_id=key, due_in=at - now))
             return tuple(found[:limit])
 
@@ -135,7 +142,7 @@ class InMemoryActivityStore(InMemoryRows):
             cartridge=self.cartridges.get(pod.voice_cartridge_id or "") if pod else None,
             controls=self._in_force(activity, account, now),
             sent_in_last_day=self._sent_in_last_day(account, now),
-            pace=self._pace(account, now),
+            slow_start=self._pace(account, now),
         )
 
     def _neighbours(self, activity_id: str, shown: Snapshot) -> tuple[Attempt, ...]:
@@ -192,17 +199,17 @@ class InMemoryActivityStore(InMemoryRows):
         account = self._acting(activity, self.pods.get(activity.pod_id))
         return account.id if account is not None and self._pace(account, now) is not None else ""
 
-    def _pace(self, account: Account | None, now: datetime) -> Pace | None:
+    def _pace(self, account: Account | None, now: datetime) -> SlowStart | None:
         if account is None:
             return None
-        over = [end for start, end in self._kept_back(account) if end <= now < end + min(end - start, PACED_FOR)]
+        over = [end for start, end in self._kept_back(account) if end <= now < end + min(end - start, SLOW_START_FOR)]
         if not over:
             return None
         last_began_at = max(self._began_in_last_day(account, now), default=None)
         claimed = (
             a.claimed_at for a in self._all_attempts() if a.account_id == account.id and a.phase is Phase.CLAIMED
         )
-        return Pace(
+        return SlowStart(
             released_at=max(over),
             last_began_at=last_began_at,
             last_claimed_at=max(claimed, default=None),

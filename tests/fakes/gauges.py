@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from engagement_core.model.activity import Activity, PublicStatus
-from engagement_core.model.gauges import MOST_COUNTED, Levels
+from engagement_core.model.gauges import MOST_COUNTED, Gauges
 from engagement_core.model.lifecycle import Phase
 from fakes.activities import InMemoryActivityStore
 
-__all__ = ["InMemoryLevels"]
+__all__ = ["InMemoryGauges"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class InMemoryLevels:
-    """Fills `engagement_core.ports.gauges.LevelsReader`."""
+class InMemoryGauges:
+    """Fills `engagement_core.ports.gauges.GaugesReader`."""
 
     store: InMemoryActivityStore
     silent_for: timedelta = timedelta(seconds=6)
 
-    def look(self) -> Levels:
+    def read(self) -> Gauges:
         """See the port."""
         now = self.store.now()
         activities = [each for each in self.store.activities.values() if isinstance(each, Activity)]
         due = [now - activity.due_at for activity in activities if self._waits(activity)]
         attempts = [attempt for by_number in self.store.attempts.values() for attempt in by_number.values()]
         unknown = [now - (each.began_at or each.claimed_at) for each in attempts if each.phase is Phase.UNKNOWN]
-        return Levels(
+        return Gauges(
             due=min(len(due), MOST_COUNTED),
             oldest_due=max(due, default=None),
             unknown=min(len(unknown), MOST_COUNTED),

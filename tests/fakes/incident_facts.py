@@ -14,19 +14,19 @@ from engagement_core.model.attempt import Attempt
 from engagement_core.model.controls import BlockScope, ControlKind
 from engagement_core.model.errors import ErrorType
 from engagement_core.model.incident import IncidentKind, OpenIncident
-from engagement_core.model.incident_facts import OldestUnknown, SilentWorker, VitalSigns
+from engagement_core.model.incident_facts import IncidentFacts, OldestUnknown, SilentWorker
 from engagement_core.model.lifecycle import Event, Phase
 from fakes.activities import InMemoryActivityStore
 
-__all__ = ["InMemoryVitalSigns"]
+__all__ = ["InMemoryIncidentFacts"]
 
 _A_DAY = timedelta(days=1)
 _UNJUDGED = (Phase.CLAIMED, Phase.SENDING)
 
 
 @dataclass(frozen=True, kw_only=True)
-class InMemoryVitalSigns:
-    """Fills `engagement_core.ports.incident_facts.VitalSignsReader`. A worker's host is its name up to a colon.
+class InMemoryIncidentFacts:
+    """Fills `engagement_core.ports.incident_facts.IncidentFactsReader`. A worker's host is its name up to a colon.
 
     `started_at` says when workers started; one that is not in it started with its last beat.
     """
@@ -35,13 +35,13 @@ class InMemoryVitalSigns:
     silent_for: timedelta = timedelta(seconds=6)
     started_at: Mapping[str, datetime] = field(default_factory=dict)
 
-    def look(self, *, attempts_of: timedelta) -> VitalSigns:
+    def read(self, *, attempts_of: timedelta) -> IncidentFacts:
         """See the port."""
         now = self.store.now()
         incidents = self._open_incidents()
         recent = [each for each in self._attempts() if each.began_at is not None and each.began_at > now - attempts_of]
         judged = [each for each in recent if each.phase not in _UNJUDGED and each.event is not Event.RELEASE]
-        return VitalSigns(
+        return IncidentFacts(
             seen_at=now,
             open_incidents=incidents,
             attempts=len(judged),

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from engagement_core.model.job import Buried, Later, Settlement, Unreadable, WakeUp
+from engagement_core.model.job import DeadLettered, Later, Settlement, Unreadable, WakeUp
 from engagement_core.ports.queue import Queue, QueueUnavailable
 
 __all__ = ["InMemoryQueue"]
@@ -73,7 +73,7 @@ class InMemoryQueue(Queue):
         if self._started.get(activity_id) == wake_up.receipt:
             del self._started[activity_id]
         rung_anew = activity_id in self._ready or activity_id in self._scheduled or activity_id in self._started
-        if isinstance(settlement, Buried):
+        if isinstance(settlement, DeadLettered):
             self.bury(activity_id, settlement.reason)
         elif isinstance(settlement, Later) and not rung_anew and settlement.at - self._now() <= _LONGEST_IN_QUEUE:
             self.ring(activity_id, settlement.at)

@@ -25,7 +25,7 @@ from engagement_core.decisions.release import release
 from engagement_core.decisions.retry import RetryPolicy
 from engagement_core.decisions.verdict import decide_verdict
 from engagement_core.model.activity import Malformed
-from engagement_core.model.controls import BlockScope, Control, ControlKind, Pace
+from engagement_core.model.controls import BlockScope, Control, ControlKind, SlowStart
 from engagement_core.model.dead_letter import DeadLetter
 from engagement_core.model.decision import (
     AddDeadLetter,
@@ -114,8 +114,8 @@ def _blocked() -> Iterator[Place]:
     yield Place(
         name="waits-daily-limit", snapshot=a_snapshot(account=an_account(daily_limit=100), sent_in_last_day=100)
     )
-    pace = Pace(released_at=NOW - SECOND, last_began_at=NOW - SECOND, spacing=30 * SECOND)
-    yield Place(name="waits-pace", snapshot=a_snapshot(pace=pace))
+    slow_start = SlowStart(released_at=NOW - SECOND, last_began_at=NOW - SECOND, spacing=30 * SECOND)
+    yield Place(name="waits-pace", snapshot=a_snapshot(slow_start=slow_start))
 
 
 def _doomed() -> Iterator[Place]:

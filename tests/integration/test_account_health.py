@@ -60,7 +60,7 @@ def ask(stage: Stage, app: App, *, times: int) -> None:
     before = stage.sandbox.ledger()["requests"]
 
     def asked() -> bool:
-        app.duties.care.turn()
+        app.maintenance.care.run_once()
         return bool(stage.sandbox.ledger()["requests"] >= before + times)
 
     stage.until(asked)
@@ -161,8 +161,8 @@ def test_provider_that_cannot_be_asked_never_is(stage: Stage) -> None:
         hold_with_one(stage, app)
         ended = stage.sql("UPDATE engagement_controls SET created_at = created_at - interval '1 day' RETURNING 1")
         assert ended == [(1,)]
-        app.duties.care.turn()
-        app.duties.care.turn()
+        app.maintenance.care.run_once()
+        app.maintenance.care.run_once()
     assert stage.sandbox.ledger()["requests"] == 1
     assert stage.sql("SELECT probe_at, probes, lifted_at FROM engagement_controls") == [(None, 0, None)]
 

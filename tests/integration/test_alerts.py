@@ -14,7 +14,7 @@ import pytest
 
 from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.readers import incident_facts as sql
-from adapters.postgres.readers.incident_facts import PostgresVitalSigns
+from adapters.postgres.readers.incident_facts import PostgresIncidentFacts
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.postgres.store.alerts import PostgresAlertOutbox
 from adapters.postgres.store.controls import PostgresControls
@@ -55,7 +55,7 @@ class Scene:
         self.tables = tables
         self.linkedin = InMemoryLinkedIn()
         self.outbox = PostgresAlertOutbox(tables.pool)
-        self.reader = PostgresVitalSigns(tables.pool)
+        self.reader = PostgresIncidentFacts(tables.pool)
         self.watch = Watch(
             store=tables.store,
             queue=InMemoryQueue(tables.now),
@@ -104,8 +104,8 @@ def scene(database: PostgresTables) -> Scene:
 
 def test_calm_is_silent(scene: Scene) -> None:
     """A look finds nothing, and says nothing."""
-    scene.watch.look()
-    scene.watch.look_at_breaker()
+    scene.watch.run_once()
+    scene.watch.check_breaker()
     assert scene.told() == []
 
 
@@ -114,10 +114,10 @@ def test_expired_login_is_told_until_the_hold_is_lifted(scene: Scene) -> None:
     for number in range(3):
         scene.tables.put(a_like(id=f"a-{number}"))
         scene.bury(Cause.ACCOUNT_SIGNED_OUT, f"a-{number}")
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told() == [("auth_error:account-1", "raised", 3)]
     PostgresControls(scene.tables.pool).resume(BlockScope.ACCOUNT, "account-1")
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told() == [("auth_error:account-1", "raised", 3), ("auth_error:account-1", "resolved", 1)]
 
 
@@ -125,10 +125,10 @@ def test_exhausted_rate_limit_is_told_until_the_account_executes_something(scene
     """Something that began afterwards."""
     scene.attempted(0, Phase.EXECUTED)
     scene.bury(Cause.RATE_LIMITED)
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told() == [("rate_limit:account-1", "raised", 1)]
     scene.attempted(1, Phase.EXECUTED)
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told()[1:] == [("rate_limit:account-1", "resolved", 1)]
 
 
@@ -136,10 +136,10 @@ def test_exhausted_rate_limit_is_over_after_an_hour(scene: Scene) -> None:
     """Although nothing has proven it."""
     scene.bury(Cause.RATE_LIMITED)
     scene.let_pass(HOUR - 5 * SECOND)
-    scene.watch.look()
+    scene.watch.run_once()
     assert len(scene.told()) == 1
     scene.let_pass(10 * SECOND)
-    scene.watch.look()
+    scene.watch.run_once()
     assert len(scene.told()) == 2
 
 
@@ -149,13 +149,13 @@ def test_hundred_dead_letters_of_one_kind_are_one_alert(scene: Scene) -> None:
         scene.tables.put(a_like(id=f"a-{number}"))
         scene.bury(Cause.POST_GONE, f"a-{number}")
     scene.bury(Cause.REJECTED)
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told() == [("dead_letter:post_not_found", "raised", 100), ("dead_letter:api_error", "raised", 1)]
     first = scene.outbox.take(limit=1)[0]
     assert (first.activity_id, first.kind) == ("a-0", "dead_letter")
     for number in range(100):
         scene.tables.store.change(f"a-{number}", decide_requeue)
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told()[2:] == [("dead_letter:post_not_found", "resolved", 1)]
 
 
@@ -165,10 +165,10 @@ def test_backlog_is_told_until_it_is_worked_off(scene: Scene) -> None:
         "INSERT INTO pod_activities (id, pod_id, engagement_type, post_id, scheduled_for)"
         " SELECT 'due-' || n, 'pod-1', 'like', 'post', now() FROM generate_series(1, 1000) n"
     )
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told() == [("queue_depth", "raised", 1)]
     PostgresControls(scene.tables.pool).pause(BlockScope.ACCOUNT, "account-1", "on holiday")
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told()[1:] == [("queue_depth", "resolved", 1)]
 
 
@@ -177,38 +177,38 @@ def test_error_rate_is_told_until_it_has_fallen(scene: Scene) -> None:
     for number in range(20):
         phase = Phase.SCHEDULED if number < 3 else Phase.EXECUTED
         scene.attempted(number, phase, error_type="api_error")
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told() == [("error_rate", "raised", 1)]
     scene.let_pass(4 * MINUTE)
-    scene.watch.look()
+    scene.watch.run_once()
     assert len(scene.told()) == 1
     scene.let_pass(2 * MINUTE)
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told()[1:] == [("error_rate", "resolved", 1)]
 
 
 def test_crash_of_a_worker_is_told_and_so_is_its_restart(scene: Scene) -> None:
     """Silent, and silent still at the next look; a crash loop counts; then the new one lives for five minutes."""
     scene.tables.beat("worker-1", 20 * SECOND)
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told() == []
-    scene.watch.look()
-    scene.watch.look()
+    scene.watch.run_once()
+    scene.watch.run_once()
     assert scene.told() == [("worker_lost:h", "raised", 1)]
     scene.let_pass(10 * SECOND)
     scene.tables.beat("worker-2", timedelta(0))
     scene.let_pass(7 * SECOND)
     for _ in range(2):
-        scene.watch.look()
+        scene.watch.run_once()
     assert scene.told() == [("worker_lost:h", "raised", 2)]
     scene.let_pass(6 * MINUTE)
-    scene.watch.look()
+    scene.watch.run_once()
     assert len(scene.told()) == 1
     scene.tables.beat("worker-3", timedelta(0))
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told()[1:] == [("worker_lost:h", "resolved", 1)]
     for _ in range(2):
-        scene.watch.look()
+        scene.watch.run_once()
     assert len(scene.told()) == 2
 
 
@@ -217,22 +217,22 @@ def test_worker_that_left_is_not_missed(scene: Scene) -> None:
     scene.tables.beat("worker-1", 20 * SECOND)
     scene.tables.sql("UPDATE engagement_workers SET left_at = now()")
     for _ in range(2):
-        scene.watch.look()
+        scene.watch.run_once()
     assert scene.told() == []
 
 
 def test_open_breaker_is_told_until_it_has_been_closed_for_a_minute(scene: Scene) -> None:
     """Every worker has its own; as long as one of them finds it open, it is not over."""
     scene.linkedin.close_for(5 * SECOND)
-    scene.watch.look_at_breaker()
+    scene.watch.check_breaker()
     scene.let_pass(50 * SECOND)
-    scene.watch.look_at_breaker()
+    scene.watch.check_breaker()
     scene.linkedin.close_for(timedelta(0))
     scene.let_pass(50 * SECOND)
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told() == [("breaker_open", "raised", 2)]
     scene.let_pass(15 * SECOND)
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told()[1:] == [("breaker_open", "resolved", 1)]
 
 
@@ -240,14 +240,14 @@ def test_unknown_outcome_is_told_after_an_hour_until_it_is_known(scene: Scene) -
     """With the activity that has waited for the longest."""
     scene.attempted(1, Phase.UNKNOWN)
     scene.let_pass(HOUR - 10 * SECOND)
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told() == []
     scene.let_pass(20 * SECOND)
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told() == [("unknown_outcome", "raised", 1)]
     assert scene.outbox.take(limit=1)[0].activity_id == "a-1"
     scene.tables.sql("UPDATE engagement_attempts SET phase = 'executed', effect = 'applied'")
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told()[1:] == [("unknown_outcome", "resolved", 1)]
 
 
@@ -256,10 +256,10 @@ def test_unreadable_job_is_over_after_a_day(scene: Scene) -> None:
     kind = IncidentKind.UNREADABLE_PAYLOAD.value
     scene.outbox.put(RaiseAlert(incident=kind, kind=kind, message="!", activity_id=None))
     scene.let_pass(23 * HOUR)
-    scene.watch.look()
+    scene.watch.run_once()
     assert len(scene.told()) == 1
     scene.let_pass(2 * HOUR)
-    scene.watch.look()
+    scene.watch.run_once()
     assert scene.told()[1:] == [("unreadable_payload", "resolved", 1)]
 
 
@@ -286,7 +286,7 @@ def test_eight_workers_raise_and_resolve_one_incident_once(scene: Scene) -> None
         outbox = PostgresAlertOutbox(pool)
         at_once(*[partial(outbox.put, alert)] * 8)
         assert scene.told() == [("queue_depth", "raised", 8)]
-        (seen,) = scene.reader.look(attempts_of=MINUTE).open_incidents
+        (seen,) = scene.reader.read(attempts_of=MINUTE).open_incidents
         resolved = at_once(*[partial(outbox.resolve, seen, "It is over.")] * 8)
         assert sorted(resolved) == [False] * 7 + [True]
         assert len(scene.told()) == 2
@@ -309,7 +309,7 @@ def test_incident_that_is_raised_again_while_somebody_resolves_it_is_not_lost(sc
     alert = RaiseAlert(incident="queue_depth", kind="queue_depth", message="!", activity_id=None)
     for _ in range(20):
         scene.outbox.put(alert)
-        (seen,) = scene.reader.look(attempts_of=MINUTE).open_incidents
+        (seen,) = scene.reader.read(attempts_of=MINUTE).open_incidents
         at_once(partial(scene.outbox.put, alert), partial(scene.outbox.resolve, seen, "It is over."))
         assert scene.tables.alerts() == ["queue_depth"]
 
@@ -351,7 +351,7 @@ def test_letter_that_comes_between_the_look_and_the_verdict_keeps_its_incident_o
     """The look found none: a resolution that is based on it is refused."""
     scene.bury(Cause.POST_GONE)
     scene.tables.store.change("activity-1", decide_requeue)
-    (seen,) = scene.reader.look(attempts_of=MINUTE).open_incidents
+    (seen,) = scene.reader.read(attempts_of=MINUTE).open_incidents
     scene.bury(Cause.POST_GONE)
     assert scene.outbox.resolve(seen, "No dead letter of the type is open.") is False
     assert scene.tables.alerts() == ["dead_letter:post_not_found"]

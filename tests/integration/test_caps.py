@@ -34,7 +34,7 @@ def test_eight_workers_and_two_hundred_due_send_fifty(stage: Stage, seed: int) -
         keys = [f"like-1-{n}" for n in range(1, DUE + 1)] + [f"like-2-{n}" for n in range(1, 6)]
         random.Random(seed + number).shuffle(keys)  # noqa: S311 - repeatable on purpose
         with open_app(stage.settings, worker_id=f"worker-{number}", telemetry=stage.telemetry) as app:
-            app.duties.beat()
+            app.maintenance.beat()
             for key in keys:
                 app.executor.execute(key)
 

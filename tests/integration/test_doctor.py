@@ -266,7 +266,7 @@ def test_a_role_with_exactly_these_grants_can_do_all_the_work(clinic: Clinic, sa
         with guest.working() as app:
             guest.wait_for(Signal.JOB_COMPLETED, 3)
             guest.wait_for(Signal.DEAD_LETTER, 1)
-            app.duties.registry.leave(app.duties.worker_id)
+            app.maintenance.registry.leave(app.maintenance.worker_id)
         assert owner.statuses() == {"executed": 3, "failed": 1}
         assert owner.sql("SELECT count(*) FROM engagement_workers WHERE left_at IS NULL") == [(0,)]
 

@@ -150,7 +150,7 @@ def test_connections_that_end_at_any_step_cost_no_engagement_and_double_none(
         stage = Stage(stage_settings(house.url, sandbox), sandbox)
         stage.add_account(1)
         with open_app(stage.settings, worker_id="worker-1", telemetry=stage.telemetry) as app:
-            app.duties.beat()
+            app.maintenance.beat()
             for number, step in enumerate(_STEPS):
                 activity_id = f"{kind}-{number}"
                 stage.sql(
@@ -177,7 +177,7 @@ def _execute_until_settled(executor: Executor, store: ActivityStore, activity_id
     """As a worker's rounds do it: what could not be written is written, then the activity is looked at again."""
     for _ in range(10):
         outcome = executor.execute(activity_id)
-        executor.backlog.flush(store)
+        executor.pending.flush(store)
         if isinstance(outcome, Dropped):
             return
     raise AssertionError(f"{activity_id} is not settled: {outcome}")
@@ -190,7 +190,7 @@ def test_a_connection_that_ends_while_it_waits_for_the_row_costs_nothing(house: 
         stage.add_account(1)
         stage.add_likes(1, 1)
         with open_app(stage.settings, worker_id="worker-1", telemetry=stage.telemetry) as app:
-            app.duties.beat()
+            app.maintenance.beat()
             with closing(psycopg2.connect(house.direct_url)) as other, other.cursor() as cursor:
                 cursor.execute("SELECT 1 FROM pod_activities FOR NO KEY UPDATE")
                 waiting = threads.submit(app.executor.execute, "like-1-1")
@@ -234,7 +234,7 @@ def test_a_worker_that_ends_does_not_wait_for_a_database_that_is_away(house: Hou
         stage = Stage(stage_settings(house.url, sandbox), sandbox)
         with working(stage.settings, stage.telemetry) as (app, _):
             for number in range(3):
-                app.executor.backlog.add(f"like-{number}", lambda _: Decision(None))
-            app.duties.registry.beat = away  # type: ignore[method-assign]
+                app.executor.pending.add(f"like-{number}", lambda _: Decision(None))
+            app.maintenance.registry.beat = away  # type: ignore[method-assign]
             app.executor.store.change = tried  # type: ignore[method-assign]
     assert tries == []

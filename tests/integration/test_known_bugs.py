@@ -67,7 +67,7 @@ class Scene:
     @contextmanager
     def app(self) -> Iterator[App]:
         with open_app(self.settings, worker_id="worker-1", telemetry=self.telemetry) as app:
-            app.duties.beat()
+            app.maintenance.beat()
             yield app
 
     @contextmanager
@@ -283,7 +283,7 @@ def test_a_worker_that_was_stopped_comes_back_to_a_lost_claim(scene: Scene) -> N
         executing = threading.Thread(target=lambda: outcomes.append(executor.execute("slept")))
         executing.start()
         assert voice_speaks.wait(_PATIENCE)
-        app.duties.registry.leave("worker-1")
+        app.maintenance.registry.leave("worker-1")
         assert adopt_orphans(store, InMemoryTelemetry(), OrphanPolicy()) == 1
         goes_on.set()
         executing.join()

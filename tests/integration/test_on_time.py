@@ -42,7 +42,7 @@ def a_pool(stage: Stage) -> closing[PostgresPool]:
 
 def until_it_holds(stage: Stage, worker: Worker, count: int) -> None:
     """Block until so many entries are on the agenda."""
-    stage.until(lambda: len(worker._agenda._waiting) >= count)
+    stage.until(lambda: len(worker._delay_queue._waiting) >= count)
 
 
 def lateness(stage: Stage) -> list[float]:

@@ -52,7 +52,7 @@ def test_nothing_arrives_after_pause_has_returned(stage: Stage, seed: int, monke
     with stage.app() as app, ThreadPoolExecutor(EACH) as threads:
         for number in range(1, TRIES + 1):
             scope = tuple(part.format(number) for part in SCOPES[number % len(SCOPES)])
-            app.duties.beat()
+            app.maintenance.beat()
             sends = [
                 threads.submit(execute, app, f"like-{number}-{n}", rng.uniform(0, 0.04)) for n in range(1, EACH + 1)
             ]

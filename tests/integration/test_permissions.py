@@ -198,7 +198,7 @@ def test_a_role_may_look_without_being_able_to_work(house: House) -> None:
     name = '"' + house.role.replace('"', '""') + '"'
     house.as_owner(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")
     with closing(PostgresPool(house.url, size=1)) as pool:
-        assert PostgresOverviewReader(pool).look().due.value == 1
+        assert PostgresOverviewReader(pool).read().due.value == 1
 
 
 def test_time_limit_of_the_role_does_not_end_a_change_that_waits_for_its_row(house: House) -> None:

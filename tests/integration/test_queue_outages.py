@@ -117,13 +117,13 @@ def test_a_port_that_speaks_something_else_is_unavailable(make_queue: MakeQueue)
     """A web server under the address of Redis."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def greet() -> None:
+        def ping() -> None:
             connection, _ = listener.accept()
             with connection:
                 connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
                 connection.recv(65536)
 
-        server = threading.Thread(target=greet)
+        server = threading.Thread(target=ping)
         server.start()
         queue = make_queue(f"redis://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(QueueUnavailable):

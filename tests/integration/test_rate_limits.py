@@ -86,14 +86,14 @@ def test_errors_in_a_row_slow_the_account_down(stage: Stage) -> None:
     stage.add_likes(1, 5)
     with stage.app() as app:
         for number in range(1, 6):
-            app.duties.care.turn()
+            app.maintenance.care.run_once()
             assert stage.sql("SELECT kind FROM engagement_controls") == []
             app.executor.execute(f"like-1-{number}")
-        app.duties.care.turn()
+        app.maintenance.care.run_once()
         ((kind, account_id, rest),) = stage.sql(
             "SELECT c.kind, c.scope_id, extract(epoch FROM c.until - max(t.began_at))::float8"
             " FROM engagement_controls c, engagement_attempts t GROUP BY c.id"
         )
         assert (kind, account_id, rest) == ("cool_down", "account-1", 10)
-        app.duties.care.turn()
+        app.maintenance.care.run_once()
         assert len(stage.sql("SELECT 1 FROM engagement_controls")) == 1

@@ -14,7 +14,7 @@ from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.inspection.catalog import read_catalog
 from adapters.postgres.schema.migrate import migrate, schema_sql
 from adapters.postgres.store.activities import PostgresActivityStore
-from adapters.postgres.store.snapshot_function import KeptRead
+from adapters.postgres.store.snapshot_function import SnapshotFunction
 from adapters.postgres.store.statements import render
 from engagement_core.model.decision import as_it_is
 from engagement_core.ports.activities import StoreUnavailable
@@ -31,9 +31,9 @@ def _sql(url: str, script: str) -> list[tuple[object, ...]]:
             return cursor.fetchall() if cursor.description else []
 
 
-def _kept(url: str) -> KeptRead:
+def _kept(url: str) -> SnapshotFunction:
     with closing(psycopg2.connect(url)) as connection:
-        return render(read_catalog(connection)).kept_read
+        return render(read_catalog(connection)).snapshot_function
 
 
 def _calls(url: str) -> int:

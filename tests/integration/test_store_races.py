@@ -42,7 +42,7 @@ LIMITED = Failure(cause=Cause.RATE_LIMITED, message="Too many requests.")
 def database(database: PostgresTables) -> PostgresTables:
     """One database for all tests on this page, where the store locks and reads in a function of the server."""
     with database.pool.connection() as connection:
-        assert render(read_catalog(connection)).kept_read.is_usable(connection)
+        assert render(read_catalog(connection)).snapshot_function.is_usable(connection)
     return database
 
 
@@ -231,7 +231,7 @@ def test_two_read_backs_never_credit_one_comment_twice(tables: PostgresTables) -
         return tables.store.change(each.activity.id, decide, crediting=seen.ids)
 
     results = at_once(*(partial(look, each) for each in claims))
-    assert sorted(type(result).__name__ for result in results) == ["Executed", "Waits"]
+    assert sorted(type(result).__name__ for result in results) == ["Executed", "Deferred"]
 
 
 def test_row_of_another_service_may_refer_to_a_locked_activity(tables: PostgresTables) -> None:
@@ -285,4 +285,4 @@ def test_of_two_refusals_of_one_account_at_a_time_one_is_the_first(tables: Postg
 
     claims = [claim(tables, "worker-1", name) for name in names]
     outcomes = at_once(*(partial(conclude, claimed) for claimed in claims))
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Buried", "Waits"]
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Buried", "Deferred"]

@@ -15,11 +15,11 @@ from adapters.clock import SystemClock
 from adapters.http.session import HttpSession
 from engagement_core.decisions.claim import ClaimPolicy
 from engagement_core.model.errors import Cause, Failure
-from engagement_core.model.outcome import Executed, Waits
+from engagement_core.model.outcome import Deferred, Executed
 from engagement_core.model.signal import Signal
 from engagement_core.ports.voice import Voice
 from engagement_core.use_cases.execute import Executor
-from engagement_core.use_cases.pending_decisions import Backlog
+from engagement_core.use_cases.pending_decisions import PendingDecisions
 from fakes.activities import InMemoryActivityStore
 from fakes.clock import InMemoryClock
 from fakes.linkedin import InMemoryLinkedIn
@@ -96,7 +96,7 @@ def make(connect: Connect) -> Iterator[Callable[..., Scene]]:
                 voice=connect(url or service.url, session, clock),
                 telemetry=telemetry,
                 clock=clock,
-                backlog=Backlog(),
+                pending=PendingDecisions(),
                 claim_policy=ClaimPolicy(job_timeout=timedelta(seconds=IN_TIME)),
                 voice_timeout=TIMEOUT,
             )
@@ -193,7 +193,7 @@ def test_a_retry_neither_asks_again_nor_says_anything_else(make: Callable[..., S
     scene = make()
     scene.service.says("The first text.", "Another text.")
     scene.linkedin.will(Scripted(applies=False, answer=REFUSED))
-    assert isinstance(scene.executor.execute("activity-1"), Waits)
+    assert isinstance(scene.executor.execute("activity-1"), Deferred)
     scene.database_clock.advance(SECOND)
     scene.execute()
     assert scene.sent == ["The first text."] * 2

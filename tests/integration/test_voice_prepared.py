@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from adapters.unipile.sandbox import Sandbox
-from engagement_core.model.outcome import Executed, Outcome, Waits
+from engagement_core.model.outcome import Deferred, Executed, Outcome
 from engagement_core.model.signal import Signal
 from fakes.telemetry import InMemoryTelemetry
 from runners.bootstrap import App, open_app
@@ -62,7 +62,7 @@ class Scene:
     @contextmanager
     def app(self, worker_id: str) -> Iterator[App]:
         with open_app(self.settings, worker_id=worker_id, telemetry=self.telemetry) as app:
-            app.duties.beat()
+            app.maintenance.beat()
             yield app
 
     def wait_for(self, signal: Signal, count: int = 1, **fields: object) -> None:
@@ -180,7 +180,7 @@ def _paused_while_the_voice_speaks(scene: Scene) -> None:
         scene.sql("INSERT INTO engagement_controls (kind, scope, reason) VALUES ('pause', 'all', 'stop')")
         may_speak.set()
         executing.join(_PATIENCE)
-    assert isinstance(outcomes[0], Waits)
+    assert isinstance(outcomes[0], Deferred)
     scene.sql("UPDATE engagement_controls SET lifted_at = now()")
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from adapters.http.breaker import HostBreaker
 from adapters.http.session import HttpReply, HttpRequest
 from adapters.unipile.gateway import DIALECTS, UnipileGateway
-from adapters.unipile.greeting import Greeting, greet
+from adapters.unipile.ping import Greeting, ping
 from engagement_core.model.errors import Cause, Effect, Failure
 from engagement_core.model.provider import AccountHealth, Applied, NoReadBack, NotSent, Seen
 from engagement_core.ports.clock import Deadline
@@ -115,7 +115,7 @@ def test_every_read_is_a_value_and_a_no_is_never_a_complete_read(version: str, r
         assert isinstance(health, Failure)
     session: Any = Saying(reply)
     assert isinstance(
-        greet(base_url="http://127.0.0.1", version=version, api_key=API_KEY, session=session, deadline=within(5)),
+        ping(base_url="http://127.0.0.1", version=version, api_key=API_KEY, session=session, deadline=within(5)),
         Greeting,
     )
 
@@ -165,7 +165,7 @@ def test_greeting_with_an_address_or_a_key_that_cannot_be_used_is_a_greeting() -
     """The doctor's question raises nothing either."""
     session: Any = Saying(HttpReply(status=200, headers={}, body=b"{}"))
     for url, key in (("http://elsewhere.test", API_KEY), ("http://127.0.0.1", "schlüssel"), ("nonsense", API_KEY)):
-        seen = greet(base_url=url, version="v1", api_key=key, session=session, deadline=within(5))
+        seen = ping(base_url=url, version="v1", api_key=key, session=session, deadline=within(5))
         assert isinstance(seen, Greeting)
         assert key not in seen.message
 

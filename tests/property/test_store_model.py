@@ -170,7 +170,7 @@ class OneActivity(RuleBasedStateMachine):
     def begin(self, mine: Execution, how: Way) -> None:
         """After one more look, where the claim asks for it."""
         self.executions.remove(mine)
-        if mine.claimed.suspect and self.reads_back:
+        if mine.claimed.needs_recheck and self.reads_back:
             seen = self.read(how.lag)
             look = partial(decide_last_look, claimed=mine.claimed, text="Hello!", seen=seen, policy=POLICY)
             if self.change(look) is not None:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engagement_core.model.activity import Activity, Pod, VoiceCartridge
-from engagement_core.model.outcome import Waits
+from engagement_core.model.outcome import Deferred
 from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline
@@ -22,7 +22,7 @@ from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.voice import Voice, VoiceFailed
 from engagement_core.use_cases.adopt_orphans import OrphanPolicy, adopt_orphans
 from engagement_core.use_cases.execute import Executor
-from engagement_core.use_cases.pending_decisions import Backlog
+from engagement_core.use_cases.pending_decisions import PendingDecisions
 from engagement_core.use_cases.reconcile import Reconciler
 from simulation.promise import PromiseBroken
 from simulation.provider import WorkersLinkedIn
@@ -94,7 +94,7 @@ class Worker(Process):
         clock = _WorkersClock(world, origin=world.rng.uniform(0, 1_000_000))
         linkedin = WorkersLinkedIn(self)
         self.store, self.telemetry = store, defects
-        self.backlog = Backlog(clock)
+        self.pending = PendingDecisions(clock)
         self.executor = Executor(
             worker_id=self.name,
             store=store,
@@ -102,7 +102,7 @@ class Worker(Process):
             voice=_WorkersVoice(self),
             telemetry=defects,
             clock=clock,
-            backlog=self.backlog,
+            pending=self.pending,
             claim_policy=world.claim_policy,
             retry_policy=world.reconcile_policy.retry,
             reconcile_policy=world.reconcile_policy,
@@ -181,7 +181,7 @@ class Worker(Process):
         finally:
             self.busy -= 1
         self.world.note(self.name, "outcome", activity_id, outcome)
-        if isinstance(outcome, Waits) and outcome.again_in is not None and outcome.again_in <= LOOK_AHEAD:
+        if isinstance(outcome, Deferred) and outcome.again_in is not None and outcome.again_in <= LOOK_AHEAD:
             self.ring_at(activity_id, self.world.scheduler.now + micros(outcome.again_in))
         if self.waiting:
             self.ring(self.waiting.popleft())
@@ -198,7 +198,7 @@ class Worker(Process):
             self.ring_at(due.activity_id, self.world.scheduler.now + micros(due.due_in) - early)
 
     def _rescue(self) -> None:
-        self.backlog.flush(self.store)
+        self.pending.flush(self.store)
         adopt_orphans(self.store, self.telemetry, OrphanPolicy())
 
     def _settle(self) -> None:

@@ -88,8 +88,8 @@ class Clinic:
         assert (told["version"], told["healthy"]) == (1, result.exit_code == 0)
         for secret in (PASSWORD, quote(PASSWORD, safe=""), "key-that-is-secret"):
             assert secret not in result.output
-        levels = {each["level"] for each in told["findings"]}
-        assert (result.exit_code == 1) == ("failed" in levels)
+        gauges = {each["level"] for each in told["findings"]}
+        assert (result.exit_code == 1) == ("failed" in gauges)
         assert all(each["cure"] for each in told["findings"] if each["level"] in ("warning", "failed"))
         return {each["name"]: each for each in told["findings"]}
 

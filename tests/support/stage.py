@@ -95,12 +95,12 @@ class Stage:
         with open_app(self.settings, worker_id=worker_id, telemetry=self.telemetry) as app:
             pool = PostgresPool(str(self.settings.database_url), size=10)
             store = PostgresActivityStore(pool, spacing=self.spacing)
-            reconciler = replace(app.duties.reconciler, store=store)
-            care = replace(app.duties.care, policy=self.health)
-            duties = replace(app.duties, store=store, reconciler=reconciler, care=care)
-            duties.beat()
+            reconciler = replace(app.maintenance.reconciler, store=store)
+            care = replace(app.maintenance.care, policy=self.health)
+            maintenance = replace(app.maintenance, store=store, reconciler=reconciler, care=care)
+            maintenance.beat()
             try:
-                yield replace(app, executor=replace(app.executor, store=store), duties=duties)
+                yield replace(app, executor=replace(app.executor, store=store), maintenance=maintenance)
             finally:
                 pool.close()
 

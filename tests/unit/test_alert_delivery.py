@@ -16,7 +16,7 @@ from engagement_core.ports.alerts import AlertsUndelivered
 from engagement_core.use_cases.deliver_alerts import Delivery
 from engagement_core.use_cases.watch_incidents import Watch
 from fakes.alerts import InMemoryAlertOutbox
-from fakes.incident_facts import InMemoryVitalSigns
+from fakes.incident_facts import InMemoryIncidentFacts
 from fakes.linkedin import InMemoryLinkedIn
 from fakes.queue import InMemoryQueue
 from fakes.telemetry import InMemoryTelemetry
@@ -68,7 +68,7 @@ def test_without_a_webhook_the_log_is_enough() -> None:
     post = Post()
     post.raise_alerts("a", "b")
     for _ in range(2):
-        post.delivery.turn()
+        post.delivery.run_once()
         post.clock.advance(2 * MINUTE)
     assert post.logged() == ["a", "b"]
 
@@ -78,7 +78,7 @@ def test_log_and_webhook_are_both_told() -> None:
     webhook = Webhook()
     post = Post(webhook)
     post.raise_alerts("a", "b")
-    post.delivery.turn()
+    post.delivery.run_once()
     assert post.logged() == webhook.tried == ["a", "b"]
 
 
@@ -87,16 +87,16 @@ def test_log_waits_for_no_webhook_and_is_not_told_again_because_of_it() -> None:
     webhook = Webhook(refuses={"a"})
     post = Post(webhook)
     post.raise_alerts("a", "b", "c")
-    post.delivery.turn()
+    post.delivery.run_once()
     assert post.logged() == ["a", "b", "c"]
     assert webhook.tried == ["a"]
     assert post.logged(Signal.ALERT_UNDELIVERED) == ["the webhook answered 500"]
-    post.delivery.turn()
+    post.delivery.run_once()
     assert webhook.tried == ["a", "b", "c"]
     webhook.refuses.clear()
     post.clock.advance(6 * SECOND)
     for _ in range(3):
-        post.delivery.turn()
+        post.delivery.run_once()
     assert webhook.tried == ["a", "b", "c", "a"]
     assert post.logged() == ["a", "b", "c"]
 
@@ -107,7 +107,7 @@ def test_dead_webhook_is_tried_less_and_less() -> None:
     post = Post(webhook)
     post.raise_alerts("a")
     for _ in range(1_800):
-        post.delivery.turn()
+        post.delivery.run_once()
         post.clock.advance(2 * SECOND)
     assert 10 <= len(webhook.tried) <= 15
 
@@ -116,10 +116,10 @@ def test_resolved_is_logged_as_good_news() -> None:
     """Another event, so that nobody is woken by it."""
     post = Post()
     post.raise_alerts("a")
-    signs = InMemoryVitalSigns(store=post.tables.fake).look(attempts_of=MINUTE)
-    assert post.outbox.resolve(signs.open_incidents[0], "It is over.")
+    facts = InMemoryIncidentFacts(store=post.tables.fake).read(attempts_of=MINUTE)
+    assert post.outbox.resolve(facts.open_incidents[0], "It is over.")
     for _ in range(2):
-        post.delivery.turn()
+        post.delivery.run_once()
     assert post.logged() == ["a"]
     assert post.logged(Signal.ALERT_RESOLVED) == ["It is over."]
 
@@ -130,7 +130,7 @@ def a_watch(post: Post, **changes: object) -> Watch:
         store=post.tables.fake,
         queue=InMemoryQueue(post.clock.now),
         linkedin=InMemoryLinkedIn(),
-        reader=InMemoryVitalSigns(store=post.tables.fake),
+        reader=InMemoryIncidentFacts(store=post.tables.fake),
         outbox=post.outbox,
         telemetry=post.telemetry,
     )
@@ -143,12 +143,12 @@ def test_everybody_was_silent_while_the_database_was_away() -> None:
     watch = a_watch(post)
     for worker in ("a:1", "b:1"):
         post.tables.beat(worker, timedelta(seconds=60))
-    assert watch.look() == timedelta(seconds=3)
+    assert watch.run_once() == timedelta(seconds=3)
     assert post.tables.alerts() == []
     post.tables.beat("a:1", timedelta(0))
-    assert watch.look() == timedelta(seconds=10)
+    assert watch.run_once() == timedelta(seconds=10)
     assert post.tables.alerts() == ["worker_lost:b"]
-    watch.look()
+    watch.run_once()
     assert [fields["lost"] for fields in post.telemetry.fields_of(Signal.WORKER_LOST)] == ["b:1"]
 
 
@@ -160,7 +160,7 @@ def test_backlog_is_seen_in_the_store_whatever_the_queue_says(outage: str | None
     queue.outage = outage
     watch = a_watch(post, queue=queue, policy=IncidentPolicy(most_waiting=2))
     post.tables.put(*(a_like(id=f"a-{number}", scheduled_for=post.clock.now()) for number in range(3)))
-    watch.look()
+    watch.run_once()
     assert post.tables.alerts() == ["queue_depth"]
 
 
@@ -170,7 +170,7 @@ def test_backlog_is_seen_in_the_queue_too() -> None:
     queue = InMemoryQueue(post.clock.now)
     for number in range(3):
         queue.ring(f"a-{number}", post.clock.now())
-    a_watch(post, queue=queue, policy=IncidentPolicy(most_waiting=2)).look()
+    a_watch(post, queue=queue, policy=IncidentPolicy(most_waiting=2)).run_once()
     assert post.tables.alerts() == ["queue_depth"]
 
 
@@ -179,13 +179,13 @@ def test_breaker_is_looked_at_by_itself() -> None:
     post = Post()
     linkedin = InMemoryLinkedIn()
     watch = a_watch(post, linkedin=linkedin)
-    watch.look_at_breaker()
+    watch.check_breaker()
     assert post.tables.alerts() == []
     linkedin.close_for(5 * SECOND)
-    watch.look_at_breaker()
+    watch.check_breaker()
     assert post.tables.alerts() == ["breaker_open"]
     linkedin.close_for(timedelta(0))
     post.clock.advance(2 * MINUTE)
-    watch.look()
+    watch.run_once()
     assert post.tables.alerts() == []
     assert [(alert.kind, alert.state) for alert in post.outbox.take(limit=9)] == [("breaker_open", AlertState.RAISED)]

@@ -17,7 +17,7 @@ from engagement_core.model.controls import BlockScope, Control, ControlKind
 from engagement_core.model.decision import Decision, MarkExecuted, MarkScheduled, SaveAttempt
 from engagement_core.model.errors import Effect
 from engagement_core.model.lifecycle import Event, Phase
-from engagement_core.model.outcome import Dropped, Executed, Waits
+from engagement_core.model.outcome import Deferred, Dropped, Executed
 from engagement_core.model.snapshot import Snapshot
 from support.builders import (
     DAY,
@@ -119,7 +119,7 @@ def test_late_give_back_never_schedules_what_somebody_took_away() -> None:
 def test_moved_activity_waits_for_its_new_time() -> None:
     """It is given back and comes again when it is due."""
     decision = begin(a_comment(scheduled_for=NOW + DAY))
-    assert decision.result == Waits(again_in=DAY, reason="it was moved while it was prepared")
+    assert decision.result == Deferred(again_in=DAY, reason="it was moved while it was prepared")
     given_back(decision)
 
 
@@ -137,14 +137,14 @@ def test_moved_activity_waits_for_its_new_time() -> None:
 def test_edited_activity_is_prepared_again(activity: Any, account: Any) -> None:
     """What would be sent is not what was prepared: it is claimed anew, at once."""
     decision = begin(activity, account=account)
-    assert decision.result == Waits(again_in=AT_ONCE, reason="it was edited while it was prepared")
+    assert decision.result == Deferred(again_in=AT_ONCE, reason="it was edited while it was prepared")
     given_back(decision)
 
 
 def test_the_deadline_is_checked_before_the_intent_is_written() -> None:
     """A voice that took too long costs the attempt, not the promise."""
     decision = begin(mine=replace(MINE, deadline_at=NOW))
-    assert decision.result == Waits(again_in=AT_ONCE, reason="preparing it took longer than an attempt may last")
+    assert decision.result == Deferred(again_in=AT_ONCE, reason="preparing it took longer than an attempt may last")
     given_back(decision)
     assert isinstance(begin(mine=replace(MINE, deadline_at=NOW + SECOND)).result, Claimed)
 
@@ -153,7 +153,7 @@ def test_gate_that_closed_meanwhile_holds_it_back() -> None:
     """A pause that has returned is respected by what was claimed before it."""
     pause = Control(kind=ControlKind.PAUSE, scope=BlockScope.ALL, scope_id="", until=None, reason="stop")
     decision = begin(controls=(pause,))
-    assert decision.result == Waits(again_in=None, reason="pause on all: stop")
+    assert decision.result == Deferred(again_in=None, reason="pause on all: stop")
     given_back(decision)
 
 
@@ -162,7 +162,7 @@ def test_cap_that_was_used_up_meanwhile_holds_it_back() -> None:
     limited = an_account(daily_limit=5)
     snapshot = a_snapshot(a_comment(), attempts=(MINE,), account=limited, sent_in_last_day=5)
     decision = decide_begin(snapshot, claimed=a_claim(MINE, a_comment(), account=limited), text="Hello!")
-    assert isinstance(decision.result, Waits)
+    assert isinstance(decision.result, Deferred)
     given_back(decision)
 
 
@@ -171,7 +171,7 @@ def test_cap_that_was_used_up_meanwhile_holds_it_back() -> None:
 )
 def test_account_that_was_held_meanwhile_sends_nothing(account: Any, sent: int) -> None:
     """The gate is asked about the account as it is now."""
-    assert isinstance(begin(account=account, sent_in_last_day=sent).result, Waits)
+    assert isinstance(begin(account=account, sent_in_last_day=sent).result, Deferred)
 
 
 def test_give_back_keeps_the_time_of_a_waiting_retry() -> None:

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from engagement_core.decisions.claim import Claimed, ClaimPolicy, Holder, decide_claim
-from engagement_core.model.outcome import Waits
-from engagement_core.use_cases.bulkhead import CallsUnderWay
+from engagement_core.model.outcome import Deferred
+from engagement_core.use_cases.bulkhead import AccountBulkhead
 from fakes.clock import InMemoryClock
 from support.builders import ME, a_like, a_snapshot
 
@@ -24,71 +24,71 @@ def clock() -> InMemoryClock:
 
 
 @pytest.fixture
-def calls(clock: InMemoryClock) -> CallsUnderWay:
+def calls(clock: InMemoryClock) -> AccountBulkhead:
     """Two at a time for who is slow."""
-    return CallsUnderWay(clock, most=2, slow_after=SLOW)
+    return AccountBulkhead(clock, most=2, slow_after=SLOW)
 
 
-def test_an_account_that_answers_has_as_many_as_it_likes(calls: CallsUnderWay, clock: InMemoryClock) -> None:
+def test_an_account_that_answers_has_as_many_as_it_likes(calls: AccountBulkhead, clock: InMemoryClock) -> None:
     """However many begin at once, and up to the moment in which one of them is slow."""
     with ExitStack() as stack:
         for _ in range(5):
             stack.enter_context(calls.call("a"))
         clock.advance(SLOW - MOMENT)
-        assert calls.crowded() == frozenset()
-        assert calls.lasting() == 0
+        assert calls.saturated() == frozenset()
+        assert calls.slow_calls() == 0
         clock.advance(MOMENT)
-        assert calls.crowded() == {"a"}
-        assert calls.lasting() == 5
-    assert calls.lasting() == 0
+        assert calls.saturated() == {"a"}
+        assert calls.slow_calls() == 5
+    assert calls.slow_calls() == 0
 
 
-def test_a_slow_account_may_try_again_up_to_its_share(calls: CallsUnderWay, clock: InMemoryClock) -> None:
+def test_a_slow_account_may_try_again_up_to_its_share(calls: AccountBulkhead, clock: InMemoryClock) -> None:
     """It was slow, and nothing has shown yet that it is not: two at a time, counted from their beginning."""
     with calls.call("a"):
         clock.advance(SLOW)
-    assert calls.crowded() == frozenset()
+    assert calls.saturated() == frozenset()
     with calls.call("a") as first:
-        assert calls.crowded() == frozenset()
+        assert calls.saturated() == frozenset()
         with calls.call("a") as second, calls.call("a") as third:
-            assert calls.crowded() == {"a"}
+            assert calls.saturated() == {"a"}
     assert (first, second, third) == (True, True, False)
 
 
-def test_one_quick_answer_ends_it(calls: CallsUnderWay, clock: InMemoryClock) -> None:
+def test_one_quick_answer_ends_it(calls: AccountBulkhead, clock: InMemoryClock) -> None:
     """The account answers: it has all the threads again."""
     with calls.call("a"):
         clock.advance(SLOW)
     with calls.call("a"):
         pass
     with calls.call("a"), calls.call("a"):
-        assert calls.crowded() == frozenset()
+        assert calls.saturated() == frozenset()
 
 
-def test_accounts_do_not_concern_each_other(calls: CallsUnderWay, clock: InMemoryClock) -> None:
+def test_accounts_do_not_concern_each_other(calls: AccountBulkhead, clock: InMemoryClock) -> None:
     """One is slow, the other is not."""
     with calls.call("a"), calls.call("a"), calls.call("b"), calls.call("b"):
         clock.advance(SLOW)
-        assert calls.crowded() == {"a", "b"}
+        assert calls.saturated() == {"a", "b"}
     with calls.call("a"), calls.call("a"):
         with calls.call("b"):
             pass
-        assert calls.crowded() == {"a"}
+        assert calls.saturated() == {"a"}
 
 
-def test_a_call_that_breaks_is_over(calls: CallsUnderWay) -> None:
+def test_a_call_that_breaks_is_over(calls: AccountBulkhead) -> None:
     """Whatever ends it."""
     with pytest.raises(RuntimeError), calls.call("a"):
         raise RuntimeError
-    assert calls.crowded() == frozenset()
-    assert calls.lasting() == 0
+    assert calls.saturated() == frozenset()
+    assert calls.slow_calls() == 0
 
 
 def test_an_activity_of_a_crowded_account_waits_uncharged() -> None:
     """Nothing is written, and it is looked at again soon; with room it is claimed."""
-    crowded = Holder(worker_id="worker-1", token="t", crowded=frozenset({"account-1"}))
-    decision = decide_claim(a_snapshot(a_like()), holder=crowded, policy=ClaimPolicy())
-    assert isinstance(decision.result, Waits)
+    saturated = Holder(worker_id="worker-1", token="t", saturated=frozenset({"account-1"}))
+    decision = decide_claim(a_snapshot(a_like()), holder=saturated, policy=ClaimPolicy())
+    assert isinstance(decision.result, Deferred)
     assert decision.result.again_in == timedelta(seconds=2)
     assert "account-1 does not answer" in decision.result.reason
     assert decision.writes == ()

@@ -9,13 +9,13 @@ import pytest
 
 from adapters.clock import SystemClock
 from engagement_core.model.job import Settlement, WakeUp
-from engagement_core.model.outcome import Dropped, Outcome, Waits
+from engagement_core.model.outcome import Deferred, Dropped, Outcome
 from engagement_core.model.signal import Signal
 from engagement_core.ports.queue import QueueUnavailable
 from fakes.activities import InMemoryActivityStore
 from fakes.queue import InMemoryQueue
 from fakes.telemetry import InMemoryTelemetry
-from runners.worker.delay_queue import Agenda, Entry
+from runners.worker.delay_queue import DelayQueue, Entry
 from runners.worker.worker import Worker, WorkerPolicy
 from support.builders import NOW
 
@@ -30,17 +30,17 @@ class ReluctantExecutor:
         """See `Executor`."""
         self.tries += 1
         if self.tries == 1:
-            return Waits(again_in=timedelta(milliseconds=50), reason="the provider said: in a moment")
+            return Deferred(again_in=timedelta(milliseconds=50), reason="the provider said: in a moment")
         return Dropped(reason="it is done")
 
 
-class SlowAgenda(Agenda):
+class SlowDelayQueue(DelayQueue):
     """Its threads are suspended as soon as they have said that they are done, until the burst has returned."""
 
     returned = threading.Event()
 
     def done(self, entry: Entry, again_at: float | None = None) -> Entry | None:
-        """See `Agenda`."""
+        """See `DelayQueue`."""
         left = super().done(entry, again_at)
         self.returned.wait(0.5)
         return left
@@ -49,7 +49,7 @@ class SlowAgenda(Agenda):
 def test_burst_does_not_end_between_an_execution_and_its_retry() -> None:
     """All due work, its retries included."""
     clock, telemetry, executor = SystemClock(), InMemoryTelemetry(), ReluctantExecutor()
-    agenda, queue = SlowAgenda(clock), InMemoryQueue(now=lambda: NOW)
+    delay_queue, queue = SlowDelayQueue(clock), InMemoryQueue(now=lambda: NOW)
     queue.ring("activity-1", NOW)
     worker = Worker(
         executor=executor,  # type: ignore[arg-type]
@@ -57,13 +57,13 @@ def test_burst_does_not_end_between_an_execution_and_its_retry() -> None:
         queue=queue,
         clock=clock,
         telemetry=telemetry,
-        agenda=agenda,
+        delay_queue=delay_queue,
         rounds=(),
         report_unreadable=lambda _: None,
         policy=WorkerPolicy(concurrency=1),
     )
     worker.burst(threading.Event())
-    agenda.returned.set()
+    delay_queue.returned.set()
     worker.drain(timedelta(seconds=5))
     assert executor.tries == 2
 
@@ -76,7 +76,7 @@ class BrokenExecutor:
         raise ZeroDivisionError(activity_id)
 
 
-def a_worker(queue: InMemoryQueue, telemetry: InMemoryTelemetry, agenda: Agenda) -> Worker:
+def a_worker(queue: InMemoryQueue, telemetry: InMemoryTelemetry, delay_queue: DelayQueue) -> Worker:
     """Of one thread, whose executor is broken."""
     return Worker(
         executor=BrokenExecutor(),  # type: ignore[arg-type]
@@ -84,7 +84,7 @@ def a_worker(queue: InMemoryQueue, telemetry: InMemoryTelemetry, agenda: Agenda)
         queue=queue,
         clock=SystemClock(),
         telemetry=telemetry,
-        agenda=agenda,
+        delay_queue=delay_queue,
         rounds=(),
         report_unreadable=lambda _: None,
         policy=WorkerPolicy(concurrency=1),
@@ -100,7 +100,7 @@ def test_an_execution_that_breaks_settles_the_job_that_rang() -> None:
     """It would hang as started until it counts as abandoned; the sweep brings its activity all the same."""
     telemetry, queue = InMemoryTelemetry(), InMemoryQueue(now=lambda: NOW)
     queue.ring("activity-1", NOW)
-    worker = a_worker(queue, telemetry, Agenda(SystemClock()))
+    worker = a_worker(queue, telemetry, DelayQueue(SystemClock()))
     worker.burst(threading.Event())
     worker.drain(timedelta(seconds=5))
     assert told_of_defects(telemetry) == ["ZeroDivisionError: activity-1"]
@@ -124,7 +124,7 @@ def test_a_settlement_that_breaks_ends_no_thread() -> None:
     telemetry, queue = InMemoryTelemetry(), BrokenQueue(now=lambda: NOW)
     for number in (1, 2):
         queue.ring(f"activity-{number}", NOW)
-    worker = a_worker(queue, telemetry, Agenda(SystemClock()))
+    worker = a_worker(queue, telemetry, DelayQueue(SystemClock()))
     worker.burst(threading.Event())
     assert worker.drain(timedelta(seconds=5))
     assert [str(message) for message in told_of_defects(telemetry) if str(message).startswith("Lookup")] == [
@@ -144,9 +144,9 @@ def test_a_drain_asks_a_queue_that_is_away_once(queue: BrokenQueue, asked: int) 
     """Hundreds of jobs on the agenda would each wait for as long as one that hangs may take. What one job alone meets
     is its own: the others are settled."""
     telemetry, clock = InMemoryTelemetry(), SystemClock()
-    agenda = Agenda(clock)
+    delay_queue = DelayQueue(clock)
     for number in range(100):
         wake_up = WakeUp(activity_id=f"activity-{number}", receipt="job")
-        agenda.add(Entry(wake_up.activity_id, wake_up), clock.elapsed() + 3600)
-    assert a_worker(queue, telemetry, agenda).drain(timedelta(seconds=5))
+        delay_queue.add(Entry(wake_up.activity_id, wake_up), clock.elapsed() + 3600)
+    assert a_worker(queue, telemetry, delay_queue).drain(timedelta(seconds=5))
     assert queue.settled == asked

@@ -15,7 +15,7 @@ from engagement_core.model.controls import BlockScope, Control, ControlKind
 from engagement_core.model.decision import AddDeadLetter, Decision, MarkExecuted, MarkFailed, RaiseAlert, SaveAttempt
 from engagement_core.model.errors import Cause, Effect, ErrorType
 from engagement_core.model.lifecycle import Event, Phase
-from engagement_core.model.outcome import Buried, Dropped, Executed, Waits
+from engagement_core.model.outcome import Buried, Deferred, Dropped, Executed
 from engagement_core.model.provider import Engagement
 from engagement_core.model.snapshot import Snapshot
 from support.builders import (
@@ -91,20 +91,20 @@ def test_lateness_is_told() -> None:
 @pytest.mark.parametrize("early_by", [SECOND, SECOND / 1_000_000])
 def test_activity_that_is_not_due_is_not_claimed(early_by: timedelta) -> None:
     """Early is wrong, were it by a microsecond; the answer says how long to wait."""
-    assert claim(a_snapshot(now=NOW - early_by)) == Decision(Waits(again_in=early_by, reason="it is not due yet"))
+    assert claim(a_snapshot(now=NOW - early_by)) == Decision(Deferred(again_in=early_by, reason="it is not due yet"))
 
 
 def test_a_retry_is_due_at_its_own_time() -> None:
     """Not at the activity's, which is long past."""
     waiting = a_like(scheduled_for=NOW - DAY, next_retry_at=NOW + SECOND)
-    assert claim(a_snapshot(waiting)) == Decision(Waits(again_in=SECOND, reason="it is not due yet"))
+    assert claim(a_snapshot(waiting)) == Decision(Deferred(again_in=SECOND, reason="it is not due yet"))
     assert isinstance(claim(a_snapshot(waiting, now=NOW + SECOND)).result, Claimed)
 
 
 def test_an_activity_moved_into_the_future_waits_for_its_new_time() -> None:
     """A retry that was planned before the move does not bring it forward."""
     moved = a_like(scheduled_for=NOW + DAY, next_retry_at=NOW - SECOND)
-    assert claim(a_snapshot(moved)) == Decision(Waits(again_in=DAY, reason="it is not due yet"))
+    assert claim(a_snapshot(moved)) == Decision(Deferred(again_in=DAY, reason="it is not due yet"))
 
 
 def test_activity_that_does_not_exist_is_dropped() -> None:
@@ -276,14 +276,14 @@ def test_closed_gate_defers_without_a_charge() -> None:
         reason="asked to",
     )
     assert claim(a_snapshot(controls=(cool_down,))) == Decision(
-        Waits(again_in=9 * SECOND, reason="cool-down on account account-1: asked to")
+        Deferred(again_in=9 * SECOND, reason="cool-down on account account-1: asked to")
     )
 
 
 def test_gate_that_a_person_must_open_has_no_time() -> None:
     """The sweep finds the activity when it is open."""
     assert claim(a_snapshot(account=an_account(status="expired"))) == Decision(
-        Waits(again_in=None, reason="account account-1 is expired")
+        Deferred(again_in=None, reason="account account-1 is expired")
     )
 
 
@@ -363,13 +363,13 @@ def test_a_requeue_frees_the_text() -> None:
 def test_comment_that_was_believed_absent_is_suspect() -> None:
     """One more look before that POST; a like needs none."""
     absent = (earlier(1, event=Event.FIND_ABSENT, text="Great post!", requeued_at=NOW), earlier(2))
-    for activity, suspect in ((a_comment(), True), (a_like(), False)):
+    for activity, needs_recheck in ((a_comment(), True), (a_like(), False)):
         result = claim(a_snapshot(activity, attempts=absent)).result
         assert isinstance(result, Claimed)
-        assert result.suspect == suspect
+        assert result.needs_recheck == needs_recheck
     result = claim(a_snapshot(a_comment(), attempts=(earlier(1),))).result
     assert isinstance(result, Claimed)
-    assert not result.suspect
+    assert not result.needs_recheck
 
 
 def test_burial_tells_one_story() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.postgres.inspection.unique_ids import IdFacts
 from adapters.postgres.schema.diagnostics import Capacity, DatabaseFacts
-from runners.doctor import CHECKS, Check, Finding, Level, Patient, examine
+from runners.doctor import CHECKS, Check, Context, Finding, Level, examine
 from runners.doctor.database import check_connections, check_encryption
 from runners.doctor.finding import failed, fine, warned
 from runners.settings import Settings
@@ -38,10 +38,10 @@ _FACTS = DatabaseFacts(
 )
 
 
-def _patient(**changes: object) -> Patient:
-    patient = Patient(stack=ExitStack(), settings=Settings(unipile_api_key="a-key-of-some-length"))
-    patient.seen_database = replace(_FACTS, **changes)  # type: ignore[arg-type]
-    return patient
+def _patient(**changes: object) -> Context:
+    context = Context(stack=ExitStack(), settings=Settings(unipile_api_key="a-key-of-some-length"))
+    context.seen_database = replace(_FACTS, **changes)  # type: ignore[arg-type]
+    return context
 
 
 def _check(name: str, *found: Finding, needs: tuple[str, ...] = ()) -> Check:
@@ -77,7 +77,7 @@ def test_a_check_that_hangs_is_left_alone() -> None:
 def test_a_defect_of_a_check_is_a_finding() -> None:
     """And hides nothing else."""
 
-    def breaks(_: Patient) -> tuple[Finding, ...]:
+    def breaks(_: Context) -> tuple[Finding, ...]:
         raise ZeroDivisionError("oh")
 
     found = list(examine(_patient(), (Check(name="a", run=breaks), _check("b", fine("b", "Well.")))))

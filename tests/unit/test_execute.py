@@ -21,14 +21,14 @@ from engagement_core.model.decision import Decision, MarkExecuted
 from engagement_core.model.errors import Cause, Effect, Failure
 from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.model.orphan import Orphan
-from engagement_core.model.outcome import Buried, Dropped, Executed, Unknown, Waits
+from engagement_core.model.outcome import Buried, Deferred, Dropped, Executed, Unknown
 from engagement_core.model.provider import Found, NotSent, Seen
 from engagement_core.model.signal import Signal
 from engagement_core.model.snapshot import Snapshot
 from engagement_core.ports.activities import StoreUnavailable
-from engagement_core.use_cases.event_fields import told_of_answer
+from engagement_core.use_cases.event_fields import answer_fields
 from engagement_core.use_cases.execute import Executor
-from engagement_core.use_cases.pending_decisions import Backlog
+from engagement_core.use_cases.pending_decisions import PendingDecisions
 from fakes.activities import InMemoryActivityStore
 from fakes.clock import InMemoryClock
 from fakes.linkedin import InMemoryLinkedIn
@@ -49,7 +49,7 @@ class Stage:
         self.clock = InMemoryClock()
         self.store = InMemoryActivityStore(now=self.clock.now)
         self.linkedin, self.voice = InMemoryLinkedIn(now=self.clock.now), InMemoryVoice()
-        self.telemetry, self.backlog = InMemoryTelemetry(), Backlog()
+        self.telemetry, self.pending = InMemoryTelemetry(), PendingDecisions()
         self.store.pods[POD.id], self.store.cartridges[CARTRIDGE.id] = POD, CARTRIDGE
         self.store.accounts["account-1"] = an_account()
         self.store.activities[activity.id] = replace(activity, scheduled_for=self.clock.now())
@@ -60,7 +60,7 @@ class Stage:
             voice=self.voice,
             telemetry=self.telemetry,
             clock=self.clock,
-            backlog=self.backlog,
+            pending=self.pending,
             **options,
         )
 
@@ -141,7 +141,7 @@ def test_an_open_breaker_claims_nothing() -> None:
     """It waits, uncharged, without a row."""
     stage = Stage(a_like())
     stage.linkedin.close_for(5 * SECOND)
-    assert stage.execute() == Waits(again_in=5 * SECOND, reason="the provider's breaker is open")
+    assert stage.execute() == Deferred(again_in=5 * SECOND, reason="the provider's breaker is open")
     assert stage.store.attempts == {}
 
 
@@ -157,9 +157,9 @@ def test_a_database_that_breaks_before_the_call_means_that_nothing_is_sent(
     """Whether it was committed is not known: what was is given back, and the activity is sent once."""
     stage = Stage(activity)
     with stage.breaking(nth, after_commit=after_commit):
-        assert isinstance(stage.execute(), Waits)
+        assert isinstance(stage.execute(), Deferred)
     assert stage.linkedin.calls == []
-    stage.backlog.flush(stage.store)
+    stage.pending.flush(stage.store)
     assert isinstance(stage.execute(), Executed)
     assert len(stage.linkedin.calls) == 1
 
@@ -168,11 +168,11 @@ def test_an_outage_fills_no_memory() -> None:
     """However often an activity is tried meanwhile, there is one claim to give back."""
     stage = Stage(a_like())
     with stage.breaking(1, after_commit=False):
-        assert isinstance(stage.execute(), Waits)
+        assert isinstance(stage.execute(), Deferred)
     for _ in range(3):
-        assert stage.execute() == Waits(again_in=SECOND, reason="the database has yet to be told of its last try")
-    assert len(stage.backlog) == 1
-    stage.backlog.flush(stage.store)
+        assert stage.execute() == Deferred(again_in=SECOND, reason="the database has yet to be told of its last try")
+    assert len(stage.pending) == 1
+    stage.pending.flush(stage.store)
     assert isinstance(stage.execute(), Executed)
 
 
@@ -185,10 +185,10 @@ def test_a_database_that_breaks_after_the_call_does_not_lose_the_answer(
     stage = Stage(activity)
     with stage.breaking(nth, after_commit=after_commit):
         assert isinstance(stage.execute(), Dropped)
-    assert isinstance(stage.execute(), Waits)
-    somebody_else = replace(stage.executor, worker_id="worker-2", backlog=Backlog())
+    assert isinstance(stage.execute(), Deferred)
+    somebody_else = replace(stage.executor, worker_id="worker-2", pending=PendingDecisions())
     assert isinstance(somebody_else.execute("activity-1"), Dropped)
-    assert stage.backlog.flush(stage.store) == 1
+    assert stage.pending.flush(stage.store) == 1
     assert stage.store.activities["activity-1"].status == "executed"
     assert len(stage.linkedin.calls) == 1
 
@@ -198,7 +198,7 @@ def test_three_refusals_end_as_a_dead_letter() -> None:
     stage = Stage(a_comment())
     stage.linkedin.will(*[Scripted(applies=False, answer=REFUSED)] * 3)
     waits = []
-    while isinstance(outcome := stage.execute(), Waits):
+    while isinstance(outcome := stage.execute(), Deferred):
         assert outcome.again_in is not None
         waits.append(outcome.again_in)
         stage.clock.advance(outcome.again_in)
@@ -347,7 +347,7 @@ def test_a_last_look_that_fails_sends_nothing() -> None:
     stage = _a_comment_believed_absent(applied=True)
     stage.linkedin.will_read(LOST)
     outcome = stage.execute()
-    assert isinstance(outcome, Waits)
+    assert isinstance(outcome, Deferred)
     assert outcome.again_in is not None
     assert len(stage.linkedin.calls) == 1
     stage.clock.advance(outcome.again_in)
@@ -359,9 +359,9 @@ def test_a_database_that_breaks_at_the_last_look_means_that_nothing_is_sent() ->
     """The claim is given back when it is there again."""
     stage = _a_comment_believed_absent(applied=False)
     with stage.breaking(2, after_commit=False):
-        assert isinstance(stage.execute(), Waits)
+        assert isinstance(stage.execute(), Deferred)
     assert len(stage.linkedin.calls) == 1
-    assert stage.backlog.flush(stage.store) == 1
+    assert stage.pending.flush(stage.store) == 1
     assert isinstance(stage.execute(), Executed)
     assert len(stage.linkedin.ledger) == 1
 
@@ -402,7 +402,7 @@ def test_answer_that_the_database_takes_later_is_told_then() -> None:
     with stage.breaking(2, after_commit=False):
         assert isinstance(stage.execute(), Dropped)
     assert stage.telemetry.fields_of(Signal.JOB_COMPLETED) == []
-    stage.backlog.flush(stage.store)
+    stage.pending.flush(stage.store)
     (completed,) = stage.telemetry.fields_of(Signal.JOB_COMPLETED)
     assert (completed["activity_id"], completed["attempt"], completed["engagement_type"]) == ("activity-1", 1, "like")
     assert len(stage.telemetry.fields_of(Signal.DATABASE_UPDATED)) == 1
@@ -418,9 +418,9 @@ def test_answer_that_the_database_takes_later_is_told_then() -> None:
 )
 def test_what_came_of_a_call_is_one_word(answer: Failure, outcome: str) -> None:
     """Whatever the provider's own words were."""
-    assert told_of_answer(answer)["outcome"] == outcome
+    assert answer_fields(answer)["outcome"] == outcome
 
 
 def test_breaker_that_speaks_for_the_provider_releases() -> None:
     """It is no failed call."""
-    assert told_of_answer(NotSent(reason="open", retry_in=SECOND)) == {"outcome": "released"}
+    assert answer_fields(NotSent(reason="open", retry_in=SECOND)) == {"outcome": "released"}

@@ -14,7 +14,7 @@ from engagement_core.model.signal import Signal
 from fakes.activities import InMemoryActivityStore
 from fakes.queue import InMemoryQueue
 from fakes.telemetry import InMemoryTelemetry
-from runners.worker.delay_queue import Agenda
+from runners.worker.delay_queue import DelayQueue
 from runners.worker.worker import Worker, WorkerPolicy
 
 PATIENCE = 10.0
@@ -78,7 +78,7 @@ def working(
         queue=queue,
         clock=clock,
         telemetry=telemetry or InMemoryTelemetry(),
-        agenda=Agenda(clock),
+        delay_queue=DelayQueue(clock),
         rounds=(),
         report_unreadable=lambda _: None,
         policy=WorkerPolicy(concurrency=threads, listen=timedelta(seconds=0.2)),
@@ -126,7 +126,7 @@ def test_a_worker_that_drains_leaves_the_jobs_where_they_are() -> None:
         draining = threading.Thread(target=worker.drain, args=(timedelta(seconds=PATIENCE),))
         draining.start()
         assert telemetry.wait_for(lambda told: any(each.signal is Signal.WORKER_DRAINING for each in told), PATIENCE)
-        while worker._agenda.await_free_thread(0):  # until it is closed: one of the two threads is free
+        while worker._delay_queue.await_free_thread(0):  # until it is closed: one of the two threads is free
             threading.Event().wait(0.01)
         queue.ring_for("second")
         assert not executor.executing.acquire(timeout=0.5)  # two waits for a job

@@ -17,12 +17,12 @@ from engagement_core.decisions.bury import bury
 from engagement_core.model.decision import Decision, RaiseAlert
 from engagement_core.model.errors import TAXONOMY, Cause, Failure, Scope
 from engagement_core.model.incident import IncidentKind, OpenIncident
-from engagement_core.model.incident_facts import OldestUnknown, SilentWorker, VitalSigns
+from engagement_core.model.incident_facts import IncidentFacts, OldestUnknown, SilentWorker
 from support.builders import NOW, SECOND, a_snapshot, the
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 POLICY = IncidentPolicy()
-CALM = VitalSigns(seen_at=NOW)
+CALM = IncidentFacts(seen_at=NOW)
 LOST = SilentWorker(worker_id="host:1:a", host="host", beat_at=NOW - MINUTE, replaced_by=None, is_news=True)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "alerts.md"
 
@@ -40,14 +40,14 @@ def an_incident(kind: IncidentKind, subject: str = "", *, quiet: timedelta = SEC
     return replace(incident, **changes)
 
 
-def judged(signs: VitalSigns = CALM, *incidents: OpenIncident, waiting: int = 0) -> Judgement:
-    """What is said of these signs while these incidents are open."""
-    return judge(replace(signs, open_incidents=incidents), waiting=waiting, policy=POLICY)
+def judged(facts: IncidentFacts = CALM, *incidents: OpenIncident, waiting: int = 0) -> Judgement:
+    """What is said of these facts while these incidents are open."""
+    return judge(replace(facts, open_incidents=incidents), waiting=waiting, policy=POLICY)
 
 
-def is_over(incident: OpenIncident, signs: VitalSigns = CALM, waiting: int = 0) -> bool:
+def is_over(incident: OpenIncident, facts: IncidentFacts = CALM, waiting: int = 0) -> bool:
     """Whether the incident is said to be over."""
-    return [over.incident for over in judged(signs, incident, waiting=waiting).over] == [incident]
+    return [over.incident for over in judged(facts, incident, waiting=waiting).over] == [incident]
 
 
 def the_alert(judgement: Judgement) -> RaiseAlert:
@@ -56,23 +56,23 @@ def the_alert(judgement: Judgement) -> RaiseAlert:
     return alert
 
 
-def attempts(count: int, failed: int) -> VitalSigns:
+def attempts(count: int, failed: int) -> IncidentFacts:
     """So many attempts, so many of them failed."""
     return replace(CALM, attempts=count, errors={"rate_limit": failed} if failed else {})
 
 
-def unknown_for(age: timedelta) -> VitalSigns:
+def unknown_for(age: timedelta) -> IncidentFacts:
     """The oldest unknown outcome."""
     return replace(CALM, oldest_unknown=OldestUnknown(activity_id="activity-7", since=NOW - age))
 
 
 def test_when_all_is_well_nothing_is_said() -> None:
-    """No signs, no incidents."""
+    """No facts, no incidents."""
     assert judged() == Judgement()
 
 
 @pytest.mark.parametrize(
-    ("signs", "waiting", "kind"),
+    ("facts", "waiting", "kind"),
     [
         (CALM, 1_001, IncidentKind.QUEUE_DEPTH),
         (attempts(20, 3), 0, IncidentKind.ERROR_RATE),
@@ -81,20 +81,20 @@ def test_when_all_is_well_nothing_is_said() -> None:
     ],
     ids=lambda value: value.value if isinstance(value, IncidentKind) else None,
 )
-def test_condition_is_raised_once_with_the_next_step(signs: VitalSigns, waiting: int, kind: IncidentKind) -> None:
+def test_condition_is_raised_once_with_the_next_step(facts: IncidentFacts, waiting: int, kind: IncidentKind) -> None:
     """And not while its incident is open: a lost worker counts only as long as it is news."""
-    alert = the_alert(judged(signs, waiting=waiting))
+    alert = the_alert(judged(facts, waiting=waiting))
     assert alert.kind == kind.value
     assert alert.next_step
     assert alert.message.endswith(f"Next: {alert.next_step}")
-    known = replace(signs, silent=tuple(replace(worker, is_news=False) for worker in signs.silent))
+    known = replace(facts, silent=tuple(replace(worker, is_news=False) for worker in facts.silent))
     incident = an_incident(kind, alert.incident.partition(":")[2])
     assert incident.incident == alert.incident
     assert judged(known, incident, waiting=waiting) == Judgement()
 
 
 @pytest.mark.parametrize(
-    ("signs", "waiting"),
+    ("facts", "waiting"),
     [
         (CALM, 1_000),
         (attempts(19, 19), 0),
@@ -104,9 +104,9 @@ def test_condition_is_raised_once_with_the_next_step(signs: VitalSigns, waiting:
     ],
     ids=["depth", "too few", "ten per cent", "younger", "told"],
 )
-def test_nothing_is_raised_at_the_limit(signs: VitalSigns, waiting: int) -> None:
+def test_nothing_is_raised_at_the_limit(facts: IncidentFacts, waiting: int) -> None:
     """More than a thousand, more than ten per cent of at least twenty, older than an hour."""
-    assert judged(signs, waiting=waiting).raised == ()
+    assert judged(facts, waiting=waiting).raised == ()
 
 
 def test_alerts_name_what_a_person_looks_for() -> None:

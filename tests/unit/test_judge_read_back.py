@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from engagement_core.decisions.judge_read_back import Reconciled, ReconcilePolicy, decide_reconcile, unknown_attempt
-from engagement_core.decisions.matching import RIVAL, STRANGER
+from engagement_core.decisions.matching import AMBIGUOUS, UNEXPLAINED
 from engagement_core.model.activity import EngagementType, Malformed
 from engagement_core.model.attempt import Attempt, Provenance
 from engagement_core.model.decision import AddDeadLetter, Decision, MarkExecuted, MarkFailed, MarkScheduled, SaveAttempt
 from engagement_core.model.errors import Cause, Effect, Failure
 from engagement_core.model.lifecycle import Event, Phase
-from engagement_core.model.outcome import Buried, Dropped, Executed, Waits
+from engagement_core.model.outcome import Buried, Deferred, Dropped, Executed
 from engagement_core.model.provider import Found, NoReadBack, ReadBack, Seen
 from engagement_core.model.signal import Signal
 from engagement_core.ports.clock import Deadline
@@ -99,7 +99,7 @@ def test_a_like_is_believed_before_the_lag_is_over_and_a_comment_is_not() -> Non
     like = Seen(own=(Found(engagement_id=None, text=None, created_at=None),))
     assert isinstance(look(like, a_like(), mine=LOST_LIKE, now=NOW).result, Executed)
     early = look(Seen(own=(found(),)), now=NOW)
-    assert early.result == Waits(again_in=VISIBLE - NOW, reason="the provider may not show it yet")
+    assert early.result == Deferred(again_in=VISIBLE - NOW, reason="the provider may not show it yet")
 
 
 @pytest.mark.parametrize("late_by", [timedelta(0), timedelta(seconds=5)])
@@ -116,7 +116,7 @@ def test_comment_without_a_date_may_be_ours() -> None:
 
 def test_older_comment_with_the_same_text_is_not_this_one() -> None:
     """Pods repeat themselves: yesterday's comment proves nothing about today's."""
-    assert isinstance(look(Seen(own=(found(created_at=NOW - DAY),))).result, Waits)
+    assert isinstance(look(Seen(own=(found(created_at=NOW - DAY),))).result, Deferred)
 
 
 def test_id_that_belongs_to_another_activity_is_ignored() -> None:
@@ -142,7 +142,7 @@ def test_id_that_two_comments_bear_accounts_for_neither() -> None:
 def test_absence_is_believed_when_everything_is_visible() -> None:
     """It is scheduled again at once, and the attempt is charged."""
     decision = look(NOTHING)
-    assert decision.result == Waits(again_in=timedelta(0), reason="find_absent: it is sent again")
+    assert decision.result == Deferred(again_in=timedelta(0), reason="find_absent: it is sent again")
     saved = the(SaveAttempt, decision).attempt
     assert (saved.phase, saved.event, saved.effect) == (Phase.SCHEDULED, Event.FIND_ABSENT, Effect.NONE)
     scheduled = the(MarkScheduled, decision)
@@ -157,7 +157,7 @@ def test_absence_is_not_believed_before_the_deadline_and_the_lag_are_over() -> N
     decision = decide_reconcile(
         snapshot, token=ME.token, seen=NOTHING, read_at=VISIBLE - timedelta(microseconds=1), policy=POLICY
     )
-    assert isinstance(decision.result, Waits)
+    assert isinstance(decision.result, Deferred)
     assert the(SaveAttempt, decision).attempt.phase is Phase.UNKNOWN
     assert all_of(MarkScheduled, decision) == []
 
@@ -165,14 +165,16 @@ def test_absence_is_not_believed_before_the_deadline_and_the_lag_are_over() -> N
 def test_early_look_comes_again_when_everything_is_visible() -> None:
     """Not earlier, which would be in vain."""
     decision = look(NOTHING, now=NOW + 40 * SECOND)
-    assert decision.result == Waits(again_in=VISIBLE - (NOW + 40 * SECOND), reason="the provider may not show it yet")
+    assert decision.result == Deferred(
+        again_in=VISIBLE - (NOW + 40 * SECOND), reason="the provider may not show it yet"
+    )
     assert the(SaveAttempt, decision).attempt.look_at == VISIBLE
 
 
 def test_strangers_comment_forbids_absence() -> None:
     """It may be ours with its text changed: nothing is sent while nobody can tell."""
     decision = look(Seen(own=(found("Entirely different"),)))
-    assert isinstance(decision.result, Waits)
+    assert isinstance(decision.result, Deferred)
     saved = the(SaveAttempt, decision).attempt
     assert (saved.phase, saved.look_at) == (Phase.UNKNOWN, VISIBLE + PAUSE)
 
@@ -199,7 +201,7 @@ def test_like_that_is_not_shown_is_absent() -> None:
 def test_failed_read_proves_nothing() -> None:
     """It is made again after a while."""
     decision = look(UNREADABLE)
-    assert decision.result == Waits(again_in=PAUSE, reason="the read-back failed: The provider is down.")
+    assert decision.result == Deferred(again_in=PAUSE, reason="the read-back failed: The provider is down.")
     assert the(SaveAttempt, decision).attempt == replace(LOST, look_at=VISIBLE + PAUSE)
 
 
@@ -208,7 +210,7 @@ def test_what_cannot_be_proven_in_a_day_is_left_to_a_person(seen: ReadBack) -> N
     """A dead letter of unknown effect, 24 hours after it began and not before."""
     assert LOST.began_at is not None
     at = LOST.began_at + DAY
-    assert isinstance(look(seen, now=at - SECOND).result, Waits)
+    assert isinstance(look(seen, now=at - SECOND).result, Deferred)
     decision = look(seen, now=at)
     assert isinstance(decision.result, Buried)
     letter = the(AddDeadLetter, decision).letter
@@ -227,7 +229,7 @@ def test_like_that_nobody_can_read_back_is_repeated_after_the_deadline() -> None
     """A reaction is set, not added: whatever the first call did, a second one changes nothing."""
     mine = LOST_LIKE
     early = look(NoReadBack(), a_like(), mine=mine, now=NOW)
-    assert early.result == Waits(again_in=29 * SECOND, reason="the call may still be under way")
+    assert early.result == Deferred(again_in=29 * SECOND, reason="the call may still be under way")
     decision = look(NoReadBack(), a_like(), mine=mine, now=mine.deadline_at)
     saved = the(SaveAttempt, decision).attempt
     assert (saved.event, saved.effect) == (Event.REPEAT, Effect.REPEATABLE)
@@ -237,7 +239,7 @@ def test_like_that_nobody_can_read_back_is_repeated_after_the_deadline() -> None
 
 def test_comment_that_nobody_can_read_back_is_left_to_a_person() -> None:
     """Never a second one without proof, and not before the call must have ended."""
-    assert isinstance(look(NoReadBack(), now=NOW).result, Waits)
+    assert isinstance(look(NoReadBack(), now=NOW).result, Deferred)
     decision = look(NoReadBack(), now=LOST.deadline_at)
     assert isinstance(decision.result, Buried)
     letter = the(AddDeadLetter, decision).letter
@@ -344,7 +346,7 @@ def test_same_words_from_a_little_before_the_sending_prove_neither(behind: timed
     takes it."""
     assert LOST.began_at is not None
     shown = Seen(own=(found(created_at=LOST.began_at - behind),))
-    assert look(shown).result == Waits(again_in=PAUSE, reason=STRANGER)
+    assert look(shown).result == Deferred(again_in=PAUSE, reason=UNEXPLAINED)
     assert the(SaveAttempt, look(shown)).attempt.phase is Phase.UNKNOWN
     credited = look(shown, credited=frozenset({"c-1"}))
     assert the(SaveAttempt, credited).attempt.event is Event.FIND_ABSENT
@@ -392,7 +394,7 @@ _LOST_TOO = replace(_UNDER_WAY, phase=Phase.UNKNOWN, event=Event.LOSE_TRACK, dea
 def test_what_another_activity_may_have_posted_in_the_same_words_is_not_taken(rival: Attempt, created_at: Any) -> None:
     """Its answer may still name it, or named nothing; neither is ours sent again meanwhile."""
     decision = look(Seen(own=(found(created_at=created_at),)), neighbours=(rival,))
-    assert decision.result == Waits(again_in=PAUSE, reason=RIVAL)
+    assert decision.result == Deferred(again_in=PAUSE, reason=AMBIGUOUS)
     assert the(SaveAttempt, decision).attempt.phase is Phase.UNKNOWN
 
 
@@ -422,16 +424,16 @@ def test_a_comment_in_a_neighbour_s_words_and_at_its_time_is_accounted_for() -> 
     theirs = found(engagement_id="c-9", text="Other words.")
     assert the(SaveAttempt, look(Seen(own=(theirs,)), neighbours=(other,))).attempt.event is Event.FIND_ABSENT
     second = replace(theirs, engagement_id="c-10")
-    assert look(Seen(own=(theirs, second)), neighbours=(other,)).result == Waits(again_in=PAUSE, reason=STRANGER)
+    assert look(Seen(own=(theirs, second)), neighbours=(other,)).result == Deferred(again_in=PAUSE, reason=UNEXPLAINED)
     changed = replace(theirs, text="Other words, shortened.")
-    assert look(Seen(own=(changed,)), neighbours=(other,)).result == Waits(again_in=PAUSE, reason=STRANGER)
+    assert look(Seen(own=(changed,)), neighbours=(other,)).result == Deferred(again_in=PAUSE, reason=UNEXPLAINED)
 
 
 def test_the_later_one_is_not_taken_while_an_earlier_one_may_be_ours() -> None:
     """With a clock that is behind, ours seems to be from before its sending; the later one is another's then."""
     assert LOST.began_at is not None
     shown = Seen(own=(found(created_at=LOST.began_at - 6 * SECOND), found(engagement_id="c-2")))
-    assert look(shown).result == Waits(again_in=PAUSE, reason=STRANGER)
+    assert look(shown).result == Deferred(again_in=PAUSE, reason=UNEXPLAINED)
 
 
 def test_what_a_neighbour_has_is_not_ours_although_its_row_does_not_say_so() -> None:
@@ -453,7 +455,7 @@ def test_of_more_comments_than_others_have_posted_one_is_ours() -> None:
     theirs, ours = found(created_at=neighbour.began_at), found(engagement_id="c-2")
     assert the(MarkExecuted, look(Seen(own=(theirs, ours)), neighbours=(neighbour,))).engagement_id == "c-2"
     both = (neighbour, _posted_before(2 * _MINUTE, number=3))
-    assert look(Seen(own=(theirs, ours)), neighbours=both).result == Waits(again_in=PAUSE, reason=RIVAL)
+    assert look(Seen(own=(theirs, ours)), neighbours=both).result == Deferred(again_in=PAUSE, reason=AMBIGUOUS)
 
 
 @pytest.mark.parametrize("neighbours", [(_posted_before(2 * _MINUTE),), (_posted_before(_MINUTE),)])
@@ -464,18 +466,20 @@ def test_one_that_is_too_early_for_ours_and_nobody_else_s_for_certain_forbids_to
     assert LOST.began_at is not None
     early = [found(engagement_id=f"c-{n}", created_at=LOST.began_at - _MINUTE) for n in (3, 4)]
     shown = Seen(own=(*early, found()))
-    assert look(shown, neighbours=neighbours).result == Waits(again_in=PAUSE, reason=STRANGER)
+    assert look(shown, neighbours=neighbours).result == Deferred(again_in=PAUSE, reason=UNEXPLAINED)
 
 
 def test_a_comment_that_two_pages_show_is_one() -> None:
     """A neighbour has posted it; a second one would be ours."""
     neighbour = _posted_before(SECOND)
-    assert look(Seen(own=(found(), found())), neighbours=(neighbour,)).result == Waits(again_in=PAUSE, reason=RIVAL)
+    assert look(Seen(own=(found(), found())), neighbours=(neighbour,)).result == Deferred(
+        again_in=PAUSE, reason=AMBIGUOUS
+    )
 
 
 def test_comments_that_are_shown_without_ids_are_counted_as_well() -> None:
     """Two of us and one comment: who asks is not the one that is known to have posted it."""
     nameless = found(engagement_id=None)
-    assert look(Seen(own=(nameless,)), neighbours=(_WITHOUT_ID,)).result == Waits(again_in=PAUSE, reason=RIVAL)
+    assert look(Seen(own=(nameless,)), neighbours=(_WITHOUT_ID,)).result == Deferred(again_in=PAUSE, reason=AMBIGUOUS)
     other = found(engagement_id=None, created_at=NOW + SECOND)
     assert isinstance(look(Seen(own=(nameless, other)), neighbours=(_WITHOUT_ID,)).result, Executed)

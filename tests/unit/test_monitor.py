@@ -14,7 +14,7 @@ import pytest
 from adapters.postgres.inspection.catalog import SchemaProblem
 from adapters.telemetry.page_server import Page, PortTaken
 from adapters.telemetry.prometheus import PrometheusTelemetry
-from engagement_core.model.gauges import Levels
+from engagement_core.model.gauges import Gauges
 from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.queue import QueueUnavailable
@@ -24,7 +24,7 @@ from runners.settings import SettingsProblem
 from runners.worker.endpoint import Monitor, Pages, Watched
 
 NOW = datetime(2024, 3, 15, tzinfo=timezone.utc)
-LEVELS = Levels(due=3, oldest_due=timedelta(seconds=1), unknown=0, oldest_unknown=None, dead_letters=0, workers_alive=1)
+LEVELS = Gauges(due=3, oldest_due=timedelta(seconds=1), unknown=0, oldest_unknown=None, dead_letters=0, workers_alive=1)
 
 
 class AwayQueue(InMemoryQueue):
@@ -42,7 +42,7 @@ class Scene:
     telemetry: InMemoryTelemetry = field(default_factory=InMemoryTelemetry)
     metrics: PrometheusTelemetry = field(default_factory=PrometheusTelemetry)
     queue: InMemoryQueue = field(default_factory=lambda: InMemoryQueue(now=lambda: NOW))
-    levels: Callable[[], Levels] = lambda: LEVELS
+    gauges: Callable[[], Gauges] = lambda: LEVELS
     problems: tuple[str, ...] = ()
     is_draining: bool = False
     now: float = 0.0
@@ -69,10 +69,10 @@ class Scene:
     def close(self) -> None:
         """As a server has it."""
 
-    def look(self) -> Levels:
+    def read(self) -> Gauges:
         """As a reader has it."""
         try:
-            return self.levels()
+            return self.gauges()
         finally:
             self.looked.set()
 
@@ -80,7 +80,7 @@ class Scene:
     def watching(self) -> Iterator[None]:
         """From the first look on."""
         watched = Watched(
-            levels=self,
+            gauges=self,
             queue=self.queue,
             breaker_state=lambda: "closed",
             problems=lambda: self.problems,
@@ -102,10 +102,10 @@ class Scene:
         return page.status, json.loads(page.body)
 
 
-def raising(error: Exception) -> Callable[[], Levels]:
+def raising(error: Exception) -> Callable[[], Gauges]:
     """A reader that fails."""
 
-    def look() -> Levels:
+    def look() -> Gauges:
         raise error
 
     return look
@@ -132,7 +132,7 @@ def test_worker_that_is_stuck_is_not_alive_and_says_why() -> None:
 
 def test_worker_without_its_database_is_alive_but_not_ready() -> None:
     """A restart would not help; what is not known is not shown as zero."""
-    scene = Scene(levels=raising(StoreUnavailable("PostgreSQL: refused")))
+    scene = Scene(gauges=raising(StoreUnavailable("PostgreSQL: refused")))
     with scene.monitor, scene.watching():
         assert scene.told("/healthz")[0] == 200
         status, told = scene.told("/readyz")
@@ -143,7 +143,7 @@ def test_worker_without_its_database_is_alive_but_not_ready() -> None:
 
 def test_worker_with_an_old_schema_is_not_ready_and_says_what_is_missing() -> None:
     """Somebody has migrated back."""
-    scene = Scene(levels=raising(SchemaProblem("table pods is missing. Run `engagement migrate`.")))
+    scene = Scene(gauges=raising(SchemaProblem("table pods is missing. Run `engagement migrate`.")))
     with scene.monitor, scene.watching():
         status, told = scene.told("/readyz")
         assert status == 503

@@ -11,30 +11,30 @@ import pytest
 from engagement_core.decisions.admission import Admit, Defer, admit
 from engagement_core.decisions.begin import decide_begin
 from engagement_core.decisions.claim import Claimed, ClaimPolicy, ClaimResult, Holder, decide_claim
-from engagement_core.model.controls import PACED_FOR, BlockScope, Control, ControlKind, Pace
+from engagement_core.model.controls import SLOW_START_FOR, BlockScope, Control, ControlKind, SlowStart
 from engagement_core.model.decision import Block, Decision
 from engagement_core.model.lifecycle import Phase
-from engagement_core.model.outcome import Waits
+from engagement_core.model.outcome import Deferred
 from fakes.accounts import InMemoryAccountRegister
 from fakes.activities import InMemoryActivityStore
 from fakes.clock import InMemoryClock
 from support.builders import NOW, POD, SECOND, a_comment, a_like, a_snapshot, an_account
 
 
-def a_pace(last_began_at: datetime | None) -> Pace:
+def a_pace(last_began_at: datetime | None) -> SlowStart:
     """One send a second."""
-    return Pace(released_at=NOW - 5 * SECOND, last_began_at=last_began_at, spacing=SECOND)
+    return SlowStart(released_at=NOW - 5 * SECOND, last_began_at=last_began_at, spacing=SECOND)
 
 
 @pytest.mark.parametrize("last_began_at", [None, NOW - SECOND, NOW - 60 * SECOND], ids=["never", "a second", "long"])
 def test_whoever_has_kept_its_distance_may_go(last_began_at: datetime | None) -> None:
     """A second after the last one, or when there was none."""
-    assert admit(a_snapshot(pace=a_pace(last_began_at)), an_account()) == Admit()
+    assert admit(a_snapshot(slow_start=a_pace(last_began_at)), an_account()) == Admit()
 
 
 def test_whoever_comes_too_soon_waits_until_its_distance_is_kept() -> None:
     """Without a charge, for a reason that a person can read, and the account's other work is left out meanwhile."""
-    admission = admit(a_snapshot(pace=a_pace(NOW - SECOND / 4)), an_account())
+    admission = admit(a_snapshot(slow_start=a_pace(NOW - SECOND / 4)), an_account())
     until = NOW + SECOND * 3 / 4
     assert admission == Defer(
         until=until,
@@ -52,14 +52,14 @@ def test_whoever_comes_too_soon_waits_until_its_distance_is_kept() -> None:
 def test_what_blocks_the_account_comes_before_its_pace() -> None:
     """A hold ends when it is lifted, not at the next turn."""
     hold = Control(kind=ControlKind.HOLD, scope=BlockScope.ACCOUNT, scope_id="account-1", until=None, reason="401")
-    admission = admit(a_snapshot(controls=(hold,), pace=a_pace(NOW)), an_account())
+    admission = admit(a_snapshot(controls=(hold,), slow_start=a_pace(NOW)), an_account())
     assert isinstance(admission, Defer)
     assert admission.until is None
 
 
 def test_a_used_up_cap_comes_before_the_pace() -> None:
     """The longer wait of the two."""
-    admission = admit(a_snapshot(sent_in_last_day=5, pace=a_pace(NOW)), an_account(daily_limit=5))
+    admission = admit(a_snapshot(sent_in_last_day=5, slow_start=a_pace(NOW)), an_account(daily_limit=5))
     assert isinstance(admission, Defer)
     assert admission.until == NOW + 60 * SECOND
 
@@ -134,16 +134,16 @@ def test_comment_that_was_prepared_meanwhile_keeps_the_distance_too(world: World
         assert isinstance(claimed, Claimed)
         decide = partial(decide_begin, claimed=claimed, text="Hello!")
         results.append(world.store.change(claimed.activity.id, decide))
-    assert [type(result) for result in results] == [Claimed, Waits]
+    assert [type(result) for result in results] == [Claimed, Deferred]
     waits = results[1]
-    assert isinstance(waits, Waits)
+    assert isinstance(waits, Deferred)
     assert waits.again_in == SECOND
     assert [attempt.phase for attempt in world.store.attempts["comment-1"].values()] == [Phase.SCHEDULED]
     assert replace(a_comment(id="comment-1")) == world.store.activities["comment-1"]
 
 
 @pytest.mark.parametrize(
-    ("lasted", "slow_for"), [(SECOND, SECOND), (60 * SECOND, 60 * SECOND), (timedelta(hours=5), PACED_FOR)]
+    ("lasted", "slow_for"), [(SECOND, SECOND), (60 * SECOND, 60 * SECOND), (timedelta(hours=5), SLOW_START_FOR)]
 )
 def test_account_is_itself_again_after_as_long_as_it_was_kept_back(
     world: World, lasted: timedelta, slow_for: timedelta
@@ -177,7 +177,7 @@ def test_while_one_prepares_for_its_turn_the_others_claim_nothing(world: World) 
     world.clock.advance(60 * SECOND)
     claimed, *others = [world.claim(f"{kind}-{number}") for number in range(5) for kind in ("comment", "like")]
     assert isinstance(claimed, Claimed)
-    assert all(isinstance(other, Waits) and other.again_in == SECOND for other in others)
+    assert all(isinstance(other, Deferred) and other.again_in == SECOND for other in others)
     assert list(world.store.attempts) == ["comment-0"]
     decide = partial(decide_begin, claimed=claimed, text="Hello!")
     assert isinstance(world.store.change("comment-0", decide), Claimed)

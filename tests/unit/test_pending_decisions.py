@@ -11,7 +11,7 @@ import pytest
 from engagement_core.model.decision import Decision
 from engagement_core.model.snapshot import Snapshot
 from engagement_core.ports.activities import StoreRefused, StoreUnavailable
-from engagement_core.use_cases.pending_decisions import TRY_AGAIN_AFTER, Backlog
+from engagement_core.use_cases.pending_decisions import TRY_AGAIN_AFTER, PendingDecisions
 from fakes.activities import InMemoryActivityStore
 from fakes.clock import InMemoryClock
 from support.builders import NOW, a_like
@@ -42,7 +42,7 @@ def decided() -> list[str]:
 
 
 @pytest.fixture
-def backlog(decided: list[str]) -> Backlog:
+def pending(decided: list[str]) -> PendingDecisions:
     """One decision about each activity."""
 
     def note(snapshot: Snapshot) -> Decision[None]:
@@ -50,37 +50,41 @@ def backlog(decided: list[str]) -> Backlog:
         decided.append(snapshot.activity.id)
         return Decision(None)
 
-    waiting = Backlog()
+    waiting = PendingDecisions()
     for key in "abc":
         waiting.add(key, note)
     return waiting
 
 
-def test_everything_is_handed_over_oldest_first(backlog: Backlog, store: UnreliableStore, decided: list[str]) -> None:
+def test_everything_is_handed_over_oldest_first(
+    pending: PendingDecisions, store: UnreliableStore, decided: list[str]
+) -> None:
     """And then there is nothing left."""
-    assert backlog.flush(store) == 3
-    assert (decided, len(backlog)) == (["a", "b", "c"], 0)
-    assert backlog.flush(store) == 0
+    assert pending.flush(store) == 3
+    assert (decided, len(pending)) == (["a", "b", "c"], 0)
+    assert pending.flush(store) == 0
     assert decided == ["a", "b", "c"]
 
 
-def test_nothing_is_lost_while_the_store_is_away(backlog: Backlog, store: UnreliableStore, decided: list[str]) -> None:
+def test_nothing_is_lost_while_the_store_is_away(
+    pending: PendingDecisions, store: UnreliableStore, decided: list[str]
+) -> None:
     """It is tried again with the next flush, in the same order."""
     store.refuses = frozenset("abc")
-    assert backlog.flush(store) == 0
-    assert len(backlog) == 3
+    assert pending.flush(store) == 0
+    assert len(pending) == 3
     store.refuses = frozenset()
-    assert backlog.flush(store) == 3
+    assert pending.flush(store) == 3
     assert decided == ["a", "b", "c"]
 
 
 def test_one_row_that_the_store_refuses_does_not_hold_back_the_others(
-    backlog: Backlog, store: UnreliableStore, decided: list[str]
+    pending: PendingDecisions, store: UnreliableStore, decided: list[str]
 ) -> None:
     """The store says `StoreUnavailable` for a single locked row too."""
     store.refuses = frozenset("a")
-    backlog.flush(store)
-    assert (decided, len(backlog)) == (["b", "c"], 1)
+    pending.flush(store)
+    assert (decided, len(pending)) == (["b", "c"], 1)
 
 
 def test_decision_that_raises_does_not_hold_back_the_others(store: UnreliableStore, decided: list[str]) -> None:
@@ -93,12 +97,12 @@ def test_decision_that_raises_does_not_hold_back_the_others(store: UnreliableSto
         decided.append("fine")
         return Decision(None)
 
-    backlog = Backlog()
-    backlog.add("a", broken)
-    backlog.add("b", fine)
+    pending = PendingDecisions()
+    pending.add("a", broken)
+    pending.add("b", fine)
     for _ in range(2):
         with suppress(ValueError):
-            backlog.flush(store)
+            pending.flush(store)
     assert decided == ["fine"]
 
 
@@ -118,45 +122,45 @@ def _as_it_is(snapshot: Snapshot) -> Decision[None]:
     return Decision(None)
 
 
-def _refused_backlog(clock: InMemoryClock) -> tuple[Backlog, RefusingStore]:
+def _refused_backlog(clock: InMemoryClock) -> tuple[PendingDecisions, RefusingStore]:
     """Verdicts of three activities, all refused."""
-    backlog = Backlog(clock)
+    pending = PendingDecisions(clock)
     for key in "abc":
-        backlog.add(key, _as_it_is, kind="Applied", refused=StoreRefused("a trigger forbids it", code="P0001"))
-    return backlog, RefusingStore(now=lambda: NOW, activities={key: a_like(id=key) for key in "abc"})
+        pending.add(key, _as_it_is, kind="Applied", refused=StoreRefused("a trigger forbids it", code="P0001"))
+    return pending, RefusingStore(now=lambda: NOW, activities={key: a_like(id=key) for key in "abc"})
 
 
 def test_each_that_was_refused_has_its_turn_and_the_first_that_is_taken_opens_the_way() -> None:
     """One row that is refused for good keeps no other from being recorded, and does not stop sending for ever."""
     clock = InMemoryClock()
-    backlog, store = _refused_backlog(clock)
+    pending, store = _refused_backlog(clock)
     store.forbids = frozenset("a")
-    assert backlog.stops_sending
+    assert pending.stops_sending
     for _ in range(3):
         clock.advance(TRY_AGAIN_AFTER)
-        backlog.flush(store)
-    assert (len(backlog), "a" in backlog, backlog.stops_sending) == (1, True, False)
+        pending.flush(store)
+    assert (len(pending), "a" in pending, pending.stops_sending) == (1, True, False)
 
 
 def test_what_was_refused_is_tried_one_at_a_time_and_not_at_once() -> None:
     """A table that refuses everything is asked once in a while."""
     clock = InMemoryClock()
-    backlog, store = _refused_backlog(clock)
-    assert backlog.flush(store) == 0
-    assert len(backlog) == 3
+    pending, store = _refused_backlog(clock)
+    assert pending.flush(store) == 0
+    assert len(pending) == 3
     clock.advance(TRY_AGAIN_AFTER)
-    assert backlog.flush(store) == 3
+    assert pending.flush(store) == 3
 
 
 def test_a_row_that_is_refused_again_does_not_count_with_another_s_first_refusal() -> None:
     """Successes lie between: the table takes what it should, and each of the two has a reason of its own."""
     clock = InMemoryClock()
     refusal = StoreRefused("a trigger forbids it", code="P0001")
-    backlog, store = Backlog(clock), RefusingStore(now=lambda: NOW, activities={"a": a_like(id="a")})
+    pending, store = PendingDecisions(clock), RefusingStore(now=lambda: NOW, activities={"a": a_like(id="a")})
     store.forbids = frozenset("a")
-    backlog.add("a", _as_it_is, kind="Applied", refused=refusal)
-    backlog.accepted("Applied")
+    pending.add("a", _as_it_is, kind="Applied", refused=refusal)
+    pending.accepted("Applied")
     clock.advance(TRY_AGAIN_AFTER)
-    backlog.flush(store)
-    backlog.add("b", _as_it_is, kind="Applied", refused=refusal)
-    assert not backlog.stops_sending
+    pending.flush(store)
+    pending.add("b", _as_it_is, kind="Applied", refused=refusal)
+    assert not pending.stops_sending

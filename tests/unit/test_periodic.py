@@ -12,7 +12,7 @@ from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.queue import QueueUnavailable
 from fakes.telemetry import InMemoryTelemetry
-from runners.worker.periodic import Outages, Round, Rounds
+from runners.worker.periodic import Outages, PeriodicTask, PeriodicTasks
 
 AT_ONCE = timedelta(0)
 NEVER = timedelta(hours=1)
@@ -25,11 +25,11 @@ def telemetry() -> InMemoryTelemetry:
 
 
 @pytest.fixture
-def start(telemetry: InMemoryTelemetry) -> Iterator[Callable[..., Rounds]]:
+def start(telemetry: InMemoryTelemetry) -> Iterator[Callable[..., PeriodicTasks]]:
     """Starts rounds that are stopped at the end."""
-    rounds = Rounds(telemetry=telemetry, outages=Outages(telemetry))
+    rounds = PeriodicTasks(telemetry=telemetry, outages=Outages(telemetry))
 
-    def begin(*each: Round) -> Rounds:
+    def begin(*each: PeriodicTask) -> PeriodicTasks:
         rounds.start(each)
         return rounds
 
@@ -41,7 +41,7 @@ def signals(telemetry: InMemoryTelemetry) -> list[Signal]:
     return [told.signal for told in telemetry.told]
 
 
-def test_round_comes_again_after_its_own_pause(start: Callable[..., Rounds]) -> None:
+def test_round_comes_again_after_its_own_pause(start: Callable[..., PeriodicTasks]) -> None:
     """The first one comes at once."""
     thrice = threading.Event()
     pauses = iter([AT_ONCE, AT_ONCE])
@@ -53,12 +53,12 @@ def test_round_comes_again_after_its_own_pause(start: Callable[..., Rounds]) -> 
             return NEVER
         return pause
 
-    start(Round(name="some", do=do, needs=StoreUnavailable))
+    start(PeriodicTask(name="some", do=do, needs=StoreUnavailable))
     assert thrice.wait(10)
 
 
 def test_outage_is_told_once_when_it_begins_and_once_when_it_is_over(
-    start: Callable[..., Rounds], telemetry: InMemoryTelemetry
+    start: Callable[..., PeriodicTasks], telemetry: InMemoryTelemetry
 ) -> None:
     """Not at every attempt."""
     answers: Iterator[Exception | None] = iter([StoreUnavailable("gone"), StoreUnavailable("still gone"), None])
@@ -69,7 +69,7 @@ def test_outage_is_told_once_when_it_begins_and_once_when_it_is_over(
             raise answer
         return NEVER
 
-    start(Round(name="some", do=do, needs=StoreUnavailable, pause=AT_ONCE))
+    start(PeriodicTask(name="some", do=do, needs=StoreUnavailable, pause=AT_ONCE))
     assert telemetry.wait_for(lambda told: Signal.STORE_RECOVERED in [each.signal for each in told])
     assert signals(telemetry) == [Signal.STORE_UNAVAILABLE, Signal.STORE_RECOVERED]
     assert telemetry.told[0].fields == {"message": "gone"}
@@ -85,7 +85,7 @@ def test_the_two_servers_have_outages_of_their_own(telemetry: InMemoryTelemetry)
     assert signals(telemetry) == [Signal.STORE_UNAVAILABLE, Signal.QUEUE_UNAVAILABLE, Signal.QUEUE_RECOVERED]
 
 
-def test_defect_in_a_round_does_not_end_it(start: Callable[..., Rounds], telemetry: InMemoryTelemetry) -> None:
+def test_defect_in_a_round_does_not_end_it(start: Callable[..., PeriodicTasks], telemetry: InMemoryTelemetry) -> None:
     """It is told, and the round comes again."""
     again = threading.Event()
     failures = iter([ValueError("a defect")])
@@ -97,12 +97,12 @@ def test_defect_in_a_round_does_not_end_it(start: Callable[..., Rounds], telemet
         again.set()
         return NEVER
 
-    start(Round(name="some", do=do, needs=StoreUnavailable, pause=AT_ONCE))
+    start(PeriodicTask(name="some", do=do, needs=StoreUnavailable, pause=AT_ONCE))
     assert again.wait(10)
     assert telemetry.fields_of(Signal.ROUND_FAILED) == [{"round": "some", "message": "ValueError: a defect"}]
 
 
-def test_slow_round_delays_no_other(start: Callable[..., Rounds]) -> None:
+def test_slow_round_delays_no_other(start: Callable[..., PeriodicTasks]) -> None:
     """Each has a thread: the heartbeat never waits for a read-back."""
     slow_may_end, quick_ran = threading.Event(), threading.Event()
 
@@ -115,8 +115,8 @@ def test_slow_round_delays_no_other(start: Callable[..., Rounds]) -> None:
         return NEVER
 
     start(
-        Round(name="slow", do=slow, needs=StoreUnavailable),
-        Round(name="quick", do=quick, needs=StoreUnavailable),
+        PeriodicTask(name="slow", do=slow, needs=StoreUnavailable),
+        PeriodicTask(name="quick", do=quick, needs=StoreUnavailable),
     )
     try:
         assert quick_ran.wait(10)
@@ -124,7 +124,7 @@ def test_slow_round_delays_no_other(start: Callable[..., Rounds]) -> None:
         slow_may_end.set()
 
 
-def test_stop_ends_a_pause_and_waits_for_what_is_under_way(start: Callable[..., Rounds]) -> None:
+def test_stop_ends_a_pause_and_waits_for_what_is_under_way(start: Callable[..., PeriodicTasks]) -> None:
     """No round begins after it, and none is cut off."""
     begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
 
@@ -134,7 +134,7 @@ def test_stop_ends_a_pause_and_waits_for_what_is_under_way(start: Callable[..., 
         ended.set()
         return NEVER
 
-    rounds = start(Round(name="some", do=do, needs=StoreUnavailable))
+    rounds = start(PeriodicTask(name="some", do=do, needs=StoreUnavailable))
     assert begun.wait(10)
     stopper = threading.Thread(target=rounds.stop, args=(10,))
     stopper.start()

@@ -18,12 +18,12 @@ from engagement_core.model.controls import BlockScope, Control, ControlKind
 from engagement_core.model.decision import SaveAttempt
 from engagement_core.model.errors import Cause, Effect, Failure
 from engagement_core.model.lifecycle import Event, Phase
-from engagement_core.model.outcome import Dropped, Executed, Waits
+from engagement_core.model.outcome import Deferred, Dropped, Executed
 from engagement_core.model.signal import Signal
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.clock import Deadline
 from engagement_core.use_cases.execute import Executor
-from engagement_core.use_cases.pending_decisions import Backlog
+from engagement_core.use_cases.pending_decisions import PendingDecisions
 from engagement_core.use_cases.prepare_comment import Preparer
 from fakes.activities import InMemoryActivityStore
 from fakes.clock import InMemoryClock
@@ -77,7 +77,7 @@ class Stage:
             voice=self.voice,
             telemetry=self.telemetry,
             clock=self.clock,
-            backlog=Backlog(),
+            pending=PendingDecisions(),
         )
 
     @property
@@ -374,8 +374,8 @@ def test_a_text_that_could_not_be_sent_is_not_paid_for_again_in_this_process() -
         return change(*args, **more)
 
     stage.store.change = breaks_at_begin  # type: ignore[method-assign]
-    assert isinstance(stage.execute_when_due(), Waits)
-    stage.executor.backlog.flush(stage.store)
+    assert isinstance(stage.execute_when_due(), Deferred)
+    stage.executor.pending.flush(stage.store)
     assert isinstance(stage.executor.execute(ID), Executed)
     assert (stage.sent, stage.asked) == ([SPOKEN], 1)
 
@@ -418,7 +418,7 @@ def paused_at_begin(stage: Stage) -> None:
         stage.store.controls.append(PAUSE)
 
     stage.voice.before_speaking = pause
-    assert isinstance(stage.execute_when_due(), Waits)
+    assert isinstance(stage.execute_when_due(), Deferred)
     stage.voice.before_speaking = lambda *_: None
     stage.store.controls.clear()
 
@@ -448,7 +448,7 @@ def test_a_comment_that_was_edited_while_the_voice_spoke_is_said_anew() -> None:
     """What was said of the old one is on record as that."""
     stage = Stage()
     stage.voice.before_speaking = lambda *_: stage.edit(comment_text=EDITED)
-    assert isinstance(stage.execute_when_due(), Waits)
+    assert isinstance(stage.execute_when_due(), Deferred)
     stage.voice.will_say(ID, "This is a grand post!")
     assert isinstance(stage.executor.execute(ID), Executed)
     assert stage.sent == ["This is a grand post!"]
@@ -469,7 +469,7 @@ def test_a_retry_sends_the_same_words_and_asks_nobody() -> None:
     """Even another worker's, whatever the voice would say by now."""
     stage = Stage()
     stage.linkedin.will(Scripted(applies=False, answer=REFUSED))
-    assert isinstance(stage.execute_when_due(), Waits)
+    assert isinstance(stage.execute_when_due(), Deferred)
     stage.voice.will_say(ID, "Another text.")
     stage.clock.advance(SECOND)
     assert isinstance(stage.another_worker("worker-2").execute(ID), Executed)

@@ -10,11 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.telemetry.metrics import METRICS, Kind
 from adapters.telemetry.prometheus import PrometheusTelemetry
-from engagement_core.model.gauges import Levels
+from engagement_core.model.gauges import Gauges
 from engagement_core.model.signal import Signal
 from support.builders import SECOND
 
-_LEVELS = Levels(due=7, oldest_due=3 * SECOND, unknown=2, oldest_unknown=90 * SECOND, dead_letters=4, workers_alive=3)
+_LEVELS = Gauges(due=7, oldest_due=3 * SECOND, unknown=2, oldest_unknown=90 * SECOND, dead_letters=4, workers_alive=3)
 
 
 @pytest.fixture

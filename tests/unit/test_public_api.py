@@ -8,14 +8,14 @@ from pathlib import Path
 import engagement_core
 
 _NAMES = """
-PUBLIC_STATUS TAXONOMY TRANSITIONS Account Activity ActivityStore AddDeadLetter Answer Applied Attempt Backlog
-Block BlockScope Buried Bury Cause ClaimPolicy Clock CloseDeadLetter Control ControlKind DeadLetter Deadline
-Decision Dropped Due Effect Engagement EngagementType ErrorNote ErrorType Event Executed Executor Failure
-Found IllegalEvent LinkedIn Malformed MarkExecuted MarkFailed MarkScheduled Meaning NoReadBack NotSent Orphan
-OrphanPolicy Outcome Pace Phase Pod Provenance PublicStatus RaiseAlert ReadBack Reconcile ReconcilePolicy
-Reconciler Refused Requeued Resolved RetryAt RetryDecision RetryPolicy SaveAttempt Scope Seen Signal Snapshot
-StoreUnavailable Telemetry Unknown Voice VoiceCartridge VoiceFailed Waits Write adopt_orphans decide_requeue
-decide_resolve next_phase
+PUBLIC_STATUS TAXONOMY TRANSITIONS Account Activity ActivityStore AddDeadLetter Answer Applied Attempt Block
+BlockScope Buried Bury Cause ClaimPolicy Clock CloseDeadLetter Control ControlKind DeadLetter Deadline Decision
+Deferred Dropped Due Effect Engagement EngagementType ErrorNote ErrorType Event Executed Executor Failure Found
+IllegalEvent LinkedIn Malformed MarkExecuted MarkFailed MarkScheduled Meaning NoReadBack NotSent Orphan OrphanPolicy
+Outcome PendingDecisions Phase Pod Provenance PublicStatus RaiseAlert ReadBack Reconcile ReconcilePolicy Reconciler
+Refused Requeued Resolved RetryAt RetryDecision RetryPolicy SaveAttempt Scope Seen Signal SlowStart Snapshot
+StoreUnavailable Telemetry Unknown Voice VoiceCartridge VoiceFailed Write adopt_orphans decide_requeue decide_resolve
+next_phase
 """
 
 

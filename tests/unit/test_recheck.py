@@ -12,7 +12,7 @@ from engagement_core.model.attempt import Attempt, Provenance
 from engagement_core.model.decision import AddDeadLetter, Decision, MarkExecuted, MarkScheduled, SaveAttempt
 from engagement_core.model.errors import Cause, Effect, Failure
 from engagement_core.model.lifecycle import Event, Phase
-from engagement_core.model.outcome import Buried, Dropped, Executed, Waits
+from engagement_core.model.outcome import Buried, Deferred, Dropped, Executed
 from engagement_core.model.provider import Found, ReadBack, Seen
 from support.builders import DAY, NOW, SECOND, a_claim, a_comment, a_snapshot, all_of, an_attempt, the
 
@@ -46,7 +46,7 @@ def test_a_requeued_comment_whose_looks_prove_nothing_goes_back_to_a_person_in_t
     requeued = replace(ABSENT, number=1, requeued_at=NOW - 2 * DAY)
     first = replace(CLAIMED, number=2, claimed_at=NOW - DAY, phase=Phase.SCHEDULED, event=Event.RELEASE)
     stranger = Seen(own=(found("By hand.", created_at=NOW - SECOND),))
-    assert last_look(stranger, (requeued, replace(first, claimed_at=NOW - 40 * SECOND), CLAIMED)).result == Waits(
+    assert last_look(stranger, (requeued, replace(first, claimed_at=NOW - 40 * SECOND), CLAIMED)).result == Deferred(
         again_in=10 * SECOND, reason="the post shows a comment of the account that nobody accounts for"
     )
     assert isinstance(last_look(stranger, (requeued, first, CLAIMED)).result, Buried)
@@ -63,7 +63,7 @@ def test_comment_that_appeared_after_all_is_not_sent_again() -> None:
 def test_last_look_that_fails_postpones() -> None:
     """What cannot be looked for is not sent."""
     decision = last_look(UNREADABLE)
-    assert isinstance(decision.result, Waits)
+    assert isinstance(decision.result, Deferred)
     assert the(SaveAttempt, decision).attempt.event is Event.RELEASE
     assert the(MarkScheduled, decision).next_retry_at == NOW + 75 * SECOND
 
@@ -71,7 +71,7 @@ def test_last_look_that_fails_postpones() -> None:
 def test_stranger_at_the_last_look_postpones() -> None:
     """It may be ours with its text changed."""
     decision = last_look(Seen(own=(found("Entirely different"),)))
-    assert isinstance(decision.result, Waits)
+    assert isinstance(decision.result, Deferred)
     assert the(MarkScheduled, decision).next_retry_at == NOW + 75 * SECOND
 
 
@@ -92,7 +92,7 @@ def test_claim_that_was_lost_meanwhile_ends_the_last_look() -> None:
 def test_same_words_from_a_little_before_the_first_sending_postpone() -> None:
     """The provider's clock may be behind: what may be ours is neither taken for it nor sent again."""
     decision = last_look(Seen(own=(found(created_at=NOW - 300 * SECOND - timedelta(minutes=9)),)))
-    assert isinstance(decision.result, Waits)
+    assert isinstance(decision.result, Deferred)
     assert last_look(Seen(own=(found(created_at=NOW - timedelta(minutes=16)),))) == Decision(None)
 
 

@@ -19,7 +19,7 @@ from engagement_core.model.lifecycle import Phase
 from engagement_core.model.provider import AccountHealth, NoReadBack
 from engagement_core.model.signal import Signal
 from engagement_core.ports.clock import Deadline
-from engagement_core.use_cases.recover_accounts import AccountCare
+from engagement_core.use_cases.recover_accounts import AccountRecovery
 from fakes.accounts import InMemoryAccountRegister
 from fakes.activities import InMemoryActivityStore
 from fakes.clock import InMemoryClock
@@ -61,7 +61,7 @@ class World:
         self.register = InMemoryAccountRegister(self.store)
         self.provider = Provider(self.clock)
         self.telemetry = InMemoryTelemetry()
-        self.care = AccountCare(
+        self.care = AccountRecovery(
             register=self.register, probe=self.provider, clock=self.clock, telemetry=self.telemetry, policy=POLICY
         )
 
@@ -75,7 +75,7 @@ class World:
         since = self.clock.now()
         already = len(self.provider.asked)
         for _ in range(int(duration / (5 * SECOND))):
-            self.care.turn()
+            self.care.run_once()
             self.clock.advance(5 * SECOND)
         return [at - since for at in self.provider.asked[already:]]
 
@@ -172,7 +172,7 @@ def test_two_workers_ask_once(world: World) -> None:
     at, probes = next_probe(seen, POLICY)
     assert world.register.plan(seen, probe_at=at, probes=probes)
     assert not world.register.plan(seen, probe_at=at, probes=probes)
-    world.care.turn()
+    world.care.run_once()
     assert world.provider.asked == []
 
 
@@ -187,7 +187,7 @@ def test_worker_that_comes_second_does_not_ask(world: World) -> None:
                     self.plan(hold, probe_at=hold.seen_at + HOUR, probes=hold.probes + 1)
             return seen
 
-    world.care = AccountCare(
+    world.care = AccountRecovery(
         register=OftenLate(world.store), probe=world.provider, clock=world.clock, telemetry=world.telemetry
     )
     world.refuse()
@@ -197,7 +197,7 @@ def test_worker_that_comes_second_does_not_ask(world: World) -> None:
 def test_where_nobody_can_be_asked_only_a_person_lifts_a_hold(world: World) -> None:
     """v0: no question is even planned."""
     world.refuse()
-    world.care = AccountCare(
+    world.care = AccountRecovery(
         register=world.register, probe=None, clock=world.clock, telemetry=world.telemetry, policy=POLICY
     )
     world.pass_time(2 * HOUR)
@@ -253,7 +253,7 @@ def test_account_that_fails_three_times_in_a_row_cools_down(world: World) -> Non
         assert cool_downs(world) == []
         sent(world, number)
         world.clock.advance(SECOND)
-        world.care.turn()
+        world.care.run_once()
     assert cool_downs(world) == [NOW + 32 * SECOND]
     world.pass_time(MINUTE)
     assert cool_downs(world) == [NOW + 32 * SECOND]
@@ -266,7 +266,7 @@ def test_cool_down_that_would_be_over_is_not_put_in_force(world: World) -> None:
     for number in range(3):
         sent(world, number)
     world.clock.advance(5 * MINUTE)
-    world.care.turn()
+    world.care.run_once()
     assert cool_downs(world) == []
 
 
@@ -286,5 +286,5 @@ def test_anything_else_in_between_ends_the_row(world: World, phase: Phase, error
         sent(world, number)
     sent(world, 2, phase, error=error)
     world.clock.advance(5 * SECOND)
-    world.care.turn()
+    world.care.run_once()
     assert cool_downs(world) == []

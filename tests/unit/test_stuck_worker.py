@@ -14,8 +14,8 @@ from engagement_core.ports.activities import StoreUnavailable
 from fakes.activities import InMemoryActivityStore
 from fakes.queue import InMemoryQueue
 from fakes.telemetry import InMemoryTelemetry
-from runners.worker.delay_queue import Agenda, Entry
-from runners.worker.periodic import Round
+from runners.worker.delay_queue import DelayQueue, Entry
+from runners.worker.periodic import PeriodicTask
 from runners.worker.worker import Worker, WorkerPolicy
 from support.builders import NOW
 
@@ -35,11 +35,11 @@ class HangingExecutor:
         return Dropped(reason=f"{activity_id} is done")
 
 
-class DeafAgenda(Agenda):
+class DeafDelayQueue(DelayQueue):
     """Wakes nobody: what a lost notification would look like."""
 
     def take(self) -> Entry | None:
-        """See `Agenda`."""
+        """See `DelayQueue`."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed)
         return None
@@ -58,14 +58,14 @@ def start(executor: HangingExecutor) -> Iterator[Callable[..., Worker]]:
     """Starts a worker of one thread that is drained at the end."""
     workers: list[Worker] = []
 
-    def begin(agenda: Agenda, *rounds: Round, stuck_after: timedelta = AT_ONCE) -> Worker:
+    def begin(delay_queue: DelayQueue, *rounds: PeriodicTask, stuck_after: timedelta = AT_ONCE) -> Worker:
         worker = Worker(
             executor=executor,  # type: ignore[arg-type]
             store=InMemoryActivityStore(now=lambda: NOW),
             queue=InMemoryQueue(now=lambda: NOW),
             clock=SystemClock(),
             telemetry=InMemoryTelemetry(),
-            agenda=agenda,
+            delay_queue=delay_queue,
             rounds=rounds,
             report_unreadable=lambda _: None,
             policy=WorkerPolicy(concurrency=1, stuck_after=stuck_after, listen=timedelta(milliseconds=10)),
@@ -82,40 +82,40 @@ def start(executor: HangingExecutor) -> Iterator[Callable[..., Worker]]:
 
 def test_worker_that_has_nothing_to_do_is_well(start: Callable[..., Worker]) -> None:
     """However long."""
-    assert start(Agenda(SystemClock())).problems() == ()
+    assert start(DelayQueue(SystemClock())).problems() == ()
 
 
 def test_execution_that_does_not_end_is_named(start: Callable[..., Worker], executor: HangingExecutor) -> None:
     """And only while it lasts."""
-    agenda = Agenda(SystemClock())
-    worker = start(agenda)
-    agenda.add(Entry("activity-1"), 0.0)
+    delay_queue = DelayQueue(SystemClock())
+    worker = start(delay_queue)
+    delay_queue.add(Entry("activity-1"), 0.0)
     assert executor.begun.wait(10)
     (problem,) = worker.problems()
     assert problem.startswith("execute-0 has been at it for")
     executor.may_end.set()
-    assert agenda.wait_until_idle(10)
+    assert delay_queue.wait_until_idle(10)
 
 
 def test_activity_that_no_idle_thread_takes_is_told(start: Callable[..., Worker]) -> None:
     """The dispatcher is stuck: nothing is being executed, and something is due."""
     clock = SystemClock()
-    agenda = DeafAgenda(clock)
-    worker = start(agenda, stuck_after=timedelta(seconds=30))
+    delay_queue = DeafDelayQueue(clock)
+    worker = start(delay_queue, stuck_after=timedelta(seconds=30))
     assert worker.problems() == ()
-    agenda.add(Entry("activity-1"), clock.elapsed() - 31)
+    delay_queue.add(Entry("activity-1"), clock.elapsed() - 31)
     (problem,) = worker.problems()
     assert problem.endswith("although 1 are idle")
 
 
 def test_agenda_that_is_locked_for_ever_is_told(start: Callable[..., Worker]) -> None:
     """Whoever looks is not caught in it."""
-    agenda = Agenda(SystemClock())
-    worker = start(agenda, stuck_after=timedelta(minutes=1))
+    delay_queue = DelayQueue(SystemClock())
+    worker = start(delay_queue, stuck_after=timedelta(minutes=1))
     locked, may_end = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with agenda._changed:
+        with delay_queue._changed:
             locked.set()
             may_end.wait(20)
 
@@ -138,8 +138,8 @@ def test_round_that_does_not_end_is_named(start: Callable[..., Worker]) -> None:
         may_end.wait(20)
         return timedelta(hours=1)
 
-    stuck = Round(name="beat", do=hang, needs=StoreUnavailable, at_most=AT_ONCE)
-    worker = start(Agenda(SystemClock()), stuck, stuck_after=timedelta(minutes=1))
+    stuck = PeriodicTask(name="beat", do=hang, needs=StoreUnavailable, at_most=AT_ONCE)
+    worker = start(DelayQueue(SystemClock()), stuck, stuck_after=timedelta(minutes=1))
     try:
         assert begun.wait(10)
         (problem,) = worker.problems()
@@ -150,6 +150,6 @@ def test_round_that_does_not_end_is_named(start: Callable[..., Worker]) -> None:
 
 def test_worker_that_drains_has_no_problems(start: Callable[..., Worker]) -> None:
     """Its threads end because they should."""
-    worker = start(Agenda(SystemClock()))
+    worker = start(DelayQueue(SystemClock()))
     worker.drain(timedelta(seconds=10))
     assert worker.problems() == ()

@@ -25,7 +25,7 @@ from engagement_core.model.decision import (
 )
 from engagement_core.model.errors import Cause, Effect, ErrorType, Failure
 from engagement_core.model.lifecycle import Event, Phase
-from engagement_core.model.outcome import Buried, Dropped, Executed, Outcome, Unknown, Waits
+from engagement_core.model.outcome import Buried, Deferred, Dropped, Executed, Outcome, Unknown
 from engagement_core.model.provider import Answer, Applied, NotSent
 from engagement_core.model.snapshot import Snapshot
 from support.builders import DAY, NOW, SECOND, a_comment, a_snapshot, all_of, an_account, an_attempt, earlier, the
@@ -81,7 +81,7 @@ def test_what_was_sent_is_recorded_whatever_the_row_says_now() -> None:
 def test_not_sent_is_released_without_a_charge() -> None:
     """An open breaker is nobody's fault."""
     decision = verdict(NotSent(reason="The provider is given a rest.", retry_in=5 * SECOND))
-    assert decision.result == Waits(again_in=5 * SECOND, reason="The provider is given a rest.")
+    assert decision.result == Deferred(again_in=5 * SECOND, reason="The provider is given a rest.")
     assert the(SaveAttempt, decision).attempt.event is Event.RELEASE
     assert the(SaveAttempt, decision).attempt.effect is Effect.NONE
     assert the(MarkScheduled, decision) == MarkScheduled(activity_id="activity-1", next_retry_at=NOW + 5 * SECOND)
@@ -90,7 +90,7 @@ def test_not_sent_is_released_without_a_charge() -> None:
 def test_refusal_is_retried_and_charged() -> None:
     """The row says when and why, and that there will be another attempt."""
     decision = verdict(LIMITED)
-    assert decision.result == Waits(again_in=timedelta(milliseconds=500), reason="Too many requests.")
+    assert decision.result == Deferred(again_in=timedelta(milliseconds=500), reason="Too many requests.")
     saved = the(SaveAttempt, decision).attempt
     assert (saved.phase, saved.event, saved.effect) == (Phase.SCHEDULED, Event.REFUSE, Effect.NONE)
     scheduled = the(MarkScheduled, decision)
@@ -102,11 +102,11 @@ def test_refusal_is_retried_and_charged() -> None:
 def test_three_rate_limits_without_a_hint_are_a_dead_letter_and_an_alert() -> None:
     """The specification's own example."""
     first, second = earlier(1), earlier(2)
-    assert verdict(LIMITED, sent=replace(SENT, number=1)).result == Waits(
+    assert verdict(LIMITED, sent=replace(SENT, number=1)).result == Deferred(
         again_in=timedelta(milliseconds=500), reason="Too many requests."
     )
     mine = replace(SENT, number=2)
-    assert verdict(LIMITED, first, mine, sent=mine).result == Waits(
+    assert verdict(LIMITED, first, mine, sent=mine).result == Deferred(
         again_in=timedelta(milliseconds=1500), reason="Too many requests."
     )
     mine = replace(SENT, number=3)
@@ -125,14 +125,14 @@ def test_releases_and_crashes_do_not_use_up_the_attempts() -> None:
     """Only what the provider refused is charged."""
     free = [earlier(n, event=Event.RELEASE, crashed=n % 2 == 0) for n in range(1, 5)]
     mine = replace(SENT, number=5)
-    assert isinstance(verdict(LIMITED, *free, mine, sent=mine).result, Waits)
+    assert isinstance(verdict(LIMITED, *free, mine, sent=mine).result, Deferred)
 
 
 def test_a_requeue_gives_all_the_attempts_back() -> None:
     """The count starts afresh."""
     old = (earlier(1), earlier(2), earlier(3, event=Event.BURY, requeued_at=NOW))
     mine = replace(SENT, number=4)
-    assert isinstance(verdict(LIMITED, *old, mine, sent=mine).result, Waits)
+    assert isinstance(verdict(LIMITED, *old, mine, sent=mine).result, Deferred)
 
 
 def test_retry_after_is_a_floor_and_cools_the_whole_account_down() -> None:
@@ -357,7 +357,7 @@ HOLD = Control(
 def test_another_refusal_of_a_held_account_costs_nothing() -> None:
     """It was under way when the first one was heard: it waits with the rest, its words kept, and nobody is told."""
     decision = verdict(SIGNED_OUT, controls=(HOLD,))
-    assert decision.result == Waits(again_in=None, reason="its account is held: The login has expired.")
+    assert decision.result == Deferred(again_in=None, reason="its account is held: The login has expired.")
     saved = the(SaveAttempt, decision).attempt
     assert (saved.event, saved.effect, saved.text) == (Event.RELEASE, Effect.NONE, "Hello!")
     assert saved.error is not None

@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from datetime import timedelta
 
-from runners.worker.watchdog import Pulse
+from runners.worker.watchdog import Watchdog
 
 SECOND = timedelta(seconds=1)
 
@@ -14,34 +14,34 @@ SECOND = timedelta(seconds=1)
 def test_all_is_well_until_something_takes_too_long() -> None:
     """Then it is named, with how long it has taken; when it has ended after all, it is well again."""
     now = [0.0]
-    pulse = Pulse(lambda: now[0])
-    with pulse.at("the round beat", 10 * SECOND):
+    watchdog = Watchdog(lambda: now[0])
+    with watchdog.at("the round beat", 10 * SECOND):
         now[0] = 10.0
-        assert pulse.problems() == ()
-        assert pulse.is_at("the round beat")
+        assert watchdog.problems() == ()
+        assert watchdog.is_at("the round beat")
         now[0] = 11.0
-        assert pulse.problems() == ("the round beat has been at it for 11 s, and may be for 10 s",)
-    assert pulse.problems() == ()
-    assert not pulse.is_at("the round beat")
+        assert watchdog.problems() == ("the round beat has been at it for 11 s, and may be for 10 s",)
+    assert watchdog.problems() == ()
+    assert not watchdog.is_at("the round beat")
 
 
 def test_thread_that_has_ended_is_missed() -> None:
     """Until it may."""
-    pulse, may_end = Pulse(), threading.Event()
+    watchdog, may_end = Watchdog(), threading.Event()
     thread = threading.Thread(target=may_end.wait, args=(10,), name="execute-0")
     thread.start()
-    pulse.expect(thread)
-    assert pulse.problems() == ()
+    watchdog.expect(thread)
+    assert watchdog.problems() == ()
     may_end.set()
     thread.join()
-    assert pulse.problems() == ("the thread execute-0 has ended",)
-    pulse.release()
-    assert pulse.problems() == ()
+    assert watchdog.problems() == ("the thread execute-0 has ended",)
+    watchdog.release()
+    assert watchdog.problems() == ()
 
 
 def test_what_raises_has_ended_too() -> None:
     """A defect is not stuck."""
-    pulse = Pulse()
-    with suppress(KeyError), pulse.at("execute-0", SECOND):
+    watchdog = Watchdog()
+    with suppress(KeyError), watchdog.at("execute-0", SECOND):
         raise KeyError
-    assert not pulse.is_at("execute-0")
+    assert not watchdog.is_at("execute-0")

@@ -9,11 +9,11 @@ and scans the attempts of all time to join them at once. Then each sweep costs w
 
 from __future__ import annotations
 
-__all__ = ["ALONG_INDEXES"]
+__all__ = ["PLANNER_HINTS"]
 
 _OFF = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit")
 
-ALONG_INDEXES = (
+PLANNER_HINTS = (
     "SELECT set_config('max_parallel_workers_per_gather', '0', true), "
     + ", ".join(f"set_config('{name}', 'off', true)" for name in _OFF)  # our own names
 )

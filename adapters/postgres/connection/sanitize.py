@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["storable"]
+__all__ = ["sanitize"]
 
 
-def storable(value: Any) -> Any:
+def sanitize(value: Any) -> Any:
     """A text without what PostgreSQL cannot hold (NUL, lone surrogates); mappings as JSON; anything else as it is."""
     if isinstance(value, Mapping):
         return json.dumps(_deep(value), ensure_ascii=False)
@@ -20,7 +20,7 @@ def storable(value: Any) -> Any:
 
 def _deep(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {storable(str(key)): _deep(item) for key, item in value.items()}
+        return {sanitize(str(key)): _deep(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_deep(item) for item in value]
-    return storable(value)
+    return sanitize(value)

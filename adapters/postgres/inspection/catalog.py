@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 
-from adapters.postgres.connection.sanitize import storable
+from adapters.postgres.connection.sanitize import sanitize
 from adapters.postgres.inspection.constraints import WRITTEN
 from adapters.postgres.inspection.encoding import HOW_TO_ENCODE, unfit_encoding
 from adapters.postgres.inspection.row_security import rows_hidden
@@ -122,7 +122,7 @@ class Catalog:
 
     def can_be_activity_id(self, value: str) -> bool:
         """Whether a text can name an activity at all; asking the server with another one would be an error."""
-        if storable(value) != value:
+        if sanitize(value) != value:
             return False
         return self.types["pod_activities", "id"] != "uuid" or _UUID.fullmatch(value) is not None
 

@@ -62,7 +62,7 @@ class PostgresCloseUpReader:
         self._pool = pool
         self._late_by = late_by
 
-    def look(self) -> CloseUp:
+    def read(self) -> CloseUp:
         """See the port."""
         with self._pool.connection() as connection, connection.cursor() as cursor:
             return CloseUp(

@@ -10,9 +10,9 @@ from decimal import Decimal
 
 from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.inspection.catalog import checked, read_catalog
-from engagement_core.model.gauges import MOST_COUNTED, Levels
+from engagement_core.model.gauges import MOST_COUNTED, Gauges
 
-__all__ = ["LEVELS", "PostgresLevels"]
+__all__ = ["LEVELS", "PostgresGauges"]
 
 # In the order of an index each, which the planner would otherwise give up for a scan that it believes to be short; and
 # asked for each row (`LIMIT`), since instead of `NOT EXISTS` it would read all attempts that there ever were. The
@@ -41,8 +41,8 @@ SELECT d.n, d.age, u.n, u.age, l.n, w.n
 """
 
 
-class PostgresLevels:
-    """Fills `engagement_core.ports.gauges.LevelsReader`."""
+class PostgresGauges:
+    """Fills `engagement_core.ports.gauges.GaugesReader`."""
 
     def __init__(self, pool: PostgresPool, *, silent_for: timedelta = timedelta(seconds=6)) -> None:
         """
@@ -53,7 +53,7 @@ class PostgresLevels:
         self._pool = pool
         self._silent_for = silent_for
 
-    def look(self) -> Levels:
+    def read(self) -> Gauges:
         """See the port.
 
         Raises:
@@ -64,7 +64,7 @@ class PostgresLevels:
             with connection.cursor() as cursor:
                 cursor.execute(LEVELS, {"limit": MOST_COUNTED, "silent_for": self._silent_for})
                 ((due, oldest_due, unknown, oldest_unknown, letters, alive),) = cursor.fetchall()
-        return Levels(
+        return Gauges(
             due=due,
             oldest_due=_age(oldest_due),
             unknown=unknown,

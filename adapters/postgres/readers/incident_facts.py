@@ -11,9 +11,9 @@ from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres.connection.pool import PostgresPool, fetch
 from engagement_core.model.incident import IncidentKind, OpenIncident
-from engagement_core.model.incident_facts import OldestUnknown, SilentWorker, VitalSigns
+from engagement_core.model.incident_facts import IncidentFacts, OldestUnknown, SilentWorker
 
-__all__ = ["PostgresVitalSigns"]
+__all__ = ["PostgresIncidentFacts"]
 
 _MOST_INCIDENTS = 1_000
 _MOST_ATTEMPTS = 10_000
@@ -72,8 +72,8 @@ SELECT i.error_type FROM unnest(%(subjects)s::text[]) AS i (error_type)
 """
 
 
-class PostgresVitalSigns:
-    """Fills `engagement_core.ports.incident_facts.VitalSignsReader`."""
+class PostgresIncidentFacts:
+    """Fills `engagement_core.ports.incident_facts.IncidentFactsReader`."""
 
     def __init__(self, pool: PostgresPool, *, silent_for: timedelta = timedelta(seconds=6)) -> None:
         """
@@ -84,13 +84,13 @@ class PostgresVitalSigns:
         self._pool = pool
         self._silent_for = silent_for
 
-    def look(self, *, attempts_of: timedelta) -> VitalSigns:
+    def read(self, *, attempts_of: timedelta) -> IncidentFacts:
         """See the port."""
         with self._pool.connection() as connection, connection.cursor() as cursor:
             ((seen_at,),) = fetch(cursor, _NOW)
             open_incidents = _open_incidents(cursor)
             judged = dict(fetch(cursor, _ATTEMPTS, since=attempts_of, limit=_MOST_ATTEMPTS))
-            return VitalSigns(
+            return IncidentFacts(
                 seen_at=seen_at,
                 open_incidents=open_incidents,
                 attempts=sum(judged.values()),

@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
-from adapters.postgres.connection.planner_hints import ALONG_INDEXES
+from adapters.postgres.connection.planner_hints import PLANNER_HINTS
 from adapters.postgres.connection.pool import PostgresPool, fetch
 from adapters.postgres.inspection.catalog import checked, read_catalog
 from engagement_core.decisions.admission import HELD_STATUSES
@@ -110,10 +110,10 @@ class PostgresOverviewReader:
         with pool.connection() as connection:
             self._catalog = checked(read_catalog(connection))
 
-    def look(self) -> Overview:
+    def read(self) -> Overview:
         """See the port."""
         with self._pool.connection() as connection, connection.cursor() as cursor:
-            cursor.execute(f"BEGIN; {ALONG_INDEXES}")
+            cursor.execute(f"BEGIN; {PLANNER_HINTS}")
             oldest = fetch(cursor, _OLDEST_DUE.format(at=_DUE_AT, rows=_COUNTED["due"]))
             ((alive, now),) = fetch(cursor, _ALIVE, silent_for=self._silent_for)
             seen = Overview(

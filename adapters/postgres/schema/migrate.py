@@ -39,7 +39,7 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtext('pod-engagement:migrate'))"
 
 def schema_sql() -> str:
     """The whole schema as a script that psql takes: the tables, and the function for ids as they are there, text."""
-    return f"{_tables_sql()}\n{_FOR_TEXT}\n{render(AS_CREATED).kept_read.create};\n"
+    return f"{_tables_sql()}\n{_FOR_TEXT}\n{render(AS_CREATED).snapshot_function.create};\n"
 
 
 def _tables_sql() -> str:
@@ -115,7 +115,7 @@ def _apply(connection: Connection) -> tuple[str, ...]:
                 needed.append(statement)
         catalog = read_catalog(connection)
         _refuse(catalog.problems())
-        kept = render(catalog).kept_read
+        kept = render(catalog).snapshot_function
         if not kept.is_there(connection):
             cursor.execute(kept.create)
             needed.append(kept.create)

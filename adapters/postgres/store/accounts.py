@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from adapters.postgres.connection.pool import PostgresPool
-from adapters.postgres.connection.sanitize import storable
+from adapters.postgres.connection.sanitize import sanitize
 from adapters.postgres.store.rows import as_account
 from adapters.postgres.store.statements import BLOCK
 from engagement_core.model.account_state import Failing, Hold
@@ -94,7 +94,7 @@ class PostgresAccountRegister:
     def cool_down(self, account_id: str, *, until: datetime, reason: str) -> None:
         """See the port."""
         control = {"kind": ControlKind.COOL_DOWN.value, "scope": BlockScope.ACCOUNT.value, "scope_id": account_id}
-        self._pool.query(BLOCK + "RETURNING id", **control, until=until, reason=storable(reason))
+        self._pool.query(BLOCK + "RETURNING id", **control, until=until, reason=sanitize(reason))
 
 
 def _same(hold: Hold) -> dict[str, Any]:

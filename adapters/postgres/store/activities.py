@@ -14,14 +14,14 @@ from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres.connection.failure import first_line
 from adapters.postgres.connection.pool import PostgresPool
-from adapters.postgres.connection.sanitize import storable
+from adapters.postgres.connection.sanitize import sanitize
 from adapters.postgres.inspection.catalog import Catalog, SchemaProblem
 from adapters.postgres.inspection.readiness import ready_catalog
 from adapters.postgres.store import statements as sql
 from adapters.postgres.store.rows import as_attempt, as_controls, as_deleted, as_snapshot, released_at
 from adapters.postgres.store.writes import as_sql
 from engagement_core.decisions.admission import HELD_STATUSES
-from engagement_core.model.controls import PACED_PER_SWEEP, BlockScope, ControlKind, Pace
+from engagement_core.model.controls import SLOW_START_PER_SWEEP, BlockScope, ControlKind, SlowStart
 from engagement_core.model.decision import Block, Decision
 from engagement_core.model.due import Due
 from engagement_core.model.lifecycle import Event
@@ -46,7 +46,7 @@ class PostgresActivityStore:
         """
         Args:
             pool: where its connections come from.
-            spacing: of the sends of an account that comes back after a cool-down or a hold; see `Pace`.
+            spacing: of the sends of an account that comes back after a cool-down or a hold; see `SlowStart`.
 
         Raises:
             SchemaProblem: the database lacks something; the message says what.
@@ -92,9 +92,9 @@ class PostgresActivityStore:
             turns: Counter[str] = Counter()
             for activity_id, due_in, account_id in rows:
                 turns[account_id] += account_id is not None
-                if turns[account_id] <= PACED_PER_SWEEP:
+                if turns[account_id] <= SLOW_START_PER_SWEEP:
                     found[activity_id] = Due(activity_id=activity_id, due_in=timedelta(seconds=float(due_in or 0)))
-            crowd = {account_id for account_id, count in turns.items() if count > PACED_PER_SWEEP}
+            crowd = {account_id for account_id, count in turns.items() if count > SLOW_START_PER_SWEEP}
             if not crowd or len(rows) < limit:
                 break
             crowding |= crowd
@@ -114,7 +114,7 @@ class PostgresActivityStore:
         with self._pool.connection() as connection:
             self._catalog: Catalog = ready_catalog(connection)
             self._sql = sql.render(self._catalog)
-            is_kept = self._sql.kept_read.is_usable(connection)
+            is_kept = self._sql.snapshot_function.is_usable(connection)
         self._open = self._sql.open_and_call if is_kept else self._sql.open_and_show
 
     def _show(self, cursor: Cursor, activity_id: str, crediting: tuple[str, ...] | None) -> Snapshot:
@@ -145,15 +145,15 @@ def _deleted(cursor: Cursor, activity_id: str) -> Snapshot:
 
 def _with_sends(cursor: Cursor, snapshot: Snapshot, released: datetime | None, spacing: timedelta) -> Snapshot:
     account = snapshot.account
-    is_paced = released is not None and not snapshot.controls  # what is blocked has no pace to keep
-    if account is None or snapshot.is_being_sent or not (is_paced or account.daily_limit is not None):
+    is_slow_start = released is not None and not snapshot.controls  # what is blocked has no pace to keep
+    if account is None or snapshot.is_being_sent or not (is_slow_start or account.daily_limit is not None):
         return snapshot
     snapshot, sent, began_at, claimed_at = _alone(cursor, snapshot, account.id)
     snapshot = replace(snapshot, sent_in_last_day=0 if account.daily_limit is None else sent)
     if released is None:
         return snapshot
-    pace = Pace(released_at=released, last_began_at=began_at, last_claimed_at=claimed_at, spacing=spacing)
-    return replace(snapshot, pace=pace)
+    slow_start = SlowStart(released_at=released, last_began_at=began_at, last_claimed_at=claimed_at, spacing=spacing)
+    return replace(snapshot, slow_start=slow_start)
 
 
 def _held_by(decision: Decision[Any]) -> str | None:
@@ -177,10 +177,10 @@ def _with_credited(cursor: Cursor, snapshot: Snapshot, activity_id: str, crediti
     if crediting is None:
         return snapshot
     # In one order everywhere: two read-backs of the same post would otherwise wait for each other.
-    ids = sorted({storable(engagement_id) for engagement_id in crediting})
+    ids = sorted({sanitize(engagement_id) for engagement_id in crediting})
     for engagement_id in ids:
         cursor.execute(sql.CREDITING, {"engagement_id": engagement_id})
-    where = {"id": activity_id, "post_id": storable(snapshot.post_id), "account_id": snapshot.account_id}
+    where = {"id": activity_id, "post_id": sanitize(snapshot.post_id), "account_id": snapshot.account_id}
     cursor.execute(sql.NEIGHBOURS, {"since": snapshot.first_began_at - NEIGHBOURS_FOR, **where})
     neighbours = tuple(as_attempt(*row) for row in cursor.fetchall())
     cursor.execute(sql.CREDITED, {"ids": ids, **where})

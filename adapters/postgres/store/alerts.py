@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from adapters.postgres.connection.pool import PostgresPool
-from adapters.postgres.connection.sanitize import storable
+from adapters.postgres.connection.sanitize import sanitize
 from adapters.postgres.store.statements import RAISE_ALERT
 from engagement_core.model.decision import RaiseAlert
 from engagement_core.model.incident import Alert, AlertState, OpenIncident
@@ -60,13 +60,13 @@ class PostgresAlertOutbox:
 
     def put(self, alert: RaiseAlert) -> None:
         """See the port."""
-        columns = {name: storable(getattr(alert, name)) for name in _PUT_COLUMNS}
+        columns = {name: sanitize(getattr(alert, name)) for name in _PUT_COLUMNS}
         self._pool.query(RAISE_ALERT + "RETURNING id", **columns)
 
     def resolve(self, incident: OpenIncident, message: str) -> bool:
         """See the port."""
         seen = {"incident": incident.incident, "times": incident.times, "raised_at": incident.raised_at}
-        return bool(self._pool.query(_RESOLVE, **seen, message=storable(message)))
+        return bool(self._pool.query(_RESOLVE, **seen, message=sanitize(message)))
 
     def take(self, *, limit: int) -> tuple[Alert, ...]:
         """See the port."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 
-__all__ = ["KeptRead", "kept_read"]
+__all__ = ["SnapshotFunction", "snapshot_function"]
 
 # As the read returns them, in its order.
 _TYPES = (
@@ -48,7 +48,7 @@ $function$"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class KeptRead:
+class SnapshotFunction:
     """`create` makes the function, `call` is the statement that reads with it."""
 
     name: str
@@ -74,7 +74,7 @@ class KeptRead:
         return bool(row and row[0])
 
 
-def kept_read(*, lock: str, show: str, id_type: str) -> KeptRead:
+def snapshot_function(*, lock: str, show: str, id_type: str) -> SnapshotFunction:
     """The function that locks and shows.
 
     Args:
@@ -85,4 +85,4 @@ def kept_read(*, lock: str, show: str, id_type: str) -> KeptRead:
     columns = ", ".join(f"c{number} {type_name}" for number, type_name in enumerate(_TYPES))
     text = _CREATE.format(columns=columns, id_type=id_type, lock=lock.strip(), show=show.strip())
     name = "engagement_show_" + hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
-    return KeptRead(name=name, create=text.format(name=name))
+    return SnapshotFunction(name=name, create=text.format(name=name))

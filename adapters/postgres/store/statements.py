@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adapters.postgres.connection.failure import NO_ROW_CHANGED
-from adapters.postgres.connection.planner_hints import ALONG_INDEXES
+from adapters.postgres.connection.planner_hints import PLANNER_HINTS
 from adapters.postgres.inspection.catalog import Catalog
-from adapters.postgres.store.snapshot_function import KeptRead, kept_read
-from engagement_core.model.controls import PACED_FOR
+from adapters.postgres.store.snapshot_function import SnapshotFunction, snapshot_function
+from engagement_core.model.controls import SLOW_START_FOR
 from engagement_core.model.orphan import FOREIGN_FOR
 
 __all__ = ["PAUSE_LOCK", "WITHIN_SECONDS", "Statements", "render"]
@@ -67,12 +67,13 @@ _CONTROLS = f"""
 # As the snapshot takes it.
 _AS_JSON = "json_agg(json_build_array(c.kind, c.scope, c.scope_id, extract(epoch FROM c.until), c.reason))"
 
-# When the account was last released, if that was a shorter time ago than it had been kept back. The index is bounded by
+# When the account was last released, if that was a shorter time ago than it had been blocked. The index is bounded by
 # a stable function; what is over is decided by the very clock that has just decided what is in force.
 _RELEASED = f"""
    SELECT max(COALESCE(c.lifted_at, c.until)) FROM engagement_controls c
     WHERE c.scope = 'account' AND c.scope_id = l.id::text AND c.kind IN ('cool_down', 'hold')
-      AND COALESCE(c.lifted_at, c.until) > statement_timestamp() - interval '{PACED_FOR.total_seconds():.0f} seconds'
+      AND COALESCE(c.lifted_at, c.until)
+          > statement_timestamp() - interval '{SLOW_START_FOR.total_seconds():.0f} seconds'
       AND COALESCE(c.lifted_at, c.until) <= clock_timestamp()
       AND COALESCE(c.lifted_at, c.until) - c.created_at > clock_timestamp() - COALESCE(c.lifted_at, c.until)
 """  # noqa: S608  # our own constant
@@ -277,12 +278,12 @@ ON CONFLICT (incident) WHERE resolved_at IS NULL DO UPDATE SET
 class Statements:
     """The statements whose joins depend on the types that the tables have here.
 
-    `open_and_call` does what `open_and_show` does, where the server has the function `kept_read`.
+    `open_and_call` does what `open_and_show` does, where the server has the function `snapshot_function`.
     """
 
     open_and_show: str
     open_and_call: str
-    kept_read: KeptRead
+    snapshot_function: SnapshotFunction
     due: str
 
 
@@ -307,7 +308,7 @@ def render(catalog: Catalog) -> Statements:
         released=_RELEASED,
         **joins,
     )
-    kept = kept_read(
+    kept = snapshot_function(
         lock=_LOCK_ROW.format(id="wanted"),
         show=show.format(id="wanted", was_locked=""),
         id_type=catalog.types["pod_activities", "id"],
@@ -317,7 +318,7 @@ def render(catalog: Catalog) -> Statements:
         open_and_show=f"{_OPEN}{_LOCK_AND_SAY.format(lock=_LOCK_ROW.format(id=here))};\n"
         + show.format(id=here, was_locked=_WAS_LOCKED),
         open_and_call=_OPEN + kept.call,
-        kept_read=kept,
-        due=f"{ALONG_INDEXES};"
+        snapshot_function=kept,
+        due=f"{PLANNER_HINTS};"
         + _DUE.format(in_force=_IN_FORCE.format(columns="c.scope_id"), released=_RELEASED, **joins),
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from adapters.postgres.connection.sanitize import storable
+from adapters.postgres.connection.sanitize import sanitize
 from adapters.postgres.store import statements as sql
 from engagement_core.model.attempt import Attempt
 from engagement_core.model.decision import (
@@ -32,7 +32,7 @@ _ATTEMPT_FIELDS = tuple(field.name for field in fields(Attempt))
 def as_sql(write: Write, snapshot: Snapshot) -> tuple[str, _Parameters]:
     """The statement and its parameters."""
     statement, parameters = _RENDERERS[type(write)](write, snapshot)
-    return statement, {name: storable(value) for name, value in parameters.items()}
+    return statement, {name: sanitize(value) for name, value in parameters.items()}
 
 
 def _attempt(write: SaveAttempt, _: Snapshot) -> tuple[str, _Parameters]:

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from engagement_core.ports.queue import QueueUnavailable
 
-__all__ = ["RedisPlace"]
+__all__ = ["RedisEndpoint"]
 
 _PLACE = ("connection_class", "host", "port", "path", "db")
 _CREDENTIALS = ("username", "password", "client_name")
@@ -27,7 +27,7 @@ _NO_URL = (
 )
 
 
-class RedisPlace:
+class RedisEndpoint:
     """One Redis: its address for people, and the options of a connection to it."""
 
     def __init__(self, url: str) -> None:

@@ -15,13 +15,13 @@ from adapters.http.session import HttpRequest, HttpSession, is_header_value
 from adapters.unipile.answers import says_no
 from engagement_core.ports.clock import Deadline
 
-__all__ = ["Greeting", "Reception", "greet"]
+__all__ = ["Greeting", "PingStatus", "ping"]
 
 _AGENT = {"User-Agent": "pod-engagement", "Accept": "application/json"}
 _REFUSES_THE_KEY = frozenset({401, 403})
 
 
-class Reception(Enum):
+class PingStatus(Enum):
     """How we were received."""
 
     KEY_TAKEN = "key taken"
@@ -38,11 +38,11 @@ class Reception(Enum):
 class Greeting:
     """`message` is one sentence without the key."""
 
-    reception: Reception
+    reception: PingStatus
     message: str
 
 
-def greet(*, base_url: str, version: str, api_key: str, session: HttpSession, deadline: Deadline) -> Greeting:
+def ping(*, base_url: str, version: str, api_key: str, session: HttpSession, deadline: Deadline) -> Greeting:
     """Ask v1 for its first account, and v0 for nothing. An address or a key that cannot be used is a greeting too."""
     asks = version == "v1"
     headers = {**_AGENT, "X-API-KEY": api_key} if asks else _AGENT
@@ -50,27 +50,27 @@ def greet(*, base_url: str, version: str, api_key: str, session: HttpSession, de
     try:
         request = HttpRequest(method="GET", url=checked_base_url(base_url) + path, headers=headers)
     except ValueError as error:
-        reception = Reception.UNREACHABLE if is_header_value(api_key) else Reception.KEY_REFUSED
+        reception = PingStatus.UNREACHABLE if is_header_value(api_key) else PingStatus.KEY_REFUSED
         return Greeting(reception=reception, message=f"The provider was not asked: {error}")
     try:
         reply = session.send(request, deadline)
     except HttpError as error:
-        reception = Reception.TLS if _is_about_tls(error) else Reception.UNREACHABLE
+        reception = PingStatus.TLS if _is_about_tls(error) else PingStatus.UNREACHABLE
         return Greeting(reception=reception, message=str(error))
     if asks and reply.status < 300 and says_no(reply.body):  # noqa: PLR2004 - HTTP's own boundary
         message = f"The provider answered {reply.status}, and in the body that it refuses."
-        return Greeting(reception=Reception.TROUBLED, message=message)
+        return Greeting(reception=PingStatus.TROUBLED, message=message)
     return Greeting(reception=_reception(reply.status, asks=asks), message=f"The provider answered {reply.status}.")
 
 
-def _reception(status: int, *, asks: bool) -> Reception:
+def _reception(status: int, *, asks: bool) -> PingStatus:
     if status >= 500:  # noqa: PLR2004 - HTTP's own boundary
-        return Reception.TROUBLED
+        return PingStatus.TROUBLED
     if not asks:
-        return Reception.KEY_NOT_ASKED
+        return PingStatus.KEY_NOT_ASKED
     if status in _REFUSES_THE_KEY:
-        return Reception.KEY_REFUSED
-    return Reception.KEY_TAKEN if 200 <= status < 300 else Reception.TROUBLED  # noqa: PLR2004 - as above
+        return PingStatus.KEY_REFUSED
+    return PingStatus.KEY_TAKEN if 200 <= status < 300 else PingStatus.TROUBLED  # noqa: PLR2004 - as above
 
 
 def _is_about_tls(error: BaseException | None) -> bool:

@@ -12,10 +12,10 @@ from contextlib import suppress
 from engagement_core.model.signal import Signal
 from engagement_core.ports.telemetry import Telemetry
 
-__all__ = ["SeveralListeners"]
+__all__ = ["FanOutTelemetry"]
 
 
-class SeveralListeners:
+class FanOutTelemetry:
     """Fills `engagement_core.ports.telemetry.Telemetry`: tells each of its members, in order."""
 
     def __init__(self, *members: Telemetry) -> None:
