@@ -163,7 +163,7 @@ class BullmqQueue(Queue):
         return self._hand_out(taken, payload.activity_id)
 
     def _hand_out(self, taken: Taken, activity_id: str) -> WakeUp | None:
-        """None if another job has rung for it and is in hand: the two would be one entry of the agenda."""
+        """None if another job has rung for it and is in hand: the two would be one entry of the delay queue."""
         receipt = f"{taken.job_id}:{taken.token}"
         until = time.monotonic() + self._abandoned_after.total_seconds()
         mine = _Held(activity_id=activity_id, taken=taken.without_payload(), until=until)

@@ -48,9 +48,9 @@ SLOW_START_PER_SWEEP = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SlowStart:
-    """An account that starts slowly after a block: it was released at `released_at`, a shorter time ago than it had been
-    blocked (see `SLOW_START_FOR`). Its sends begin `spacing` apart. `last_began_at` is the latest send of the last 24
-    hours, `last_claimed_at` the latest of the claims that are being prepared."""
+    """An account that starts slowly after a block. It was released at `released_at`, a shorter time ago than it had
+    been blocked (see `SLOW_START_FOR`). Its sends begin `spacing` apart. `last_began_at` is the latest send of the last
+    24 hours, `last_claimed_at` the latest of the claims that are being prepared."""
 
     released_at: datetime
     last_began_at: datetime | None

@@ -25,8 +25,8 @@ class Snapshot:
     `account` is the one that acts: the profile's, or the pod's when no profile is named; None when there is none.
     `sent_in_last_day` counts the account's sends of the last 24 hours, and only when the account has a daily limit.
     `slow_start` is set while the account starts slowly. The account's own sends and controls are then read under a lock
-    of the account, as with a daily limit, so two of its sends never begin from the same facts. An activity that is being
-    sent has passed admission: limits may be absent, and the account's lock is not taken.
+    of the account, as with a daily limit, so two of its sends never begin from the same facts. An activity that is
+    being sent has passed admission: limits may be absent, and the account's lock is not taken.
     `credited` are those of the provider's ids that were asked about and that another activity already has on the same
     post, by the same account. (Elsewhere, or in a provider's next life, an id may come again.)
     `neighbours` are shown with them: the attempts of other activities at a comment by the same account on the same

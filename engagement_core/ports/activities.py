@@ -65,8 +65,8 @@ class ActivityStore(Protocol):
         """Scheduled activities whose time comes within `look_ahead`, the earliest first, at most `limit`.
 
         Those with an open attempt that may have had an effect, and those of a blocked scope, are left out: they must
-        not starve the rest. Of an account in slow start the first `SLOW_START_PER_SWEEP` are shown; its other activities
-        count towards no limit.
+        not starve the rest. Of an account in slow start the first `SLOW_START_PER_SWEEP` are shown; its other
+        activities count towards no limit.
         """
         ...
 

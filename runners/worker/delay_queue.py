@@ -73,7 +73,7 @@ class DelayQueue:
             return left
 
     def take(self) -> Entry | None:
-        """The next entry, as soon as its time has come; None when the agenda is closed. `done` must follow."""
+        """The next entry, as soon as its time has come; None when the delay queue is closed. `done` must follow."""
         with self._changed:
             try:
                 return self._await_next()
@@ -84,7 +84,7 @@ class DelayQueue:
 
     def done(self, entry: Entry, again_at: float | None = None) -> Entry | None:
         """The activity is not being executed any more, and is looked at again at `again_at`, if that is given; nobody
-        sees the agenda idle in between. Returns what has no place: this entry itself, or what `add` returned."""
+        sees the delay queue idle in between. Returns what has no place: this entry itself, or what `add` returned."""
         with self._changed:
             self._busy.discard(entry.activity_id)
             left = entry if again_at is None else self.add(entry, again_at)

@@ -81,7 +81,7 @@ class PeriodicTasks:
     def start(self, rounds: tuple[PeriodicTask, ...]) -> None:
         """Begin all of them; each does its first round at once."""
         for each in rounds:
-            thread = threading.Thread(target=self._go_on, args=(each,), name=f"round-{each.name}", daemon=True)
+            thread = threading.Thread(target=self._go_on, args=(each,), name=f"task-{each.name}", daemon=True)
             self._threads.append(thread)
             thread.start()
             self._watchdog.expect(thread)
@@ -96,7 +96,7 @@ class PeriodicTasks:
 
     def _go_on(self, each: PeriodicTask) -> None:
         while not self._stop.is_set():
-            with self._watchdog.at(f"the round {each.name}", each.at_most):
+            with self._watchdog.at(f"the task {each.name}", each.at_most):
                 pause = self._once(each)
             self._stop.wait(pause.total_seconds())
 

@@ -1,7 +1,7 @@
-"""The threads that execute what the agenda hands out.
+"""The threads that execute what the delay queue hands out.
 
-The one rule: there are as many that can work as were asked for. One whose call lasts is stood in for until it is back,
-so that an account that does not answer costs the others nothing; there are as many again at most.
+The one rule: `size` threads are always free to work. While a thread waits for a slow call, a spare thread takes its
+place, so an account that does not answer costs the others nothing. There are at most `size` spare threads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _COMPENSATE_EVERY = timedelta(milliseconds=500)
 
 
 class ThreadPool:
-    """`start`, then `compensate` every now and then; the threads end when the agenda is closed."""
+    """`start`, then `compensate` every now and then; the threads end when the delay queue is closed."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class ThreadPool:
         """
         Args:
             size: how many threads there are to be that do not wait for a call that lasts.
-            agenda: what hands out the entries.
+            delay_queue: what hands out the entries.
             pulse: is told what each thread is at.
             carry_out: executes one entry; must not raise.
             lasting_calls: how many calls have lasted so long that their threads are missing elsewhere.
@@ -59,23 +59,23 @@ class ThreadPool:
             self._watchdog.expect(self._start_thread(self._execute, f"execute-{number}"))
 
     def compensate(self) -> timedelta:
-        """Let every thread be stood in for whose call lasts; when to look again."""
+        """Start a spare thread for each slow call; when to look again."""
         with self._compensating:
             while self._spares < self._wanted():
                 self._spares += 1
-                self._start_thread(self._execute_as_spare, f"stand-in-{next(self._numbers)}")
+                self._start_thread(self._execute_as_spare, f"spare-{next(self._numbers)}")
         return _COMPENSATE_EVERY
 
     def join(self) -> None:
-        """Wait for the threads to end, once the agenda is closed and nothing is being executed."""
+        """Wait for the threads to end, once the delay queue is closed and nothing is being executed."""
         for thread in list(self._threads):
             thread.join()
 
     def problems(self) -> Iterator[str]:
-        """What the crew leaves undone although it could do it, one sentence each."""
+        """What is not executed although a thread is free, one sentence each."""
         late = self._delay_queue.late_by(_LOCKED)
         if late is None:
-            yield "the agenda cannot be looked at"
+            yield "the delay queue does not answer"
             return
         idle = sum(not self._watchdog.is_at(thread.name) for thread in list(self._threads))
         if late > self._stuck_after.total_seconds() and idle:

@@ -1,7 +1,6 @@
-"""Whether the threads of a process move.
+"""Finds threads that are stuck.
 
-The one rule: looking waits for nothing that could be stuck itself. A thread says when it begins and when it has ended;
-who looks reads that.
+The one rule: reading never waits for a lock that a stuck thread may hold. A thread says when its work begins and ends.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ __all__ = ["Watchdog"]
 
 
 class Watchdog:
-    """What each thread is at, since when, and how long that may take. Safe to use from several threads."""
+    """What each thread is doing, since when, and how long that may take. Safe to use from several threads."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         """`now` should stand still while the machine is suspended: a thread that slept with it is not stuck."""
@@ -25,11 +24,11 @@ class Watchdog:
         self._at: dict[str, tuple[float, float]] = {}
 
     def expect(self, thread: threading.Thread) -> None:
-        """It is to live for as long as anybody looks."""
+        """This thread must stay alive until `release`."""
         self._threads.append(thread)
 
     def release(self) -> None:
-        """They may end now."""
+        """The threads may end now."""
         self._threads.clear()
 
     @contextmanager
@@ -42,14 +41,14 @@ class Watchdog:
             self._at.pop(what, None)
 
     def is_at(self, what: str) -> bool:
-        """Whether it is inside of its block."""
+        """Whether the thread is inside its block."""
         return what in self._at
 
     def problems(self) -> tuple[str, ...]:
-        """Who is stuck and who is gone, one sentence each; empty when all is well."""
+        """Which threads are stuck or have ended, one sentence each; empty when all is well."""
         now = self._now()
         stuck = (
-            f"{what} has been at it for {now - since:.0f} s, and may be for {at_most:.0f} s"
+            f"{what} is stuck: running for {now - since:.0f} s, limit {at_most:.0f} s"
             for what, (since, at_most) in list(self._at.items())
             if now - since > at_most
         )

@@ -1,7 +1,7 @@
 """The worker: threads that execute, one that listens to the queue, and the rounds.
 
-The one rule: every path to a call of the provider goes agenda, claim, call. The queue and the sweep only fill the
-agenda.
+The one rule: every path to a call of the provider goes delay queue, claim, call. The queue and the sweep only fill the
+delay queue.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Worker:
             )
             for number in range(self._policy.preparing)
         )
-        compensate = PeriodicTask(name="relieve", do=self._thread_pool.compensate, needs=None)
+        compensate = PeriodicTask(name="compensate", do=self._thread_pool.compensate, needs=None)
         self._periodic_tasks.start((*self._maintenance_tasks, sweep, listen, compensate, self._settling, *prepare))
 
     def burst(self, stop: threading.Event) -> None:
@@ -173,7 +173,7 @@ class Worker:
             return Deferred(again_in=None, reason="a defect ended its execution")
 
     def _again_at(self, outcome: Outcome) -> float | None:
-        """When it is to be looked at again, if that is soon enough for the agenda."""
+        """When it is to be looked at again, if that is soon enough for the delay queue."""
         if not isinstance(outcome, Deferred) or outcome.again_in is None or outcome.again_in > self._policy.look_ahead:
             return None
         return self._clock.elapsed() + outcome.again_in.total_seconds()
@@ -238,7 +238,7 @@ class Worker:
         return False
 
     def _sweep(self, look_ahead: timedelta) -> frozenset[str]:
-        """Bring what is due soon into the agenda; which activities were found."""
+        """Bring what is due soon into the delay queue; which activities were found."""
         before = self._clock.elapsed()
         due = self._store.due(look_ahead=look_ahead, limit=self._delay_queue.capacity)
         # The read happened somewhere between `before` and now; the claim corrects the rest.

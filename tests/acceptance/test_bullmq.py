@@ -131,7 +131,7 @@ def test_a_job_of_a_held_account_waits_in_bullmq_too(world: World, node: Node) -
 
 
 def test_a_drain_leaves_no_job_active(world: World, node: Node) -> None:
-    """What is in flight is completed; what waits on the agenda goes back to BullMQ."""
+    """What is in flight is completed; what waits on the delay queue goes back to BullMQ."""
     world.sandbox.set_faults([{"match": {}, "action": "latency", "ms": 1000}])
     names = [f"slow-{number}" for number in range(10)]
     for name in names:

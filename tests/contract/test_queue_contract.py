@@ -165,7 +165,7 @@ def test_a_future_ring_waits_for_its_time(doorbell: Doorbell) -> None:
 
 
 def test_looking_ahead_rings_early_and_only_that_far(doorbell: Doorbell) -> None:
-    """The agenda gets its activities a few seconds before their time."""
+    """The delay queue gets its activities a few seconds before their time."""
     doorbell.ring("soon", timedelta(seconds=4))
     doorbell.ring("later", timedelta(seconds=6))
     assert doorbell.queue.advance(timedelta(seconds=5)) == 1

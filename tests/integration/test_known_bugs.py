@@ -225,7 +225,7 @@ def test_a_poison_job_kills_workers_for_ever(scene: Scene) -> None:
 
 
 def test_jobs_with_the_same_timestamp_starve_each_other(scene: Scene) -> None:
-    """More of them at one instant than an agenda holds: all are executed, once."""
+    """More of them at one instant than a delay queue holds: all are executed, once."""
     scene.sql(
         "INSERT INTO pod_activities (id, pod_id, engagement_type, post_id, scheduled_for)"
         " SELECT 'same-' || n, 'pod', 'like', 'post-' || n, date_trunc('second', now()) FROM generate_series(1, 1500) n"

@@ -41,7 +41,7 @@ def a_pool(stage: Stage) -> closing[PostgresPool]:
 
 
 def until_it_holds(stage: Stage, worker: Worker, count: int) -> None:
-    """Block until so many entries are on the agenda."""
+    """Block until so many entries are on the delay queue."""
     stage.until(lambda: len(worker._delay_queue._waiting) >= count)
 
 
@@ -70,7 +70,7 @@ def test_what_is_moved_cancelled_or_paused_on_the_agenda_is_not_sent(stage: Stag
 
 
 def test_what_is_moved_forward_is_sent_at_its_new_time_when_it_is_rung_for(stage: Stage) -> None:
-    """Although the agenda has it at the old one."""
+    """Although the delay queue has it at the old one."""
     stage.add_likes(1, 1, due_in=7)
     with stage.app() as app, stage.worker(app) as worker:
         until_it_holds(stage, worker, 1)

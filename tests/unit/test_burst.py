@@ -141,8 +141,8 @@ class AwayQueue(BrokenQueue):
 
 @pytest.mark.parametrize(("queue", "asked"), [(AwayQueue(now=lambda: NOW), 1), (BrokenQueue(now=lambda: NOW), 100)])
 def test_a_drain_asks_a_queue_that_is_away_once(queue: BrokenQueue, asked: int) -> None:
-    """Hundreds of jobs on the agenda would each wait for as long as one that hangs may take. What one job alone meets
-    is its own: the others are settled."""
+    """Hundreds of jobs on the delay queue would each wait as long as one that hangs. A defect of one job's settlement
+    leaves the others settled."""
     telemetry, clock = InMemoryTelemetry(), SystemClock()
     delay_queue = DelayQueue(clock)
     for number in range(100):

@@ -1,4 +1,4 @@
-"""The agenda: in the order of time, to the millisecond, and never more than a hint."""
+"""The delay queue: in the order of time, to the millisecond, and never more than a hint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATIENCE = 5.0
 
 
 class WatchedClock(SystemClock):
-    """Tells that a thread has looked at it: the agenda's lock is then held until that thread waits."""
+    """Tells that a thread has looked at it: the delay queue's lock is then held until that thread waits."""
 
     def __init__(self) -> None:
         self._looks = threading.Semaphore(0)

@@ -125,7 +125,7 @@ def test_worker_whose_threads_move_is_alive_and_ready() -> None:
 
 def test_worker_that_is_stuck_is_not_alive_and_says_why() -> None:
     """A supervisor restarts it, and its log has the reason."""
-    scene = Scene(problems=("the round beat has been at it for 200 s, and may be for 180 s",))
+    scene = Scene(problems=("the task beat is stuck: running for 200 s, limit 180 s",))
     with scene.monitor, scene.watching():
         assert scene.told("/healthz") == (503, {"alive": False, "problems": list(scene.problems)})
 

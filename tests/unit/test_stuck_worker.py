@@ -92,7 +92,7 @@ def test_execution_that_does_not_end_is_named(start: Callable[..., Worker], exec
     delay_queue.add(Entry("activity-1"), 0.0)
     assert executor.begun.wait(10)
     (problem,) = worker.problems()
-    assert problem.startswith("execute-0 has been at it for")
+    assert problem.startswith("execute-0 is stuck: running for")
     executor.may_end.set()
     assert delay_queue.wait_until_idle(10)
 
@@ -123,7 +123,7 @@ def test_agenda_that_is_locked_for_ever_is_told(start: Callable[..., Worker]) ->
     holder.start()
     try:
         assert locked.wait(10)
-        assert "the agenda cannot be looked at" in worker.problems()
+        assert "the delay queue does not answer" in worker.problems()
     finally:
         may_end.set()
         holder.join()
@@ -143,7 +143,7 @@ def test_round_that_does_not_end_is_named(start: Callable[..., Worker]) -> None:
     try:
         assert begun.wait(10)
         (problem,) = worker.problems()
-        assert problem.startswith("the round beat has been at it for")
+        assert problem.startswith("the task beat is stuck: running for")
     finally:
         may_end.set()
 

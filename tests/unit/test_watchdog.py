@@ -15,14 +15,14 @@ def test_all_is_well_until_something_takes_too_long() -> None:
     """Then it is named, with how long it has taken; when it has ended after all, it is well again."""
     now = [0.0]
     watchdog = Watchdog(lambda: now[0])
-    with watchdog.at("the round beat", 10 * SECOND):
+    with watchdog.at("the task beat", 10 * SECOND):
         now[0] = 10.0
         assert watchdog.problems() == ()
-        assert watchdog.is_at("the round beat")
+        assert watchdog.is_at("the task beat")
         now[0] = 11.0
-        assert watchdog.problems() == ("the round beat has been at it for 11 s, and may be for 10 s",)
+        assert watchdog.problems() == ("the task beat is stuck: running for 11 s, limit 10 s",)
     assert watchdog.problems() == ()
-    assert not watchdog.is_at("the round beat")
+    assert not watchdog.is_at("the task beat")
 
 
 def test_thread_that_has_ended_is_missed() -> None:
