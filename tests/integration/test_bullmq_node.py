@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from adapters.bullmq.queue import BullmqQueue
-from engagement_core.model.job import Buried, Done, Later, Settlement, Unreadable, WakeUp
+from engagement_core.model.job import DeadLettered, Done, Later, Settlement, Unreadable, WakeUp
 from support.node import Node, started_node
 from support.servers import ServerUrls
 
@@ -164,7 +164,7 @@ def test_an_id_that_means_something_to_bullmq_is_no_job_id_of_ours(
         (Done(status="cancelled", note="no"), "completed", {"status": "cancelled", "note": "no"}),
         (Done(status="missing", note="no"), "completed", {"status": "missing", "note": "no"}),
         (Done(status="failed", note="it is failed"), "failed", "it is failed"),
-        (Buried(reason="post_not_found: gone"), "failed", "post_not_found: gone"),
+        (DeadLettered(reason="post_not_found: gone"), "failed", "post_not_found: gone"),
         (Done(status="scheduled", note="the account is held"), "delayed", None),
         (Later(at=datetime(2020, 1, 1, tzinfo=timezone.utc)), "waiting", None),
     ],
@@ -185,7 +185,7 @@ def test_the_state_of_a_job_is_that_of_its_activity(
 def test_a_failed_job_is_not_tried_again_by_bullmq(node: Node, queue: BullmqQueue) -> None:
     """Retries are decided in PostgreSQL: `attempts` and `backoff` of the producer change nothing."""
     node.add("a-1", attempts=5)
-    queue.settle(received(queue), Buried(reason="api_error: no"))
+    queue.settle(received(queue), DeadLettered(reason="api_error: no"))
     assert queue.advance(timedelta(days=1)) == 0
     assert queue.receive(NOTHING) is None
     [failed] = [each for each in node.ask("events", until="failed", times=1) if each["kind"] == "failed"]
@@ -211,7 +211,7 @@ def test_what_we_ring_is_a_job_like_those_of_a_producer(node: Node, queue: Bullm
     assert node.ask("counts")["delayed"] == 1
 
 
-@pytest.mark.parametrize("end", [Buried(reason="dead"), Done()], ids=["failed", "completed"])
+@pytest.mark.parametrize("end", [DeadLettered(reason="dead"), Done()], ids=["failed", "completed"])
 def test_a_finished_job_that_bullmq_keeps_does_not_block_a_requeue(
     node: Node, queue: BullmqQueue, end: Settlement
 ) -> None:
@@ -228,7 +228,7 @@ def test_a_finished_job_that_bullmq_keeps_does_not_block_a_requeue(
 def test_the_retry_button_rings_again(node: Node, queue: BullmqQueue) -> None:
     """Bull Board's: what comes of it is decided in PostgreSQL."""
     node.add("a-1")
-    queue.settle(received(queue), Buried(reason="dead"))
+    queue.settle(received(queue), DeadLettered(reason="dead"))
     node.ask("retry", id="a-1")
     wake_up = received(queue)
     queue.settle(wake_up, Done(status="failed", note="it is failed"))
@@ -240,8 +240,8 @@ def test_the_retry_button_rings_again(node: Node, queue: BullmqQueue) -> None:
     [
         ({"removeOnComplete": True}, Done(), False),
         ({"removeOnComplete": 1}, Done(), True),
-        ({"removeOnFail": {"count": 0}}, Buried(reason="dead"), False),
-        ({"removeOnFail": {"age": 60}}, Buried(reason="dead"), True),
+        ({"removeOnFail": {"count": 0}}, DeadLettered(reason="dead"), False),
+        ({"removeOnFail": {"age": 60}}, DeadLettered(reason="dead"), True),
     ],
 )
 def test_the_producer_says_which_finished_jobs_are_kept(
@@ -311,7 +311,7 @@ def test_a_job_that_rang_anew_while_it_was_in_hand_keeps_its_lock(node_5: Node, 
         redis.pexpire(f"{KEY}a-1:lock", 2_000)
         queue.advance(NOTHING)
         assert redis.pttl(f"{KEY}a-1:lock") > 5_000
-    queue.settle(old, Buried(reason="an old word"))
+    queue.settle(old, DeadLettered(reason="an old word"))
     assert node_5.state("a-1") == "active"
     queue.settle(new, Done())
     assert node_5.state("a-1") == "completed"
@@ -404,7 +404,9 @@ SPOILED: dict[str, dict[str, bytes]] = {
 }
 
 
-@pytest.mark.parametrize("end", [Done(), Buried(reason="dead"), Done(status="scheduled")], ids=["done", "dead", "held"])
+@pytest.mark.parametrize(
+    "end", [Done(), DeadLettered(reason="dead"), Done(status="scheduled")], ids=["done", "dead", "held"]
+)
 @pytest.mark.parametrize("fields", SPOILED.values(), ids=SPOILED.keys())
 def test_a_spoiled_hash_around_a_readable_payload_harms_nobody(
     node_5: Node, queue: BullmqQueue, redis: Any, fields: dict[str, bytes], end: Settlement
@@ -428,7 +430,7 @@ def test_a_parent_whose_child_failed_is_failed_and_says_what_became_of_its_activ
     children = [_child("child-1", failParentOnFailure=True), _child("child-2", delay=60_000)][: 1 + has_another]
     node.ask("add", jobs=children)
     parent, child = received(queue), received(queue)
-    queue.settle(child, Buried(reason="the post is gone"))
+    queue.settle(child, DeadLettered(reason="the post is gone"))
     queue.settle(parent, Done())
     job = node.ask("job", id="parent-1")
     assert (job["state"], job["failedReason"]) == ("failed", "executed, and a child of this job has failed")
@@ -455,7 +457,7 @@ def test_a_producer_may_have_a_prefix_of_its_own(
     monkeypatch.setenv("BULLMQ_PREFIX", "{e-04}")
     with started_node(node_folder, redis_url) as elsewhere, closing(BullmqQueue(redis_url, prefix="{e-04}")) as queue:
         elsewhere.add("theirs-1")
-        queue.settle(received(queue), Buried(reason="the post is gone"))
+        queue.settle(received(queue), DeadLettered(reason="the post is gone"))
         queue.ring("ours-1", datetime.now(timezone.utc) + MINUTE)
         assert (elsewhere.state("theirs-1"), elsewhere.state("ours-1")) == ("failed", "delayed")
         assert elsewhere.ask("counts", name="pod-engagement-dead-letter")["waiting"] == 1

@@ -23,7 +23,7 @@ from rq_scheduler import Scheduler
 from adapters.rq.json_job import JsonJob, JsonQueue
 from adapters.rq.queue import RqQueue
 from adapters.rq.scripts import PUT_BACK, START
-from engagement_core.model.job import Buried, Done, Unreadable, WakeUp
+from engagement_core.model.job import DeadLettered, Done, Unreadable, WakeUp
 from fakes.clock import InMemoryClock
 
 NOTHING = timedelta(0)
@@ -144,7 +144,7 @@ def test_a_finished_job_leaves_nothing_behind(site: Site, after: int) -> None:
 def test_a_dead_letter_is_a_job_that_says_why(site: Site) -> None:
     """In its description, which `rq` prints, and in its meta."""
     site.ring("a-1")
-    site.queue.settle(site.receive(), Buried(reason="post_not_found: it is gone"))
+    site.queue.settle(site.receive(), DeadLettered(reason="post_not_found: it is gone"))
     [job] = site.dead.jobs
     assert (job.id, job.kwargs, job.get_status()) == ("a-1", {"activity_id": "a-1"}, "queued")
     assert job.description == "post_not_found: it is gone"
