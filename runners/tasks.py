@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 
-from engagement_core.model.outcome import Deferred, Outcome
+from engagement_core.model.outcome import Deferred, Dropped, Outcome
 from engagement_core.ports.activities import StoreUnavailable
 from runners.bootstrap import App, new_worker_id, open_app
 from runners.bootstrap.logs import start_logging
@@ -36,8 +36,8 @@ def execute_engagement(activity_id: str) -> str:
         outcome = _until_it_takes_longer(app, activity_id)
         if isinstance(outcome, Deferred) and outcome.again_in is not None:
             app.queue.ring(activity_id, datetime.now(timezone.utc) + outcome.again_in)
-    reason = getattr(outcome, "reason", "")
-    return f"{type(outcome).__name__.lower()}: {reason}" if reason else type(outcome).__name__.lower()
+    is_explained = isinstance(outcome, Deferred | Dropped)
+    return f"{outcome.kind.value}: {outcome.reason}" if is_explained else outcome.kind.value
 
 
 def _until_it_takes_longer(app: App, activity_id: str) -> Outcome:

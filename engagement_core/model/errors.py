@@ -38,6 +38,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from types import MappingProxyType
+from typing import ClassVar
 
 from engagement_core.model.vocabulary import OpenWord
 
@@ -164,6 +165,7 @@ class Failure:
     `provider_status` and `provider_type` are the provider's own words, kept for the audit log.
     """
 
+    kind: ClassVar[str] = "failure"
     cause: Cause
     message: str
     retry_after: timedelta | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from engagement_core.model.activity import Account, EngagementType
 from engagement_core.model.errors import Failure
@@ -36,6 +37,7 @@ class Engagement:
 class Applied:
     """The provider said yes. Its id and time are kept where it gave them (a like has no id)."""
 
+    kind: ClassVar[str] = "applied"
     engagement_id: str | None
     created_at: datetime | None
 
@@ -45,6 +47,7 @@ class NotSent:
     """The provider is not being called at present (an open breaker; an account that has its share of the threads).
     Nothing was sent, and nobody is to blame."""
 
+    kind: ClassVar[str] = "not_sent"
     reason: str
     retry_in: timedelta
 

@@ -47,7 +47,7 @@ __all__ = ["Executor"]
 _STORE_RETRY = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Executor:
     """Executes activities for one worker. Safe to use from several threads.
 
@@ -74,17 +74,17 @@ class Executor:
     _tokens: Iterator[int] = field(default_factory=count, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        preparer = Preparer(
+        self.preparer = Preparer(
             store=self.store,
             voice=self.voice,
             telemetry=self.telemetry,
             clock=self.clock,
             timeout=self.voice_timeout,
         )
-        object.__setattr__(self, "preparer", preparer)  # the way of a frozen dataclass
-        object.__setattr__(self, "calls", AccountBulkhead(self.clock, most=self.most_slow_calls))
-        recorder = Recorder(store=self.store, telemetry=self.telemetry, pending=self.pending, policy=self.retry_policy)
-        object.__setattr__(self, "_recorder", recorder)
+        self.calls = AccountBulkhead(self.clock, most=self.most_slow_calls)
+        self._recorder = Recorder(
+            store=self.store, telemetry=self.telemetry, pending=self.pending, policy=self.retry_policy
+        )
 
     def execute(self, activity_id: str) -> Outcome:
         """Execute the activity if that may be done now; never raises for what a row, the provider or a server does."""
@@ -198,7 +198,7 @@ class Executor:
         self.telemetry.emit(
             Signal.DATABASE_UPDATED,
             **claimed.identity,
-            verdict=type(verdict).__name__.lower(),
+            verdict=verdict.kind.value,
             duration_ms=self._since(started),
         )
         self._told(claimed.activity.id, verdict, started, claimed)

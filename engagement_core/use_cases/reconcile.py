@@ -134,9 +134,9 @@ class Reconciler:
         self.telemetry.emit(
             Signal.OUTCOME_RECONCILED,
             **about,
-            verdict=type(outcome).__name__.lower(),
+            verdict=outcome.kind.value,
             error_type=outcome.failure.error_type.value if isinstance(outcome, Buried) else None,
-            reason=outcome.failure.message if isinstance(outcome, Buried) else getattr(outcome, "reason", None),
+            reason=outcome.reason,
         )
         if isinstance(outcome, Buried):
             emit_outcome(self.telemetry, outcome, about)

@@ -45,21 +45,20 @@ class Recorder:
             later: hears the outcome once the database has taken an answer that was kept.
         """
         decide = partial(decide_verdict, attempt=claimed.attempt, answer=answer, policy=self.policy)
-        kind = type(answer).__name__
         try:
             verdict = self.store.change(claimed.activity.id, decide)
         except StoreRefused as error:
             self._keep(claimed, answer, decide, later, error)
             return None
         except StoreUnavailable as error:
-            self.pending.add(claimed.activity.id, decide, later, kind=kind)
+            self.pending.add(claimed.activity.id, decide, later, kind=answer.kind)
             self.telemetry.emit(Signal.STORE_UNAVAILABLE, **claimed.identity, message=str(error))
             return None
         except Exception as error:  # noqa: BLE001 - see the module's rule
             what = type(error).__name__
             self._keep(claimed, answer, decide, later, StoreRefused(f"{what}: {error}", code=what))
             return None
-        self.pending.accepted(kind)
+        self.pending.accepted(answer.kind)
         return verdict
 
     def _keep(
@@ -75,6 +74,6 @@ class Recorder:
             return partial(keep_answer, attempt=claimed.attempt, answer=answer, refused=refusal, stops=stops)
 
         activity_id = claimed.activity.id
-        self.pending.add(activity_id, decide, later, kind=type(answer).__name__, instead=instead, refused=refused)
+        self.pending.add(activity_id, decide, later, kind=answer.kind, instead=instead, refused=refused)
         emit_refusal(self.telemetry, refused, **claimed.identity, stops_sending=self.pending.stops_sending)
         write_instead(self.store, activity_id, instead, refused)

@@ -48,7 +48,8 @@ from runners.settings import Settings
 from runners.worker.delay_queue import DelayQueue
 from runners.worker.endpoint import Monitor
 from runners.worker.maintenance import Maintenance
-from runners.worker.worker import Worker, WorkerPolicy
+from runners.worker.policy import WorkerPolicy
+from runners.worker.worker import Worker
 
 if TYPE_CHECKING:
     from adapters.bullmq.queue import BullmqQueue
@@ -133,7 +134,7 @@ def build_worker(app: App, settings: Settings) -> Worker:
         clock=app.clock,
         telemetry=app.executor.telemetry,
         delay_queue=DelayQueue(app.clock),
-        rounds=app.maintenance.rounds(),
+        maintenance=app.maintenance.tasks(),
         report_unreadable=app.maintenance.report_unreadable,
         policy=WorkerPolicy(
             concurrency=settings.concurrency,

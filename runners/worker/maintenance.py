@@ -58,7 +58,7 @@ class Maintenance:
     orphans: OrphanPolicy
     look_ahead: timedelta
 
-    def rounds(self) -> tuple[PeriodicTask, ...]:
+    def tasks(self) -> tuple[PeriodicTask, ...]:
         """All of them."""
         return (
             PeriodicTask(name="beat", do=self._beat, needs=StoreUnavailable),

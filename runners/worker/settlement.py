@@ -109,10 +109,8 @@ def _done(outcome: Outcome) -> job.Done:
             return job.Done(note=outcome.provenance.value)
         case Dropped():
             return job.Done(status=outcome.status, note=outcome.reason)
-        case Deferred():
+        case Deferred() | Unknown() | Buried():
             return job.Done(status="scheduled", note=outcome.reason)
-        case Unknown() | Buried():
-            return job.Done(status="scheduled", note=outcome.failure.message)
 
 
 def _utc_now() -> datetime:

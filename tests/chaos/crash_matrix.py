@@ -181,7 +181,7 @@ def _settle(settings: Settings, database_url: str) -> None:
 
 
 def _one_round(app: App, database_url: str) -> bool:
-    for each in app.maintenance.rounds():
+    for each in app.maintenance.tasks():
         if each.name in ("beat", "rescue", "settle"):
             each.do()
     for due in app.executor.store.due(look_ahead=timedelta(0), limit=500):

@@ -16,7 +16,8 @@ from fakes.activities import InMemoryActivityStore
 from fakes.queue import InMemoryQueue
 from fakes.telemetry import InMemoryTelemetry
 from runners.worker.delay_queue import DelayQueue, Entry
-from runners.worker.worker import Worker, WorkerPolicy
+from runners.worker.policy import WorkerPolicy
+from runners.worker.worker import Worker
 from support.builders import NOW
 
 
@@ -58,7 +59,7 @@ def test_burst_does_not_end_between_an_execution_and_its_retry() -> None:
         clock=clock,
         telemetry=telemetry,
         delay_queue=delay_queue,
-        rounds=(),
+        maintenance=(),
         report_unreadable=lambda _: None,
         policy=WorkerPolicy(concurrency=1),
     )
@@ -85,7 +86,7 @@ def a_worker(queue: InMemoryQueue, telemetry: InMemoryTelemetry, delay_queue: De
         clock=SystemClock(),
         telemetry=telemetry,
         delay_queue=delay_queue,
-        rounds=(),
+        maintenance=(),
         report_unreadable=lambda _: None,
         policy=WorkerPolicy(concurrency=1),
     )

@@ -15,7 +15,8 @@ from fakes.activities import InMemoryActivityStore
 from fakes.queue import InMemoryQueue
 from fakes.telemetry import InMemoryTelemetry
 from runners.worker.delay_queue import DelayQueue
-from runners.worker.worker import Worker, WorkerPolicy
+from runners.worker.policy import WorkerPolicy
+from runners.worker.worker import Worker
 
 PATIENCE = 10.0
 
@@ -79,7 +80,7 @@ def working(
         clock=clock,
         telemetry=telemetry or InMemoryTelemetry(),
         delay_queue=DelayQueue(clock),
-        rounds=(),
+        maintenance=(),
         report_unreadable=lambda _: None,
         policy=WorkerPolicy(concurrency=threads, listen=timedelta(seconds=0.2)),
     )

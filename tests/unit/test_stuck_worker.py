@@ -16,7 +16,8 @@ from fakes.queue import InMemoryQueue
 from fakes.telemetry import InMemoryTelemetry
 from runners.worker.delay_queue import DelayQueue, Entry
 from runners.worker.periodic import PeriodicTask
-from runners.worker.worker import Worker, WorkerPolicy
+from runners.worker.policy import WorkerPolicy
+from runners.worker.worker import Worker
 from support.builders import NOW
 
 AT_ONCE = timedelta(0)
@@ -66,7 +67,7 @@ def start(executor: HangingExecutor) -> Iterator[Callable[..., Worker]]:
             clock=SystemClock(),
             telemetry=InMemoryTelemetry(),
             delay_queue=delay_queue,
-            rounds=rounds,
+            maintenance=rounds,
             report_unreadable=lambda _: None,
             policy=WorkerPolicy(concurrency=1, stuck_after=stuck_after, listen=timedelta(milliseconds=10)),
         )

@@ -1,0 +1,51 @@
+"""One entry of the delay queue: executed, then put back for soon, or its job settled.
+
+The one rule: a defect that one activity meets never ends a thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from engagement_core.model.outcome import Deferred, Outcome
+from engagement_core.ports.clock import Clock
+from engagement_core.use_cases.execute import Executor
+from runners.worker.delay_queue import DelayQueue, Entry
+from runners.worker.settlement import JobSettler
+
+__all__ = ["Execution"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """Safe to use from several threads. What is to be tried again within `look_ahead` goes back to the delay queue."""
+
+    executor: Executor
+    clock: Clock
+    delay_queue: DelayQueue
+    settler: JobSettler
+    look_ahead: timedelta
+
+    def carry_out(self, entry: Entry) -> None:
+        """Execute the entry's activity; never raises."""
+        outcome = self._outcome_of(entry)
+        left = self.delay_queue.done(entry, self._again_at(outcome))
+        if left is entry:
+            self.settler.follow(entry, outcome)
+        elif left is not None:
+            self.settler.leave_to_the_sweep(left)
+
+    def _outcome_of(self, entry: Entry) -> Outcome:
+        try:
+            return self.executor.execute(entry.activity_id)
+        except Exception as error:  # noqa: BLE001 - see the module's rule
+            self.settler.tell_of_defect(entry.activity_id, error)
+            # Left to the sweep: a job that rang again at once would meet the same defect.
+            return Deferred(again_in=None, reason="a defect ended its execution")
+
+    def _again_at(self, outcome: Outcome) -> float | None:
+        """When to try it again, if that is soon enough for the delay queue."""
+        if not isinstance(outcome, Deferred) or outcome.again_in is None or outcome.again_in > self.look_ahead:
+            return None
+        return self.clock.elapsed() + outcome.again_in.total_seconds()

@@ -1,0 +1,117 @@
+"""Fills the delay queue: with the jobs that ring, and with what the sweep finds.
+
+The one rule: it only brings hints. What is executed, and when, is decided by the claim.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from engagement_core.model.job import Unreadable, WakeUp
+from engagement_core.model.signal import Signal
+from engagement_core.ports.activities import ActivityStore, StoreUnavailable
+from engagement_core.ports.clock import Clock
+from engagement_core.ports.queue import Queue, QueueUnavailable
+from engagement_core.ports.telemetry import Telemetry
+from runners.worker.delay_queue import DelayQueue, Entry
+from runners.worker.periodic import Outages
+from runners.worker.policy import WorkerPolicy
+from runners.worker.settlement import JobSettler
+
+__all__ = ["Feeder"]
+
+_FASTEST_SWEEP = timedelta(seconds=1)
+_SWEEP_WHEN_FULL = timedelta(milliseconds=200)
+_NOTHING_RINGS = timedelta(milliseconds=10)
+
+
+@dataclass(kw_only=True)
+class Feeder:
+    """`listen_once` and `sweep_once` belong to one thread each."""
+
+    store: ActivityStore
+    queue: Queue
+    clock: Clock
+    telemetry: Telemetry
+    outages: Outages
+    delay_queue: DelayQueue
+    settler: JobSettler
+    draining: threading.Event
+    report_unreadable: Callable[[Unreadable], None]
+    policy: WorkerPolicy
+
+    def __post_init__(self) -> None:
+        self._interval = self.policy.poll_interval
+
+    def listen_once(self) -> timedelta:
+        """Wait for one job and bring its activity, if a thread is free; returns when to listen again.
+
+        Raises:
+            QueueUnavailable: Redis did not do its part.
+        """
+        # Jobs are left to an idle worker. (It does not return meanwhile: that would say that Redis is there.)
+        while not self.delay_queue.await_free_thread(self.policy.listen.total_seconds()):
+            if self.draining.is_set():
+                return self.policy.listen
+        received = self.queue.receive(self.policy.listen)
+        if isinstance(received, WakeUp) and not self.delay_queue.await_free_thread(0):
+            self.settler.hand_back(received)  # every thread has become busy while we listened
+        else:
+            self._take_in(received)
+        return timedelta(0)
+
+    def listen_while_it_rings(self) -> bool:
+        """Bring the activity of every job that rings at present; whether there was one."""
+        found = False
+        try:
+            while (received := self.queue.receive(_NOTHING_RINGS)) is not None:
+                self._take_in(received)
+                found = True
+        except QueueUnavailable as error:
+            self.outages.met(error)
+        return found
+
+    def sweep_once(self) -> timedelta:
+        """Bring what is due soon; returns when to sweep again.
+
+        Raises:
+            StoreUnavailable: the database did not do its part.
+        """
+        found = len(self.sweep(self.policy.look_ahead))
+        if found >= self.delay_queue.capacity:
+            return _SWEEP_WHEN_FULL
+        slowest = self.policy.poll_interval
+        self._interval = max(_FASTEST_SWEEP, self._interval / 2) if found else min(slowest, self._interval * 2)
+        return self._interval
+
+    def sweep(self, look_ahead: timedelta) -> frozenset[str]:
+        """Bring what is due within `look_ahead`; returns which activities were found. Raises as `sweep_once`."""
+        before = self.clock.elapsed()
+        due = self.store.due(look_ahead=look_ahead, limit=self.delay_queue.capacity)
+        # The read happened somewhere between `before` and now; the claim corrects the rest.
+        read_at = (before + self.clock.elapsed()) / 2
+        for each in due:
+            self._bring(Entry(each.activity_id), read_at + each.due_in.total_seconds())
+        return frozenset(each.activity_id for each in due)
+
+    def _take_in(self, received: WakeUp | Unreadable | None) -> None:
+        if isinstance(received, Unreadable):
+            self.telemetry.emit(Signal.PAYLOAD_UNREADABLE, job=received.receipt, reason=received.reason)
+            self._report(received)
+        elif received is not None:
+            self.telemetry.emit(Signal.JOB_RECEIVED, activity_id=received.activity_id, job=received.receipt)
+            self._bring(Entry(received.activity_id, received), self.clock.elapsed())
+
+    def _bring(self, entry: Entry, at: float) -> None:
+        left = self.delay_queue.add(entry, at)
+        if left is not None:
+            self.settler.leave_to_the_sweep(left)
+
+    def _report(self, received: Unreadable) -> None:
+        try:
+            self.report_unreadable(received)
+        except StoreUnavailable as error:
+            self.outages.met(error)  # the log has it, and so has the dead-letter queue

@@ -1,0 +1,26 @@
+"""How a worker works: how many threads, how far ahead, how long it waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+__all__ = ["WorkerPolicy"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerPolicy:
+    """`poll_interval`: between two sweeps that find nothing. `look_ahead`: how far into the future the delay queue
+    reaches. `listen`: how long one wait for a job lasts.
+
+    An execution that lasts longer than `stuck_after` is stuck; so is an activity that waits so long for a thread while
+    one is idle. `preparing`: how many threads ask the voice for comments that are due within `prepare_ahead`.
+    """
+
+    concurrency: int = 5
+    poll_interval: timedelta = timedelta(seconds=2)
+    look_ahead: timedelta = timedelta(seconds=8)
+    listen: timedelta = timedelta(seconds=1)
+    preparing: int = 0
+    prepare_ahead: timedelta = timedelta(seconds=60)
+    stuck_after: timedelta = timedelta(minutes=2)
