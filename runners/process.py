@@ -27,13 +27,16 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def working(settings: Settings, telemetry: Telemetry, worker_id: str | None = None) -> Iterator[tuple[App, Worker]]:
+def working(
+    settings: Settings, telemetry: Telemetry, worker_id: str | None = None, *, metrics: Telemetry | None = None
+) -> Iterator[tuple[App, Worker]]:
     """A registered worker, not yet started; it is drained and signed off at the end of the `with` block.
 
     Raises:
         SettingsProblem, SchemaProblem, StoreUnavailable: see `open_app`.
     """
-    with open_app(settings, worker_id=worker_id or new_worker_id(), telemetry=telemetry) as app:
+    name = worker_id or new_worker_id()
+    with open_app(settings, worker_id=name, telemetry=telemetry, metrics=metrics) as app:
         app.maintenance.beat()  # before the first claim: an attempt of a worker nobody knows is an orphan
         worker = build_worker(app, settings)
         try:
@@ -55,8 +58,8 @@ def run_worker(settings: Settings, telemetry: Telemetry, worker_id: str) -> None
     with (
         _told_to_stop() as stop,
         # Outside of the worker, so that the pages are there until the last call has ended: a drain can be watched.
-        _monitored(settings, telemetry) as (listeners, watching),
-        working(settings, listeners, worker_id) as (app, worker),
+        _monitored(settings, telemetry) as (metrics, watching),
+        working(settings, telemetry, worker_id, metrics=metrics) as (app, worker),
         watching(app, worker),
     ):
         worker.start()
@@ -67,14 +70,14 @@ _Watching = Callable[[App, Worker], AbstractContextManager[None]]
 
 
 @contextmanager
-def _monitored(settings: Settings, telemetry: Telemetry) -> Iterator[tuple[Telemetry, _Watching]]:
+def _monitored(settings: Settings, telemetry: Telemetry) -> Iterator[tuple[Telemetry | None, _Watching]]:
     """Metrics and health for the length of the block, unless they are turned off; bound before anything else starts."""
     if settings.metrics_port == 0:
-        yield telemetry, lambda _app, _worker: nullcontext()
+        yield None, lambda _app, _worker: nullcontext()
         return
-    monitor, listeners = build_monitor(settings, telemetry)
+    monitor, metrics = build_monitor(settings, telemetry)
     with monitor:
-        yield listeners, lambda app, worker: monitor.watching(_watched(app, worker))
+        yield metrics, lambda app, worker: monitor.watching(_watched(app, worker))
 
 
 def _watched(app: App, worker: Worker) -> Watched:
