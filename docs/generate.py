@@ -15,7 +15,7 @@ from adapters.telemetry.events import EVENTS
 from adapters.telemetry.metrics import METRICS
 from engagement_core.model.errors import TAXONOMY
 from engagement_core.model.lifecycle import TRANSITIONS, Phase
-from runners.variables import VARIABLES, Variable
+from runners.settings import VARIABLES, Variable
 
 __all__ = ["PAGES", "current"]
 

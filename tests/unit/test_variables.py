@@ -9,8 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from runners.settings import read_settings
-from runners.variables import VARIABLES
+from runners.settings import VARIABLES, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +36,7 @@ class _Listening:
 def test_every_variable_that_is_read_is_described_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the page would lack it, or promise something."""
     listening = _Listening()
-    monkeypatch.setattr("runners.settings.Env", lambda: listening)
+    monkeypatch.setattr("runners.settings.reading.Env", lambda: listening)
     read_settings(None)
     assert listening.names == {each.name for each in VARIABLES}
 
