@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from itertools import product
 
 import pytest
 
+from adapters.postgres.inspection.attempt_columns import ATTEMPT_COLUMNS
 from adapters.postgres.schema.migrate import schema_sql
 from engagement_core.model.activity import PublicStatus
+from engagement_core.model.attempt import Attempt
 from engagement_core.model.controls import BlockScope, ControlKind
 from engagement_core.model.errors import Effect
 from engagement_core.model.lifecycle import ENDED, PUBLIC_STATUS, TRANSITIONS, Event, IllegalEvent, Phase, next_phase
@@ -103,3 +106,13 @@ def test_the_unique_index_covers_what_may_have_had_an_effect() -> None:
     assert sorted(re.findall(r"'(\w+)'", index[1])) == sorted(
         effect.value for effect in Effect if an_attempt(effect=effect).may_have_had_effect
     )
+
+
+def test_the_columns_of_an_attempt_are_the_fields_of_an_attempt() -> None:
+    """And the schema makes each of them, with its type."""
+    assert {column.name for column in ATTEMPT_COLUMNS} == {field.name for field in fields(Attempt)}
+    body = re.search(r"CREATE TABLE IF NOT EXISTS engagement_attempts \((.*?)\n\);", schema_sql(), re.DOTALL)
+    assert body is not None
+    added = re.findall(r"ALTER TABLE engagement_attempts ADD COLUMN IF NOT EXISTS (\w+) +(\w+)", schema_sql())
+    made = re.findall(r"^    ([a-z_]+) +(text|integer|timestamptz|jsonb|boolean)\b", body[1], re.MULTILINE)
+    assert [*made, *added] == [(column.name, column.sql_type) for column in ATTEMPT_COLUMNS]

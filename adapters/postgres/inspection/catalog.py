@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.connection.sanitize import sanitize
+from adapters.postgres.inspection.attempt_columns import ATTEMPT_COLUMNS
 from adapters.postgres.inspection.constraints import WRITTEN
 from adapters.postgres.inspection.encoding import HOW_TO_ENCODE, unfit_encoding
 from adapters.postgres.inspection.row_security import rows_hidden
@@ -35,11 +36,7 @@ _REQUIRED = {
     "voice_cartridges": ["id", "personality_style", "tone", "templates"],
     "linkedin_accounts": ["id", "profile_id", "unipile_account_id", "access_token", "status", "daily_limit"],
     # Ours: all of them, so that a schema from before any of them is told at the start.
-    "engagement_attempts": [
-        *("activity_id", "number", "token", "worker_id", "phase", "event", "effect", "account_id", "engagement_type"),
-        *("post_id", "claimed_at", "deadline_at", "began_at", "ended_at", "look_at", "text", "answer", "error"),
-        *("evidence", "crashed", "requeued_at", "text_source"),
-    ],
+    "engagement_attempts": [column.name for column in ATTEMPT_COLUMNS],
     "engagement_dead_letters": [
         *("id", "activity_id", "pod_id", "account_id", "error_type", "message", "effect", "next_step", "buried_at"),
         *("closed_at", "resolution"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from adapters.postgres.inspection.attempt_columns import ATTEMPT_COLUMNS
 from engagement_core.model.activity import (
     Account,
     Activity,
@@ -17,8 +18,6 @@ from engagement_core.model.activity import (
 )
 from engagement_core.model.attempt import Attempt
 from engagement_core.model.controls import BlockScope, Control, ControlKind
-from engagement_core.model.errors import Effect
-from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.model.snapshot import Snapshot
 
 __all__ = ["as_account", "as_attempt", "as_controls", "as_deleted", "as_snapshot", "released_at"]
@@ -30,8 +29,12 @@ _ACTIVITY, _POD, _ACCOUNT, _CARTRIDGE, _CONTROLS, _ATTEMPT = (
     slice(14, 20),
     slice(20, 24),
     24,
-    slice(25, 46),
+    slice(25, 24 + len(ATTEMPT_COLUMNS)),
 )
+
+
+_ATTEMPT_FIELDS = tuple(column.name for column in ATTEMPT_COLUMNS[1:])
+_WORDS = tuple((column.name, word) for column in ATTEMPT_COLUMNS if (word := column.word) is not None)
 
 
 def as_deleted(rows: Sequence[Sequence[Any]], activity_id: str) -> Snapshot:
@@ -149,31 +152,8 @@ def _control(fields: Sequence[Any]) -> Control:
 
 
 def as_attempt(activity_id: str, *columns: Any) -> Attempt:
-    """An attempt, from the columns that the statements list."""
-    number, token, worker_id, phase, event, effect, account_id, kind, post_id, *times_and_texts = columns
-    claimed_at, deadline_at, began_at, ended_at, look_at, text, *records = times_and_texts
-    answer, error, evidence, crashed, requeued_at, text_source = records
-    return Attempt(
-        activity_id=activity_id,
-        number=number,
-        token=token,
-        worker_id=worker_id,
-        phase=Phase(phase),
-        event=Event(event),
-        effect=Effect(effect),
-        account_id=account_id,
-        engagement_type=EngagementType(kind),
-        post_id=post_id,
-        claimed_at=claimed_at,
-        deadline_at=deadline_at,
-        began_at=began_at,
-        ended_at=ended_at,
-        look_at=look_at,
-        text=text,
-        text_source=text_source,
-        answer=answer,
-        error=error,
-        evidence=evidence,
-        crashed=crashed,
-        requeued_at=requeued_at,
-    )
+    """An attempt, from the columns that the statements list: all of `ATTEMPT_COLUMNS` but the first."""
+    values = dict(zip(_ATTEMPT_FIELDS, columns, strict=True))
+    for name, word in _WORDS:
+        values[name] = word(values[name])
+    return Attempt(activity_id=activity_id, **values)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 
+from adapters.postgres.inspection.attempt_columns import ATTEMPT_COLUMNS
+
 __all__ = ["SnapshotFunction", "snapshot_function"]
 
 # As the read returns them, in its order.
@@ -23,9 +25,7 @@ _TYPES = (
     *("text", "text", "text", "text", "text", "bigint"),
     *("text", "text", "text", "jsonb"),
     "json",
-    *("integer", "text", "text", "text", "text", "text", "text", "text", "text"),
-    *("timestamptz", "timestamptz", "timestamptz", "timestamptz", "timestamptz", "text"),
-    *("jsonb", "jsonb", "jsonb", "boolean", "timestamptz", "text"),
+    *(column.sql_type for column in ATTEMPT_COLUMNS[1:]),
     "timestamptz",
 )
 

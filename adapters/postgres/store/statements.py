@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from adapters.postgres.connection.failure import NO_ROW_CHANGED
 from adapters.postgres.connection.planner_hints import PLANNER_HINTS
+from adapters.postgres.inspection.attempt_columns import ATTEMPT_COLUMNS
 from adapters.postgres.inspection.catalog import Catalog
 from adapters.postgres.store.snapshot_function import SnapshotFunction, snapshot_function
 from engagement_core.model.controls import SLOW_START_FOR
@@ -78,9 +79,8 @@ _RELEASED = f"""
       AND COALESCE(c.lifted_at, c.until) - c.created_at > clock_timestamp() - COALESCE(c.lifted_at, c.until)
 """  # noqa: S608  # our own constant
 
-_ATTEMPT = """t.number, t.token, t.worker_id, t.phase, t.event, t.effect, t.account_id, t.engagement_type, t.post_id,
-       t.claimed_at, t.deadline_at, t.began_at, t.ended_at, t.look_at, t.text, t.answer, t.error, t.evidence, t.crashed,
-       t.requeued_at, t.text_source"""
+# Without the activity's id, which whoever reads knows.
+_ATTEMPT = ", ".join(f"t.{column.name}" for column in ATTEMPT_COLUMNS[1:])
 
 # What is left of an activity whose row was deleted. There is no row to lock: its attempts are.
 SHOW_DELETED = f"""
@@ -202,21 +202,15 @@ SELECT CASE WHEN count(*) > 0 THEN 0 ELSE ('{NO_ROW_CHANGED}: ' || count(*))::in
 _COUNT_UP = """failure_count = CASE WHEN failure_count >= 32767 THEN failure_count
                             ELSE COALESCE(failure_count, 0) + %(counts)s END"""
 
-SAVE_ATTEMPT = _checked("""
-INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect, account_id,
-                                 engagement_type, post_id, claimed_at, deadline_at, began_at, ended_at, look_at, text,
-                                 answer, error, evidence, crashed, requeued_at, text_source)
-VALUES (%(activity_id)s, %(number)s, %(token)s, %(worker_id)s, %(phase)s, %(event)s, %(effect)s, %(account_id)s,
-        %(engagement_type)s, %(post_id)s, %(claimed_at)s, %(deadline_at)s, %(began_at)s, %(ended_at)s, %(look_at)s,
-        %(text)s, %(answer)s, %(error)s, %(evidence)s, %(crashed)s, %(requeued_at)s,
-        %(text_source)s)
-ON CONFLICT (activity_id, number) DO UPDATE SET
-       phase = EXCLUDED.phase, event = EXCLUDED.event, effect = EXCLUDED.effect, began_at = EXCLUDED.began_at,
-       ended_at = EXCLUDED.ended_at, look_at = EXCLUDED.look_at, text = EXCLUDED.text, answer = EXCLUDED.answer,
-       error = EXCLUDED.error, evidence = EXCLUDED.evidence, crashed = EXCLUDED.crashed,
-       requeued_at = EXCLUDED.requeued_at
+_NAMES = ", ".join(column.name for column in ATTEMPT_COLUMNS)
+_VALUES = ", ".join(f"%({column.name})s" for column in ATTEMPT_COLUMNS)
+_OVERWRITTEN = ", ".join(f"{column.name} = EXCLUDED.{column.name}" for column in ATTEMPT_COLUMNS if not column.is_fixed)
+
+SAVE_ATTEMPT = _checked(f"""
+INSERT INTO engagement_attempts ({_NAMES}) VALUES ({_VALUES})
+ON CONFLICT (activity_id, number) DO UPDATE SET {_OVERWRITTEN}
  WHERE engagement_attempts.token = EXCLUDED.token
-""")
+""")  # noqa: S608  # our own columns
 
 MARK_SCHEDULED = _checked(f"""
 UPDATE pod_activities

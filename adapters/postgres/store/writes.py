@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import Any
 
 from adapters.postgres.connection.sanitize import sanitize
+from adapters.postgres.inspection.attempt_columns import ATTEMPT_COLUMNS
 from adapters.postgres.store import statements as sql
-from engagement_core.model.attempt import Attempt
 from engagement_core.model.decision import (
     AddDeadLetter,
     Block,
@@ -26,7 +25,6 @@ from engagement_core.model.snapshot import Snapshot
 __all__ = ["as_sql"]
 
 _Parameters = dict[str, Any]
-_ATTEMPT_FIELDS = tuple(field.name for field in fields(Attempt))
 
 
 def as_sql(write: Write, snapshot: Snapshot) -> tuple[str, _Parameters]:
@@ -36,10 +34,8 @@ def as_sql(write: Write, snapshot: Snapshot) -> tuple[str, _Parameters]:
 
 
 def _attempt(write: SaveAttempt, _: Snapshot) -> tuple[str, _Parameters]:
-    parameters = {name: getattr(write.attempt, name) for name in _ATTEMPT_FIELDS}
-    for name in ("phase", "event", "effect", "engagement_type"):
-        parameters[name] = parameters[name].value
-    return sql.SAVE_ATTEMPT, parameters
+    values = ((column, getattr(write.attempt, column.name)) for column in ATTEMPT_COLUMNS)
+    return sql.SAVE_ATTEMPT, {column.name: value.value if column.word else value for column, value in values}
 
 
 def _scheduled(write: MarkScheduled, _: Snapshot) -> tuple[str, _Parameters]:
