@@ -12,14 +12,13 @@ from rich.console import RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from adapters.postgres.readers.close_up import PostgresCloseUpReader
-from adapters.postgres.readers.overview import PostgresOverviewReader
+from adapters.postgres.readers.status import PostgresStatusReader
 from engagement_core.ports.activities import StoreUnavailable
 from engagement_core.ports.queue import Queue, QueueUnavailable
 from runners.cli.connections import database, queue_of
 from runners.cli.servers import server_options, servers
 from runners.cli.views.screen import console, show_json
-from runners.cli.views.status import Look, as_json, as_screen
+from runners.cli.views.status import Page, as_json, as_screen
 from runners.settings import read_settings
 
 __all__ = ["status"]
@@ -44,17 +43,16 @@ def status(watch: bool, wants_json: bool, embedded: bool, data: Path | None) -> 
         database(settings) as pool,
         queue_of(settings) as queue,
     ):
-        reader = PostgresOverviewReader(pool, silent_for=settings.orphan_after)
-        closer = PostgresCloseUpReader(pool)
+        reader = PostgresStatusReader(pool, silent_for=settings.orphan_after)
 
-        def look() -> Look:
-            return Look(overview=reader.read(), close_up=closer.read(), depth=_depth(queue))
+        def read() -> Page:
+            return Page(status=reader.read(), depth=_depth(queue))
 
         if not watch:
-            show_json(as_json(look())) if wants_json else console().print(as_screen(look()))
+            show_json(as_json(read())) if wants_json else console().print(as_screen(read()))
             return
         with suppress(KeyboardInterrupt):
-            _watch(lambda: show_json(_now_json(look), compact=True)) if wants_json else _watch_screen(look)
+            _watch(lambda: show_json(_now_json(read), compact=True)) if wants_json else _watch_screen(read)
 
 
 def _depth(queue: Queue | None) -> int | None:
@@ -64,26 +62,26 @@ def _depth(queue: Queue | None) -> int | None:
         return None
 
 
-def _now_json(look: Callable[[], Look]) -> dict[str, object]:
+def _now_json(read: Callable[[], Page]) -> dict[str, object]:
     try:
-        return as_json(look())
+        return as_json(read())
     except StoreUnavailable as error:
         return {"version": 1, "error": str(error)}
 
 
-def _watch_screen(look: Callable[[], Look]) -> None:
+def _watch_screen(read: Callable[[], Page]) -> None:
     screen = console()
     if not screen.is_terminal:
-        _watch(lambda: screen.print(_now(look)))
+        _watch(lambda: screen.print(_now(read)))
         return
     with Live(console=screen, auto_refresh=False) as live:
-        _watch(lambda: live.update(_now(look), refresh=True))
+        _watch(lambda: live.update(_now(read), refresh=True))
 
 
-def _now(look: Callable[[], Look]) -> RenderableType:
+def _now(read: Callable[[], Page]) -> RenderableType:
     """A database that is away for a while does not end the watch."""
     try:
-        return as_screen(look())
+        return as_screen(read())
     except StoreUnavailable as error:
         return Text(f"{error}. Looking again every {_EVERY_SECONDS:.0f} s.", style="red")
 

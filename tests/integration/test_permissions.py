@@ -19,7 +19,7 @@ import pytest
 from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.inspection.catalog import SchemaProblem
 from adapters.postgres.inspection.grants import grants_sql
-from adapters.postgres.readers.overview import PostgresOverviewReader
+from adapters.postgres.readers.status import PostgresStatusReader
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.unipile.sandbox import Sandbox
 from engagement_core.model.decision import Decision
@@ -169,7 +169,7 @@ def test_row_level_security_without_a_policy_is_said_and_not_taken_for_nothing_d
     with pytest.raises(SchemaProblem, match=told), house.store():
         pass
     with pytest.raises(SchemaProblem, match=told), closing(PostgresPool(house.url, size=1)) as pool:
-        PostgresOverviewReader(pool)
+        PostgresStatusReader(pool)
 
 
 def test_policy_that_shows_rows_and_lets_none_be_changed_is_not_enough(house: House) -> None:
@@ -198,7 +198,7 @@ def test_a_role_may_look_without_being_able_to_work(house: House) -> None:
     name = '"' + house.role.replace('"', '""') + '"'
     house.as_owner(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")
     with closing(PostgresPool(house.url, size=1)) as pool:
-        assert PostgresOverviewReader(pool).read().due.value == 1
+        assert PostgresStatusReader(pool).read().due.value == 1
 
 
 def test_time_limit_of_the_role_does_not_end_a_change_that_waits_for_its_row(house: House) -> None:

@@ -17,8 +17,8 @@ __all__ = ["ATTEMPT_COLUMNS", "AttemptColumn"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttemptColumn:
-    """`sql_type` is PostgreSQL's. `word` makes the field's value from the text, where it is one of a list. `is_fixed`: it
-    is written once, when the attempt is inserted."""
+    """`sql_type` is PostgreSQL's. `word` makes the field's value from the text, where it is one of a list. A column
+    that `is_fixed` is written once, when the attempt is inserted."""
 
     name: str
     sql_type: str

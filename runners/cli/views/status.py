@@ -1,4 +1,4 @@
-"""The overview as a screen for people and as JSON for programs (the shape is in docs/reference/json.md)."""
+"""The status as a screen for people and as JSON for programs (the shape is in docs/reference/json.md)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from engagement_core.model.close_up import CloseUp, Failed, InFlight
 from engagement_core.model.controls import BlockScope, Control
-from engagement_core.model.overview import Count, Overview
+from engagement_core.model.status import Count, Failed, InFlight, Status
 from runners.cli.views.screen import at, duration, table
 
-__all__ = ["Look", "as_json", "as_screen", "control_as_json", "scope_of"]
+__all__ = ["Page", "as_json", "as_screen", "control_as_json", "scope_of"]
 
 _STATES = {
     "scheduled": "for a later time",
@@ -29,22 +28,21 @@ _STATES = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
-    """An overview, its activities close up, and how many jobs are ready; None when the queue cannot be asked."""
+class Page:
+    """The status, and how many jobs are ready; None when the queue cannot be asked."""
 
-    overview: Overview
-    close_up: CloseUp
+    status: Status
     depth: int | None
 
 
-def as_json(look: Look) -> dict[str, Any]:
+def as_json(page: Page) -> dict[str, Any]:
     """Version 1 of the shape; times in ISO 8601, durations in seconds."""
-    seen = look.overview
+    seen = page.status
     return {
         "version": 1,
         "seen_at": seen.seen_at.isoformat(),
         "counts": {name: {"value": count.value, "exact": count.exact} for name, count in _counts(seen)},
-        "queue_depth": look.depth,
+        "queue_depth": page.depth,
         "oldest_due_s": _seconds(seen.oldest_due),
         "lateness": {
             "sends": seen.lateness.sends,
@@ -61,16 +59,16 @@ def as_json(look: Look) -> dict[str, Any]:
         "controls": [control_as_json(control) for control in seen.controls],
         "held_accounts": [{"account_id": held.account_id, "status": held.status} for held in seen.held_accounts],
         "workers_alive": seen.workers_alive,
-        **_close_up_as_json(look.close_up),
+        **_examples_as_json(seen),
     }
 
 
-def _close_up_as_json(close_up: CloseUp) -> dict[str, Any]:
+def _examples_as_json(seen: Status) -> dict[str, Any]:
     return {
-        "under_way": [_in_flight_as_json(each) for each in close_up.under_way],
-        "unknown": [_in_flight_as_json(each) for each in close_up.unknown],
-        "late": [{"activity_id": each.activity_id, "due_at": each.due_at.isoformat()} for each in close_up.late],
-        "failed": [_failed_as_json(each) for each in close_up.failed],
+        "under_way": [_in_flight_as_json(each) for each in seen.in_flight_examples],
+        "unknown": [_in_flight_as_json(each) for each in seen.unknown_examples],
+        "late": [{"activity_id": each.activity_id, "due_at": each.due_at.isoformat()} for each in seen.late_examples],
+        "failed": [_failed_as_json(each) for each in seen.failed_examples],
     }
 
 
@@ -110,20 +108,20 @@ def scope_of(scope: BlockScope, scope_id: str) -> str:
     return "everything" if scope is BlockScope.ALL else f"{scope.value} {scope_id}"
 
 
-def as_screen(look: Look) -> RenderableType:
+def as_screen(page: Page) -> RenderableType:
     """One screen."""
-    return Group(*_parts(look))
+    return Group(*_parts(page))
 
 
-def _parts(look: Look) -> Iterator[RenderableType]:
-    seen = look.overview
+def _parts(page: Page) -> Iterator[RenderableType]:
+    seen = page.status
     yield Text(f"Seen at {at(seen.seen_at)}", style="dim")
     yield table(
         "Activities",
         ("state", "count", ""),
         ((name, _shown(count), _STATES[name]) for name, count in _counts(seen)),
     )
-    yield table("Now", ("", ""), _facts(look))
+    yield table("Now", ("", ""), _facts(page))
     if seen.recent.error_types:
         yield table("Errors of the last 24 h", ("type", "attempts"), seen.recent.error_types.items())
     if seen.dead_letters:
@@ -131,28 +129,30 @@ def _parts(look: Look) -> Iterator[RenderableType]:
         yield table("Dead letters", ("type", "open"), letters)
     if blocked := list(_blocked(seen)):
         yield table("Held back", ("what", "by", "until", "reason"), blocked)
-    yield from _close_up(look.close_up)
+    yield from _examples(seen)
 
 
-def _close_up(seen: CloseUp) -> Iterator[RenderableType]:
-    """What each table would be without rows, nobody needs to see."""
-    flying = [(each.activity_id, each.phase.value, each.worker_id, at(each.since)) for each in seen.under_way]
+def _examples(seen: Status) -> Iterator[RenderableType]:
+    """A table for each kind that has examples."""
+    flying = [(each.activity_id, each.phase.value, each.worker_id, at(each.since)) for each in seen.in_flight_examples]
     if flying:
         yield table("Under way", ("activity", "phase", "worker", "since"), flying)
-    if seen.unknown:
-        lost = ((each.activity_id, at(each.since), at(each.next_at)) for each in seen.unknown)
+    if seen.unknown_examples:
+        lost = ((each.activity_id, at(each.since), at(each.next_at)) for each in seen.unknown_examples)
         yield table("Unknown", ("activity", "sent", "read back at"), lost)
-    if seen.late:
-        yield table("Late", ("activity", "due"), ((each.activity_id, at(each.due_at)) for each in seen.late))
-    if seen.failed:
-        letters = ((each.activity_id, each.error_type.value, each.message, each.next_step) for each in seen.failed)
+    if seen.late_examples:
+        yield table("Late", ("activity", "due"), ((each.activity_id, at(each.due_at)) for each in seen.late_examples))
+    if seen.failed_examples:
+        letters = (
+            (each.activity_id, each.error_type.value, each.message, each.next_step) for each in seen.failed_examples
+        )
         yield table("Failed last", ("activity", "type", "why", "what to do"), letters)
 
 
-def _facts(look: Look) -> Iterator[tuple[str, str]]:
-    seen = look.overview
+def _facts(page: Page) -> Iterator[tuple[str, str]]:
+    seen = page.status
     yield "workers alive", str(seen.workers_alive)
-    yield "queue depth", "unavailable" if look.depth is None else str(look.depth)
+    yield "queue depth", "unavailable" if page.depth is None else str(page.depth)
     yield "oldest due", duration(seen.oldest_due) or "nothing is due"
     late = f"p50 {duration(seen.lateness.p50)}, p99 {duration(seen.lateness.p99)} of {seen.lateness.sends} sends"
     yield "lateness, last hour", late if seen.lateness.sends else "nothing was sent"
@@ -161,7 +161,7 @@ def _facts(look: Look) -> Iterator[tuple[str, str]]:
     yield "success, last 24 h", told
 
 
-def _blocked(seen: Overview) -> Iterator[tuple[str, str, str, str]]:
+def _blocked(seen: Status) -> Iterator[tuple[str, str, str, str]]:
     for control in seen.controls:
         kind = control.kind.value.replace("_", "-")
         yield scope_of(control.scope, control.scope_id), kind, at(control.until) or "a person lifts it", control.reason
@@ -169,7 +169,7 @@ def _blocked(seen: Overview) -> Iterator[tuple[str, str, str, str]]:
         yield f"account {held.account_id}", "its status", "its status changes", held.status
 
 
-def _counts(seen: Overview) -> Iterator[tuple[str, Count]]:
+def _counts(seen: Status) -> Iterator[tuple[str, Count]]:
     for name in _STATES:
         yield name, getattr(seen, name)
 

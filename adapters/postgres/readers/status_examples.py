@@ -1,6 +1,6 @@
-"""The close-up on PostgreSQL.
+"""The examples of the status on PostgreSQL.
 
-The one rule: every statement walks an index and stops after a limit, as in the overview.
+The one rule: every statement walks an index and stops after a limit, as for the numbers.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
-from adapters.postgres.connection.pool import PostgresPool, fetch
-from engagement_core.model.close_up import CloseUp, Failed, InFlight, Late
+from adapters.postgres.connection.pool import fetch
 from engagement_core.model.errors import ErrorType
 from engagement_core.model.lifecycle import Phase
+from engagement_core.model.status import Failed, InFlight, Late
 
-__all__ = ["PostgresCloseUpReader"]
+__all__ = ["read_examples"]
 
 _MOST_SHOWN = 10
 _MOST_SORTED = 1_000
@@ -50,29 +50,16 @@ SELECT activity_id, error_type, message, next_step, buried_at
 """
 
 
-class PostgresCloseUpReader:
-    """Fills `engagement_core.ports.close_up.CloseUpReader`. Looks at the first thousand of each at most."""
-
-    def __init__(self, pool: PostgresPool, *, late_by: timedelta = timedelta(seconds=5)) -> None:
-        """
-        Args:
-            pool: one connection is used.
-            late_by: an activity that has been due for so long is late.
-        """
-        self._pool = pool
-        self._late_by = late_by
-
-    def read(self) -> CloseUp:
-        """See the port."""
-        with self._pool.connection() as connection, connection.cursor() as cursor:
-            return CloseUp(
-                under_way=tuple(_in_flight(row) for row in _rows(cursor, _UNDER_WAY)),
-                unknown=tuple(_in_flight(row) for row in _rows(cursor, _UNKNOWN)),
-                late=tuple(
-                    Late(activity_id=row[0], due_at=row[1]) for row in _rows(cursor, _LATE, late_by=self._late_by)
-                ),
-                failed=tuple(_failed(row) for row in _rows(cursor, _FAILED)),
-            )
+def read_examples(cursor: Cursor, late_by: timedelta) -> dict[str, Any]:
+    """The examples of a `Status`, by field: the first ten, of the first thousand of each. An activity that has been due
+    for `late_by` is late."""
+    late = _rows(cursor, _LATE, late_by=late_by)
+    return {
+        "in_flight_examples": tuple(_in_flight(row) for row in _rows(cursor, _UNDER_WAY)),
+        "unknown_examples": tuple(_in_flight(row) for row in _rows(cursor, _UNKNOWN)),
+        "late_examples": tuple(Late(activity_id=activity_id, due_at=due_at) for activity_id, due_at in late),
+        "failed_examples": tuple(_failed(row) for row in _rows(cursor, _FAILED)),
+    }
 
 
 def _in_flight(row: tuple[Any, ...]) -> InFlight:

@@ -1,4 +1,4 @@
-"""The overview on PostgreSQL.
+"""The numbers of the status on PostgreSQL.
 
 The one rule: every statement walks an index and stops after a limit. What is more than can be counted is estimated,
 from the planner's statistics where it has any. (So the time is the statement's: `clock_timestamp()` changes from row to
@@ -12,15 +12,13 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
-from adapters.postgres.connection.planner_hints import PLANNER_HINTS
-from adapters.postgres.connection.pool import PostgresPool, fetch
-from adapters.postgres.inspection.catalog import checked, read_catalog
+from adapters.postgres.connection.pool import fetch
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.controls import BlockScope, Control, ControlKind
 from engagement_core.model.errors import ErrorType
-from engagement_core.model.overview import Count, HeldAccount, Lateness, Overview, RecentSends
+from engagement_core.model.status import Count, HeldAccount, Lateness, RecentSends
 
-__all__ = ["PostgresOverviewReader"]
+__all__ = ["read_counts"]
 
 _MOST_COUNTED = 10_000
 _MOST_WALKED = 100_000
@@ -92,49 +90,34 @@ SELECT count(*), statement_timestamp() FROM engagement_workers
 """
 
 
-class PostgresOverviewReader:
-    """Fills `engagement_core.ports.overview.OverviewReader`."""
+def read_counts(cursor: Cursor, id_type: str, silent_for: timedelta) -> dict[str, Any]:
+    """The numbers of a `Status`, by field.
 
-    def __init__(self, pool: PostgresPool, *, silent_for: timedelta = timedelta(seconds=6)) -> None:
-        """
-        Args:
-            pool: one connection is used.
-            silent_for: a worker that has not beaten for so long is dead.
+    Args:
+        cursor: inside a transaction that has the planner's hints.
+        id_type: of `pod_activities.id`.
+        silent_for: a worker that has not beaten for so long is dead.
+    """
+    oldest = fetch(cursor, _OLDEST_DUE.format(at=_DUE_AT, rows=_COUNTED["due"]))
+    ((alive, now),) = fetch(cursor, _ALIVE, silent_for=silent_for)
+    return {
+        "seen_at": now,
+        **{name: _count(cursor, name) for name in _COUNTED},
+        "oldest_due": timedelta(seconds=float(oldest[0][0])) if oldest else None,
+        "lateness": _lateness(cursor, id_type),
+        "recent": _judged(cursor),
+        "dead_letters": _dead_letters(cursor),
+        "controls": tuple(_control(row) for row in fetch(cursor, _CONTROLS, limit=_MOST_LISTED)),
+        "held_accounts": _held_accounts(cursor),
+        "workers_alive": alive,
+    }
 
-        Raises:
-            SchemaProblem: the database lacks something; the message says what.
-            StoreUnavailable: it cannot be reached.
-        """
-        self._pool = pool
-        self._silent_for = silent_for
-        with pool.connection() as connection:
-            self._catalog = checked(read_catalog(connection))
 
-    def read(self) -> Overview:
-        """See the port."""
-        with self._pool.connection() as connection, connection.cursor() as cursor:
-            cursor.execute(f"BEGIN; {PLANNER_HINTS}")
-            oldest = fetch(cursor, _OLDEST_DUE.format(at=_DUE_AT, rows=_COUNTED["due"]))
-            ((alive, now),) = fetch(cursor, _ALIVE, silent_for=self._silent_for)
-            seen = Overview(
-                seen_at=now,
-                **{name: _count(cursor, name) for name in _COUNTED},
-                oldest_due=timedelta(seconds=float(oldest[0][0])) if oldest else None,
-                lateness=self._lateness(cursor),
-                recent=_judged(cursor),
-                dead_letters=_dead_letters(cursor),
-                controls=tuple(_control(row) for row in fetch(cursor, _CONTROLS, limit=_MOST_LISTED)),
-                held_accounts=_held_accounts(cursor),
-                workers_alive=alive,
-            )
-            cursor.execute("COMMIT")
-            return seen
-
-    def _lateness(self, cursor: Cursor) -> Lateness:
-        statement = _LATENESS.format(id_type=self._catalog.types["pod_activities", "id"])
-        ((sends, percentiles),) = fetch(cursor, statement, since=timedelta(hours=1), limit=_MOST_JUDGED)
-        p50, p99 = (timedelta(seconds=float(value)) for value in percentiles) if sends else (None, None)
-        return Lateness(sends=sends, p50=p50, p99=p99)
+def _lateness(cursor: Cursor, id_type: str) -> Lateness:
+    statement = _LATENESS.format(id_type=id_type)
+    ((sends, percentiles),) = fetch(cursor, statement, since=timedelta(hours=1), limit=_MOST_JUDGED)
+    p50, p99 = (timedelta(seconds=float(value)) for value in percentiles) if sends else (None, None)
+    return Lateness(sends=sends, p50=p50, p99=p99)
 
 
 def _count(cursor: Cursor, name: str) -> Count:

@@ -1,4 +1,4 @@
-"""The close-up's statements stop early, however much has happened."""
+"""The statements for the examples stop early, however much has happened."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import psycopg2
 
-from adapters.postgres.readers import close_up
+from adapters.postgres.readers import status_examples as sql
 from support.commands import execute
 
 _MANY = 20_000
@@ -31,7 +31,7 @@ def test_no_statement_scans_what_is_over(database_url: str) -> None:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
-            for statement in (close_up._UNDER_WAY, close_up._UNKNOWN, close_up._LATE, close_up._FAILED):
+            for statement in (sql._UNDER_WAY, sql._UNKNOWN, sql._LATE, sql._FAILED):
                 cursor.execute("EXPLAIN " + statement, {"shown": 10, "sorted": 1_000, "late_by": timedelta(seconds=5)})
                 plan = "\n".join(row[0] for row in cursor.fetchall())
                 assert "Seq Scan" not in plan, plan
