@@ -231,7 +231,7 @@ def test_two_read_backs_never_credit_one_comment_twice(tables: PostgresTables) -
         return tables.store.change(each.activity.id, decide, crediting=seen.ids)
 
     results = at_once(*(partial(look, each) for each in claims))
-    assert sorted(type(result).__name__ for result in results) == ["Executed", "Deferred"]
+    assert sorted(result.kind.value for result in results) == ["executed", "waits"]
 
 
 def test_row_of_another_service_may_refer_to_a_locked_activity(tables: PostgresTables) -> None:

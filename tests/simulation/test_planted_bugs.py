@@ -121,7 +121,7 @@ def test_evidence_that_nobody_reads_is_found(monkeypatch: pytest.MonkeyPatch) ->
         return None
 
     for module in (begin, claim, findings, verdict):
-        monkeypatch.setattr(module, "witness", blind)
+        monkeypatch.setattr(module, "find_late_proof", blind)
     stopping = Temper(stop=0.04, deaf=0.5, provider={Script.RATE_LIMITED: 1, Script.DONE: 1})
     _found_within(900, {"evidence ignored"}, temper=stopping, size=_CROWD, reads_back=False)
 
