@@ -155,7 +155,7 @@ def _is_kept(attempt: Attempt) -> bool:
 
 
 def _last_error(snapshot: Snapshot) -> str | None:
-    message = (snapshot.attempts[-1].error or {}).get("message") if snapshot.attempts else None
+    message = snapshot.attempts[-1].error_message if snapshot.attempts else None
     return None if message is None else str(message)
 
 

@@ -148,7 +148,7 @@ def _resolve_not_executed(snapshot: Snapshot, mine: Attempt) -> Decision[Resolve
         # There is nothing to requeue: the row is gone, or waits already.
         closed = CloseDeadLetter(activity_id=mine.activity_id, closed_at=snapshot.now, resolution="not-executed")
         return Decision(Resolved(executed=False), (SaveAttempt(ended), closed))
-    said = (mine.error or {}).get("message")
+    said = mine.error_message
     letter = DeadLetter(
         activity_id=mine.activity_id,
         error_type=ErrorType.OUTCOME_UNKNOWN,

@@ -42,7 +42,7 @@ def _sending(owner: Attempt) -> Explanation:
 
 
 def _unknown(owner: Attempt) -> Explanation:
-    seen = str((owner.error or {}).get("message") or "no answer came.")
+    seen = owner.error_message or "no answer came."
     return Explanation(
         phase=Phase.UNKNOWN,
         why=f"Attempt {owner.number} may or may not have been applied: {seen}",

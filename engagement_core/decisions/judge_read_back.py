@@ -186,5 +186,5 @@ class _Case:
 
     @property
     def _what_was_seen(self) -> str:
-        message = (self.mine.error or {}).get("message")
+        message = self.mine.error_message
         return str(message) if message else "The worker was lost while the request was on its way."

@@ -6,13 +6,14 @@ attempt of the same activity may exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
 from engagement_core.model.activity import EngagementType
+from engagement_core.model.answer_record import AnswerRecord
 from engagement_core.model.errors import Effect
 from engagement_core.model.lifecycle import ENDED, Event, Phase, next_phase
 
@@ -57,9 +58,9 @@ class Attempt:
     text: str | None = None
     text_source: str | None = None
     look_at: datetime | None = None
-    answer: Mapping[str, Any] | None = None
-    error: Mapping[str, Any] | None = None
-    evidence: Mapping[str, Any] | None = None
+    answer: AnswerRecord | None = None
+    error: AnswerRecord | None = None
+    evidence: AnswerRecord | None = None
     crashed: bool = False
     requeued_at: datetime | None = None
 
@@ -76,7 +77,13 @@ class Attempt:
     @property
     def engagement_id(self) -> str | None:
         """The provider's id of what it did, where the provider has told one."""
-        return (self.answer or {}).get("engagement_id") or (self.evidence or {}).get("engagement_id")
+        known = (record.get("engagement_id") for record in (self.answer, self.evidence) if record is not None)
+        return next((engagement_id for engagement_id in known if engagement_id), None)
+
+    @property
+    def error_message(self) -> str | None:
+        """What went wrong, in a sentence, as far as it is on record."""
+        return None if self.error is None else self.error.get("message")
 
     @property
     def may_have_had_effect(self) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from engagement_core.decisions.bury import account_effects
-from engagement_core.model.answer_record import as_record
+from engagement_core.model.answer_record import AnswerRecord, as_record
 from engagement_core.model.attempt import Attempt
 from engagement_core.model.decision import Decision, MarkExecuted, MarkFailed, MarkScheduled, RaiseAlert, SaveAttempt
 from engagement_core.model.errors import Failure
@@ -94,5 +94,5 @@ def _alert(incident: str, activity_id: str, what: str) -> RaiseAlert:
     )
 
 
-def _not_recorded(refused: StoreRefused) -> dict[str, object]:
+def _not_recorded(refused: StoreRefused) -> AnswerRecord:
     return {"message": f"Its outcome is known, and the database refuses to record it: {refused}."}

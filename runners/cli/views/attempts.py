@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
 
+from engagement_core.model.answer_record import AnswerRecord
 from engagement_core.model.attempt import Attempt
 from runners.cli.views.screen import at, table
 
@@ -30,7 +30,7 @@ def _said(attempt: Attempt) -> str | None:
     return " ".join(filter(None, parts)) or None
 
 
-def _told(record: Mapping[str, Any] | None) -> str | None:
+def _told(record: AnswerRecord | None) -> str | None:
     if record is None:
         return None
     if message := record.get("message"):
