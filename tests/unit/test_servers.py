@@ -162,4 +162,4 @@ def test_docker_that_starts_no_container_is_told_in_its_own_words(no_docker: pyt
 def test_the_images_are_pinned_to_a_patch(image: str) -> None:
     """And the page that people read names the same."""
     assert image.rpartition(":")[2].split("-")[0].count(".") >= 1
-    assert image in (Path(__file__).resolve().parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert image in (Path(__file__).resolve().parents[2] / "docs/how-to/run-the-tests.md").read_text(encoding="utf-8")
