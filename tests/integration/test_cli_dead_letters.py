@@ -124,7 +124,7 @@ def test_show_tells_the_whole_story(engagement: Commands, database_url: str) -> 
     assert [(each["number"], each["event"], each["effect"]) for each in told["attempts"]] == [(1, "bury", "unknown")]
     screen = engagement("dead-letters", "show", "a-1").stdout
     assert all(word in screen for word in ("Nobody knows.", "dead-letters resolve", "like on urn:li:activity:1"))
-    assert engagement.refused("dead-letters", "show", "a-2", code=1) == "a-2 is no open dead letter"
+    assert engagement.refused("dead-letters", "show", "a-2", code=1) == "a-2 is not an open dead letter"
 
 
 def test_requeue_schedules_rings_and_leaves_the_mirror(engagement: Commands, database_url: str, redis_url: str) -> None:
@@ -154,7 +154,7 @@ def test_one_that_is_refused_does_not_stop_the_others(engagement: Commands, data
         "nobody: refused: there is no such activity",
         "a-3: requeued",
     ]
-    assert "2 of 4 were refused" in result.stderr
+    assert "2 of 4 dead letters were refused" in result.stderr
     assert statuses(database_url) == {"a-1": "scheduled", "a-2": "failed", "a-3": "scheduled"}
 
 

@@ -122,7 +122,7 @@ def test_pause_waits_for_what_has_begun(database_url: str, engagement: Commands,
     begin(database_url)
     with started("pause", *scope, environ=dict(engagement.environ)) as process:
         assert process.stderr is not None
-        assert "Waiting for 1 that had begun" in process.stderr.readline()
+        assert "Waiting for 1 engagements under way" in process.stderr.readline()
         assert in_force(database_url) != []
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5)
@@ -170,7 +170,7 @@ def test_a_pause_that_waits_in_vain_says_so(
     monkeypatch.setattr("runners.cli.pause._MARGIN", timedelta(seconds=-19.5))
     told = engagement("pause", "--all")
     assert told.exit_code == 1
-    assert "the pause is in force, but 1 engagements that had begun are still under way" in told.stderr
+    assert "the pause is in force, but 1 engagements are still under way" in told.stderr
     assert in_force(database_url) != []
 
 
