@@ -1,7 +1,7 @@
 """The function that an RQ job names, so that a plain `rq worker` can execute engagements too.
 
 The one rule: it does what our own worker does with a wake-up. It claims the activity, sends heartbeats while it works,
-and waits itself only for a retry that is due within five seconds.
+and waits in place only if the activity is due again within five seconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measures whether threads wait for a slow provider and for nothing else, as a share of the ideal rate.
+"""Measures whether threads wait only for a slow provider: the rate as a share of the ideal rate.
 
 The one rule: the ideal rate is the number of threads divided by the provider's time per call. The measured time runs
 from the first request to the last effect.

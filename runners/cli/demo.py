@@ -32,7 +32,7 @@ __all__ = ["demo"]
 _PATIENCE = 45.0
 
 
-@click.command()
+@click.command(short_help="Watch it work; nothing needs to be set up.")
 def demo() -> None:
     """Watch real engagements being executed: real PostgreSQL and Valkey, real HTTP, a simulated provider.
 

@@ -25,7 +25,7 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--pod", "pod_id", metavar="ID", help="Only letters of this pod.")
     @click.option("--account", "account_id", metavar="ID", help="Only letters of this account.")
     @click.option(
-        "--since", type=ago, metavar="TIME", help="Only letters since then: 2030-03-15T14:30:00Z, 30m, 2h, 7d."
+        "--since", type=ago, metavar="TIME", help="Only letters buried since then: 2030-03-15T14:30:00Z, 30m, 2h, 7d."
     )
     @functools.wraps(command)
     def with_filter(

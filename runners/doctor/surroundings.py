@@ -1,7 +1,7 @@
 """Checks what else a worker uses: its voice, its port for metrics, its data folder.
 
-The one rule: a check leaves nothing behind, neither a file nor an open port. (The data folder of embedded servers
-stays, as after every command with `--embedded`.)
+The one rule: a check leaves no file and no open port behind. Only the data folder of embedded servers stays, as after
+every command with `--embedded`.
 """
 
 from __future__ import annotations

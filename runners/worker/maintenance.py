@@ -71,9 +71,8 @@ class Maintenance:
             PeriodicTask(name="breaker", do=self._check_breaker, needs=None),
             PeriodicTask(name="forget", do=self._forget, needs=StoreUnavailable),
             PeriodicTask(name="queue", do=self._advance, needs=QueueUnavailable),
-            PeriodicTask(
-                name="alerts", do=self._deliver, needs=StoreUnavailable
-            ),  # last: a drain waits for them in this order
+            # Last, because a drain waits for the tasks in this order.
+            PeriodicTask(name="alerts", do=self._deliver, needs=StoreUnavailable),
         )
 
     @property

@@ -39,7 +39,7 @@ class ThreadPool:
             delay_queue: hands out the entries.
             watchdog: learns what each thread is doing.
             carry_out: executes one entry; must not raise.
-            slow_calls: how many calls last so long now that their threads need replacing by spare threads.
+            slow_calls: how many calls are so slow now that spare threads must replace their threads.
             stuck_after: an execution that lasts longer is stuck; so is an entry that waits longer for an idle thread.
         """
         self._size = size
@@ -72,7 +72,7 @@ class ThreadPool:
             thread.join()
 
     def problems(self) -> Iterator[str]:
-        """Reports work that waits although a thread is idle, one sentence each."""
+        """Which work waits although a thread is idle, one sentence each; empty if there is none."""
         late = self._delay_queue.late_by(_LOCKED)
         if late is None:
             yield "the delay queue does not answer"
