@@ -1,1 +1,1 @@
-"""Processes: settings, wiring, the worker and the command line."""
+"""What runs as a process: settings, wiring, the worker and the command line."""

@@ -1,4 +1,4 @@
-"""`python -m runners`: the same as the console script, where there is none on the path."""
+"""`python -m runners` does the same as the console script, also if the script is not on the path."""
 
 from runners.cli.main import main
 

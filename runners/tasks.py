@@ -1,7 +1,7 @@
 """The function that an RQ job names, so that a plain `rq worker` can execute engagements too.
 
-The one rule: it does exactly what our own worker does with a wake-up. It claims, it beats while it works, and it waits
-in place only for what is due within seconds.
+The one rule: it does what our own worker does with a wake-up. It claims the activity, sends heartbeats while it works,
+and waits in place only if the activity is due again within five seconds.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _LONGEST_WAIT_IN_PLACE = timedelta(seconds=5)
 
 
 def execute_engagement(activity_id: str) -> str:
-    """Execute one activity, its quick retries included; returns how it ended, in a word and a reason.
+    """Execute one activity, with its quick retries. Returns how it ended: a word, and a reason if there is one.
 
     Raises:
         SettingsProblem: the environment of the process lacks a setting.
-        SchemaProblem, StoreUnavailable: the database is of no use.
+        SchemaProblem, StoreUnavailable: the database cannot be used.
     """
     settings = read_settings()
     worker_id = new_worker_id()
@@ -52,7 +52,7 @@ def _until_it_takes_longer(app: App, activity_id: str) -> Outcome:
 
 @contextmanager
 def _beating(app: App) -> Iterator[None]:
-    """Alive for as long as the block lasts: a claim by somebody who does not beat would be taken away."""
+    """Send heartbeats while the block lasts: other workers take away the claim of a worker that does not beat."""
     app.maintenance.beat()
     stop = threading.Event()
 

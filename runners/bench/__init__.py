@@ -1,1 +1,1 @@
-"""The bench: what the product does, measured from outside on servers of its own. Start at `bench.run_bench`."""
+"""The bench measures the product from outside, on its own servers. Start at `bench.run_bench`."""

@@ -1,4 +1,4 @@
-"""All measurements, one after the other, on one stage."""
+"""Runs the measurements one after the other, on one stage."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ MEASUREMENTS: dict[str, Callable[[Stage, Size], Result]] = {
 
 
 def run_bench(names: Iterable[str], *, is_quick: bool, tell: Callable[[str], None]) -> Report:
-    """Make these measurements; `tell` is told of each before it begins.
+    """Make these measurements. `tell` gets one line of progress before each.
 
     Raises:
         EmbeddedServersFailed: the servers do not start, or their wheels are not installed.
-        BenchFailed: something that was measured does not work.
+        BenchFailed: something that is measured does not work.
     """
     tell("Starting PostgreSQL, Valkey and the simulated provider ...")
     with staged() as stage:
@@ -39,7 +39,7 @@ def run_bench(names: Iterable[str], *, is_quick: bool, tell: Callable[[str], Non
 
 
 def measure(stage: Stage, names: Iterable[str], *, is_quick: bool, tell: Callable[[str], None]) -> Report:
-    """See `run_bench`; on a stage that runs."""
+    """Like `run_bench`, on a stage that is already running."""
     started_at, seen = datetime.now(timezone.utc), machine(stage)
     figures: list[Figure] = []
     samples: dict[str, tuple[float, ...]] = {}

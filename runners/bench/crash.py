@@ -1,6 +1,7 @@
-"""A worker dies by SIGKILL with its hands full; another one takes over.
+"""Measures a crash: SIGKILL ends a worker with calls in flight, and a second worker takes over.
 
-The one rule: what was in flight is what the database and the provider both say was, at the moment of the death.
+The one rule: the kill waits until the provider has a request from every thread. The activities that the database then
+records as being sent are those in flight.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ __all__ = ["measure_crash"]
 
 _THREADS = 5
 _CALL_MS = 3000
-"""How long the provider takes before the death: time to kill a worker with every thread in a call."""
+"""How long the provider takes before the kill: long enough to kill a worker with every thread in a call."""
 
 _PATIENCE = 60.0
 _LOOK_EVERY = 0.01
-# The defaults, 30 and 90 s, are for a provider whose reads may lag; the sandbox's do not.
+# The defaults, 30 and 90 s, are for a provider whose reads may lag; the sandbox's reads do not.
 _ENVIRONMENT = {"POD_ENGAGEMENT_JOB_TIMEOUT": "5000", "POD_ENGAGEMENT_VISIBILITY_LAG_MS": "2000"}
 
 
 def measure_crash(stage: Stage, size: Size) -> Result:
-    """How long until the others are done and until all is settled, counted from the second worker's start."""
+    """The time until the others are done and until all is settled, both from the second worker's start."""
     planned = due_comments_in_turn(_THREADS + size.beside_the_crash)
     stage.clear()
     stage.provider.take([{"action": "latency", "ms": _CALL_MS}])
@@ -57,7 +58,7 @@ def measure_crash(stage: Stage, size: Size) -> Result:
 
 
 def _kill_in_flight(stage: Stage) -> frozenset[str]:
-    """Kill a worker as soon as each of its threads has a request at the provider; which activities those are."""
+    """Kill a worker once each of its threads has a request at the provider. The ids of those activities."""
     with stage.worker(_THREADS, **_ENVIRONMENT) as worker:
         wait_until(
             lambda: stage.provider.requests() >= _THREADS, _PATIENCE, "the provider was not called", every=_LOOK_EVERY

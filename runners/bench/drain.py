@@ -1,6 +1,6 @@
-"""How fast a worker works off what is due, and what it uses for it.
+"""Measures how fast a worker executes what is due, and which resources it uses.
 
-The one rule: everything waits before the worker starts, and the ledger's clock alone says how long it took.
+The one rule: all activities are due before the worker starts, and only the ledger's clock measures the time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FEW, _MANY = 5, 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drained:
-    """One run."""
+    """The result of one run. `rate`: engagements per second. The two CPU times: seconds per 1,000 engagements."""
 
     rate: float
     cpu_per_1000: float
@@ -35,7 +35,7 @@ class Drained:
 
 def measure_drain(stage: Stage, size: Size) -> Result:
     """Likes with 5 threads (the median of several runs), likes with 20, half likes and half comments with 5."""
-    # Not counted: a new database pays for its first pages and log segments once.
+    # Not counted: only the first run in a new database pays for its first pages and log segments.
     drain_once(stage, due_likes(size.warming_up), _FEW)
     few = [drain_once(stage, due_likes(size.drained), _FEW) for _ in range(size.runs)]
     many = drain_once(stage, due_likes(size.drained), _MANY)
@@ -78,12 +78,12 @@ def measure_drain(stage: Stage, size: Size) -> Result:
 
 
 def due_likes(count: int) -> tuple[NewActivity, ...]:
-    """Likes that were due a moment ago, one after the other."""
+    """Likes that were due a minute ago, one after the other."""
     return likes(_past(count))
 
 
 def due_comments_in_turn(count: int) -> tuple[NewActivity, ...]:
-    """Likes and comments in turn that were due a moment ago."""
+    """Likes and comments in turn that were due a minute ago."""
     return comments_in_turn(_past(count))
 
 
@@ -91,7 +91,7 @@ def drained(stage: Stage, planned: tuple[NewActivity, ...], usage: Usage) -> Dra
     """What the ledger says about a run.
 
     Raises:
-        BenchFailed: something was lost or doubled.
+        BenchFailed: an engagement was lost or sent twice.
     """
     effects = stage.provider.effects()
     insist_on_once(planned, effects)
@@ -104,10 +104,10 @@ def drained(stage: Stage, planned: tuple[NewActivity, ...], usage: Usage) -> Dra
 
 
 def drain_once(stage: Stage, planned: tuple[NewActivity, ...], threads: int) -> Drained:
-    """Let a worker that has just started work it off.
+    """Let a worker that has just started execute what is planned.
 
     Raises:
-        BenchFailed: it was not executed, or something was lost or doubled.
+        BenchFailed: it was not executed in time, or an engagement was lost or sent twice.
     """
     stage.clear()
     stage.schedule(planned)

@@ -6,4 +6,4 @@ __all__ = ["BenchFailed"]
 
 
 class BenchFailed(Exception):
-    """What was started does not work, or is too slow to be measured; the message says what, and its last words."""
+    """What was started does not work, or is too slow to be measured. The message names it, with its last output."""

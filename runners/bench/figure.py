@@ -1,4 +1,4 @@
-"""One measured value, and the target that it is held against."""
+"""A measured value, and the target that it should meet."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["Figure", "Result", "Target", "at_least", "at_most"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """A bound; the bound itself meets it."""
+    """A bound. A value equal to it meets the target."""
 
     bound: float
     is_upper: bool
 
     def is_met_by(self, value: float) -> bool:
-        """Whether the value is on the right side."""
+        """Whether the value is on the right side of the bound."""
         return value <= self.bound if self.is_upper else value >= self.bound
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ def at_least(bound: float) -> Target:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """`name` is for programs and never changes, `label` is for people. A figure without a target is only told."""
+    """`name` is for programs and never changes; `label` is for people. A figure without a target is only reported."""
 
     name: str
     label: str
@@ -46,11 +46,11 @@ class Figure:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the target is met; None without one."""
+        """Whether the target is met; None without a target."""
         return None if self.target is None else self.target.is_met_by(self.value)
 
     def as_json(self) -> dict[str, Any]:
-        """The documented shape."""
+        """The shape that docs/reference/commands.md documents."""
         target = self.target
         return {
             "name": self.name,
@@ -64,7 +64,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """What one measurement found. `samples` are single observations behind the figures, by name."""
+    """What one measurement found. `samples`: the single observations behind the figures, by name."""
 
     figures: tuple[Figure, ...]
     samples: Mapping[str, tuple[float, ...]] = field(default_factory=dict)

@@ -1,6 +1,6 @@
-"""What the ledger says about what was planned: how late, how fast, lost or doubled.
+"""Compares the ledger with the plan: how late, how fast, what was lost or sent twice.
 
-The one rule: pure; it is given the ledger's effects and believes nothing else.
+The one rule: these functions are pure. They use the plan and the ledger's effects, and nothing else.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ def lost(planned: Iterable[NewActivity], effects: Iterable[Effect]) -> int:
 
 
 def doubled(effects: Iterable[Effect]) -> int:
-    """How many effects repeat an earlier one: every activity has a post of its own."""
+    """How many effects repeat an earlier one. Every activity has its own post, so the post identifies it."""
     return sum(count - 1 for count in Counter(effect["post_id"] for effect in effects).values())
 
 
 def insist_on_once(planned: Iterable[NewActivity], effects: Iterable[Effect]) -> None:
-    """A speed at which something is lost or doubled is no speed.
+    """Refuse a run that lost or doubled something: its speed means nothing.
 
     Raises:
-        BenchFailed: something was.
+        BenchFailed: an engagement was lost or sent twice.
     """
     effects = tuple(effects)
     missing, again = lost(planned, effects), doubled(effects)
     if missing or again:
-        raise BenchFailed(f"the ledger lacks {missing} engagements, and {again} are in it again")
+        raise BenchFailed(f"the ledger lacks {missing} engagements, and has {again} a second time")
 
 
 def lateness_ms(planned: Iterable[NewActivity], effects: Iterable[Effect]) -> tuple[float, ...]:
-    """From an activity's time to its first request's arrival at the provider; below zero is early."""
+    """In ms, from each activity's time to the arrival of its first request at the provider. Below zero is early."""
     arrived: dict[str, float] = {}
     for effect in effects:
         at = arrived.setdefault(effect["post_id"], effect["received_at"])
@@ -54,10 +54,10 @@ def lateness_ms(planned: Iterable[NewActivity], effects: Iterable[Effect]) -> tu
 
 
 def seconds_taken(effects: Iterable[Effect]) -> float:
-    """From the first request's arrival to the last effect.
+    """The seconds from the first request's arrival to the last effect.
 
     Raises:
-        BenchFailed: there are fewer than two.
+        BenchFailed: there are fewer than two effects.
     """
     effects = tuple(effects)
     if len(effects) < 2:  # noqa: PLR2004 - a duration has two ends

@@ -1,6 +1,7 @@
-"""Whether threads that wait for a slow provider wait for nothing else: the share of the ideal rate.
+"""Measures whether threads wait only for a slow provider: the rate as a share of the ideal rate.
 
-The one rule: the ideal is threads divided by the provider's time, and counts from the first request to the last effect.
+The one rule: the ideal rate is the number of threads divided by the provider's time per call. The measured time runs
+from the first request to the last effect.
 """
 
 from __future__ import annotations

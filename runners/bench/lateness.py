@@ -1,6 +1,6 @@
-"""The product's pulse: from an activity's time to the arrival of its request at the provider.
+"""Measures lateness: from an activity's time to the arrival of its request at the provider.
 
-The one rule: the instants are random but the same in every run, so that two runs, and two systems, can be compared.
+The one rule: the instants are random, but the same in every run, so that two runs or two systems can be compared.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from runners.bench.workload import likes
 __all__ = ["likes_at_one_instant", "likes_at_random_instants", "measure_lateness", "measure_one_instant", "perform"]
 
 _FIRST_IN = timedelta(seconds=4)
-"""Time for rows and jobs to be written before the first is due."""
+"""Time to write all rows and jobs before the first activity is due."""
 
 _PATIENCE = 60.0
 _SEED = 5
@@ -43,7 +43,7 @@ def measure_lateness(stage: Stage, size: Size) -> Result:
 
 
 def measure_one_instant(stage: Stage, size: Size) -> Result:
-    """Many activities at the same instant: when the last of them is called."""
+    """Many activities at the same instant: how late the last of them arrives."""
     planned, effects = perform(stage, likes_at_one_instant(size.at_once), 0.0)
     late = lateness_ms(planned, effects)
     label = f"{size.at_once} at one instant, the last"
@@ -56,24 +56,24 @@ def measure_one_instant(stage: Stage, size: Size) -> Result:
 
 
 def likes_at_random_instants(count: int, spread_s: float) -> tuple[NewActivity, ...]:
-    """Likes at instants of the next seconds, in the order of time."""
+    """Likes at random instants within `spread_s` seconds, in order of time."""
     dice = random.Random(_SEED)  # noqa: S311 - repeatable on purpose
     first = datetime.now(timezone.utc) + _FIRST_IN
     return likes(sorted(first + timedelta(seconds=dice.uniform(0, spread_s)) for _ in range(count)))
 
 
 def likes_at_one_instant(count: int) -> tuple[NewActivity, ...]:
-    """Likes at one instant that lies a few seconds ahead."""
+    """Likes that are all due at one instant, a few seconds from now."""
     return likes([datetime.now(timezone.utc) + _FIRST_IN] * count)
 
 
 def perform(
     stage: Stage, planned: tuple[NewActivity, ...], spread_s: float
 ) -> tuple[tuple[NewActivity, ...], list[dict[str, object]]]:
-    """Let a worker that runs execute what is scheduled; it, and the ledger's effects.
+    """Let a running worker execute what is scheduled. Returns the plan and the ledger's effects.
 
     Raises:
-        BenchFailed: it was not executed.
+        BenchFailed: it was not executed in time.
     """
     stage.clear()
     with stage.worker(_THREADS) as worker:

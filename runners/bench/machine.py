@@ -1,4 +1,4 @@
-"""What it is measured on."""
+"""Describes the machine on which the bench runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["machine"]
 
 
 def machine(stage: Stage) -> dict[str, Any]:
-    """The kind of machine, its load before the measuring (over one minute), and the servers' versions."""
+    """The kind of machine, its load (one-minute average) before the measurements, and the servers' versions."""
     return {
         "cores": _cores(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -24,5 +24,5 @@ def machine(stage: Stage) -> dict[str, Any]:
 
 
 def _cores() -> int | None:
-    """Those that we may use, where the system can tell."""
+    """The cores that this process may use, if the system can tell; otherwise all cores."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -1,6 +1,6 @@
-"""A drawing for the documentation: how late, and how fast.
+"""Draws lateness and speed for the documentation.
 
-The one rule: plain SVG, written by hand. It needs no library, and a text file shows what changed.
+The one rule: this file writes plain SVG itself. It needs no library, and a diff of the text shows what changed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from runners.bench.report import Report
 __all__ = ["DRAWN", "Panels", "draw", "panels_of"]
 
 DRAWN = frozenset({"drain", "lateness"})
-"""The measurements that have something to show."""
+"""The measurements that can be drawn."""
 
 _COLOURS = ("#1f5fa8", "#c4561d", "#2f7d4f", "#7a4fa3", "#8a6d1b", "#555555")
 _WIDTH, _PANEL_HEIGHT, _LEFT, _RIGHT = 760, 260, 150, 30
 _DECADES = (-1, 4)
-"""The logarithms of the axis of lateness, in ms. What is beyond stands at the edge."""
+"""The logarithms of the ends of the lateness axis, in ms. Values beyond it are drawn at its edge."""
 
 _AXIS = ("0.1 ms", "1 ms", "10 ms", "100 ms", "1 s", "10 s")
 
@@ -31,14 +31,14 @@ _BAR, _BAR_GAP, _LINE = 18, 12, 16
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Panels:
-    """`lateness_ms`: the observations of each series. `jobs_per_second`: one number for each bar."""
+    """What to draw. `lateness_ms`: the observations of each series. `jobs_per_second`: the value of each bar."""
 
     lateness_ms: Mapping[str, Sequence[float]] = field(default_factory=dict)
     jobs_per_second: Mapping[str, float] = field(default_factory=dict)
 
 
 def panels_of(report: Report) -> Panels:
-    """What of a report can be drawn."""
+    """The parts of a report that can be drawn."""
     late = report.samples.get("lateness_ms")
     rates = {
         "5 threads": report.value("drain_rate"),
@@ -69,7 +69,7 @@ def draw(panels: Panels) -> str:
 
 
 def _distribution(series: Mapping[str, Sequence[float]], *, top: int) -> list[str]:
-    """For each series the share of activities that were called by then."""
+    """For each series, the share of activities that were called within a lateness."""
     floor = top + _PANEL_HEIGHT
     parts = [_text(_LEFT, top, "Share of activities called within so many ms of their time", weight="bold")]
     for decade in range(_DECADES[0], _DECADES[1] + 1):
@@ -79,7 +79,7 @@ def _distribution(series: Mapping[str, Sequence[float]], *, top: int) -> list[st
     for share in (0.0, 0.5, 0.99, 1.0):
         y = _y_of(share, top)
         parts.append(_line(_LEFT, y, _WIDTH - _RIGHT, y))
-        if share != 0.99:  # noqa: PLR2004 - its label would lie on the next one
+        if share != 0.99:  # noqa: PLR2004 - its label would overlap the next one
             parts.append(_text(_LEFT - 8, y + 4, f"{share:.0%}", anchor="end"))
     for number, (label, observations) in enumerate(series.items()):
         colour = _COLOURS[number % len(_COLOURS)]

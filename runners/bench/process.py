@@ -1,6 +1,6 @@
-"""A process that the bench starts: its output in a file, its end certain.
+"""A process that the bench starts. Its output goes into a file.
 
-The one rule: whatever ends the `with` block, the process is gone after it.
+The one rule: whatever ends the `with` block, the process has ended after it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _READY_WITHIN = 30.0
 _STOP_WITHIN = 40.0
 _LOOK_EVERY = 0.01
 _LAST_LINES = 12
-# What a user has set for a worker of his own is none of the bench's business.
+# The user's settings for a worker must not reach the bench's processes.
 _SETTINGS = ("DATABASE_URL", "REDIS_URL", "UNIPILE_", "POD_ENGAGEMENT_", "VOICE_", "LOG_", "TEST_")
 
 
 class Process:
-    """A command, started by entering the `with` block and killed at its end, unless it was stopped before."""
+    """A command. Entering the `with` block starts it; the end of the block kills it, unless it was stopped before."""
 
     def __init__(self, command: list[str], *, log: Path, environment: Mapping[str, str] | None = None) -> None:
         self._command = command
@@ -45,7 +45,7 @@ class Process:
         with self._log.open("wb") as out:
             self._running = subprocess.Popen(  # noqa: S603 - our own commands, no shell
                 self._command,
-                cwd=self._log.parent,  # where no .env lies
+                cwd=self._log.parent,  # a folder without a .env file
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -60,26 +60,27 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The operating system's name for it."""
+        """Its process id."""
         return self._process.pid
 
     def wait_until_it_says(self, word: str) -> str:
-        """Block until its output has the word; the output so far.
+        """Block until its output contains `word`. Returns the output so far.
 
         Raises:
-            BenchFailed: it has ended, or did not say so within half a minute.
+            BenchFailed: it has ended, or did not print the word within 30 s.
         """
         give_up_at = time.monotonic() + _READY_WITHIN
         while word not in (said := self._log.read_text(errors="replace")):
             if self._process.poll() is not None:
                 raise self._failed("has ended")
             if time.monotonic() > give_up_at:
-                raise self._failed(f"has not said {word!r}")
+                raise self._failed(f"did not print {word!r} within {_READY_WITHIN:.0f} s")
             time.sleep(_LOOK_EVERY)
         return said
 
     def insist_that_it_runs(self) -> None:
-        """
+        """Check that it has not ended.
+
         Raises:
             BenchFailed: it has ended.
         """
@@ -87,19 +88,19 @@ class Process:
             raise self._failed("has ended")
 
     def stop(self) -> None:
-        """Tell it to finish, and wait until it has.
+        """Send SIGTERM, and wait until it has ended.
 
         Raises:
-            BenchFailed: it would not.
+            BenchFailed: it did not end within 40 s.
         """
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(_STOP_WITHIN)
         except subprocess.TimeoutExpired:
-            raise self._failed("does not stop") from None
+            raise self._failed(f"did not stop within {_STOP_WITHIN:.0f} s") from None
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone; one that has ended is left alone."""
+        """Send SIGKILL, and wait until it has ended. Does nothing if it has ended already."""
         if self._running is not None:
             self._running.kill()
             self._running.wait()

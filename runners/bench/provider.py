@@ -1,6 +1,6 @@
-"""The provider of the bench: the sandbox as a process of its own, asked over HTTP.
+"""The provider of the bench: the sandbox, in its own process, used over HTTP.
 
-The one rule: its ledger is the only witness. Nothing is measured by what the worker says of itself.
+The one rule: only its ledger counts. Nothing is measured by what the worker reports about itself.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Provider:
         self.url = url
 
     def effects(self) -> list[dict[str, Any]]:
-        """What really happened, in the ledger's order (docs/reference/sandbox.md)."""
+        """The engagements that really happened, in the ledger's order (docs/reference/sandbox.md)."""
         effects: list[dict[str, Any]] = self._ask("GET", "/_ledger")["effects"]
         return effects
 
@@ -44,11 +44,11 @@ class Provider:
         return int(self._ask("GET", f"/_ledger?since={_NO_EFFECTS}")["requests"])
 
     def take(self, faults: list[dict[str, Any]]) -> None:
-        """Behave so from now on; requests that have arrived are answered as they would have been."""
+        """Apply these faults from now on. Requests that have already arrived are answered as before."""
         self._ask("POST", "/_faults", faults)
 
     def forget(self) -> None:
-        """Empty the ledger, and behave."""
+        """Empty the ledger, and remove all faults."""
         self._ask("POST", "/_reset")
         self.take([])
 
@@ -65,7 +65,7 @@ class Provider:
 
 @contextmanager
 def provider(folder: Path) -> Iterator[Provider]:
-    """A sandbox, until the end of the `with` block.
+    """A sandbox that runs until the end of the `with` block.
 
     Raises:
         BenchFailed: it does not start.
@@ -74,5 +74,5 @@ def provider(folder: Path) -> Iterator[Provider]:
         said = process.wait_until_it_says("/_ledger\n")
         found = _URL.search(said)
         if found is None:
-            raise BenchFailed(f"the sandbox does not say where it is: {said}")
+            raise BenchFailed(f"the sandbox did not print its address: {said}")
         yield Provider(found[0])

@@ -1,4 +1,4 @@
-"""What a whole bench found, and the documented shape in which programs get it (docs/reference/commands.md)."""
+"""The result of a whole bench, and its JSON for programs (docs/reference/commands.md has the shape)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VERSION = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """`machine` is what it was measured on; without it no figure means anything."""
+    """`machine` describes where it was measured: without it, no figure means anything."""
 
     started_at: datetime
     is_quick: bool
@@ -34,7 +34,7 @@ class Report:
         return next((figure.value for figure in self.figures if figure.name == name), None)
 
     def as_json(self) -> dict[str, Any]:
-        """The documented shape."""
+        """The shape that docs/reference/commands.md documents."""
         return {
             "version": _VERSION,
             "started_at": self.started_at.isoformat(),

@@ -1,4 +1,4 @@
-"""How much is measured: enough for steady figures, or a glance."""
+"""How much the bench measures: enough for steady figures, or less for a quick look."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ __all__ = ["FULL", "QUICK", "Size"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Size:
-    """Counts of activities, except `runs` (how often a drain is repeated; its median counts) and `spread_s`."""
+    """Counts of activities, with three exceptions.
+
+    `runs`: how often the drain is repeated (its median counts). `spread_s`: seconds over which `spread` activities are
+    spread. `rounds_of_calls`: calls per thread in the latency-bound measurement.
+    """
 
     runs: int
     warming_up: int

@@ -1,6 +1,7 @@
-"""Where it is measured: embedded servers, the sandbox, and the product as a process, all in one temporary folder.
+"""Starts what the bench needs: embedded servers, the sandbox, and workers as processes, all in one temporary folder.
 
-The one rule: everything is the bench's own and is gone afterwards; no database of anybody's is ever touched.
+The one rule: the bench uses only what it has started itself, and removes it afterwards. It never touches another
+database.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ __all__ = ["Stage", "staged"]
 
 _LOOK_EVERY = 0.05
 _READ_EVERY = 10
-"""Every so many looks the connections and the memory are read, which costs more."""
+"""Connections and memory are read at every tenth check only, because that costs more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +49,13 @@ class Stage:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def clear(self) -> None:
-        """Forget what was measured before."""
+        """Remove what the previous measurement has left: rows, jobs, the ledger and the faults."""
         self.database.empty()
         self.redis.empty()
         self.provider.forget()
 
     def schedule(self, planned: Iterable[NewActivity], *, ring: bool = True) -> None:
-        """Add rows, and ring for them as E-04 would."""
+        """Add rows; with `ring`, also ring for them as E-04 would."""
         planned = tuple(planned)
         self.intake.add(planned)
         self.database.analyze()
@@ -66,7 +67,7 @@ class Stage:
 
     @contextmanager
     def worker(self, concurrency: int, **environment: str) -> Iterator[Process]:
-        """`engagement run`, ready to work; killed at the end of the `with` block if it still runs."""
+        """`engagement run`, once it has started. It is killed at the end of the `with` block if it still runs."""
         log = self.folder / f"worker-{next(self._numbers)}.log"
         with Process.of_engagement(
             "run", "--concurrency", str(concurrency), log=log, environment={**self.environment(), **environment}
@@ -75,7 +76,7 @@ class Stage:
             yield process
 
     def environment(self) -> dict[str, str]:
-        """What a worker must be told; everything else is at its default."""
+        """The variables that a worker needs. Every other setting has its default."""
         return {
             "DATABASE_URL": str(self.settings.database_url),
             "REDIS_URL": str(self.settings.redis_url),
@@ -85,14 +86,14 @@ class Stage:
         }
 
     def meter(self, *processes: Process) -> UsageMeter:
-        """What these processes use from now on."""
+        """Measures what these processes use from now on."""
         return UsageMeter([each.pid for each in processes], database=self.database, redis=self.redis)
 
     def work_off(self, *processes: Process, patience: float) -> Usage:
-        """Wait until no activity is scheduled any more; what the processes used for it.
+        """Wait until no activity is scheduled any more. Returns what the processes used.
 
         Raises:
-            BenchFailed: one of them ended, or `patience` seconds were not enough.
+            BenchFailed: a process ended, or `patience` seconds were not enough.
         """
         meter = self.meter(*processes)
         looks = itertools.count(1)
@@ -109,7 +110,7 @@ class Stage:
 
 
 def wait_until(is_done: Callable[[], bool], patience: float, failing: str, every: float = _LOOK_EVERY) -> None:
-    """Look again and again.
+    """Check `is_done` every `every` seconds until it is true.
 
     Raises:
         BenchFailed: `patience` seconds were not enough; the message begins with `failing`.
@@ -123,7 +124,7 @@ def wait_until(is_done: Callable[[], bool], patience: float, failing: str, every
 
 @contextmanager
 def staged() -> Iterator[Stage]:
-    """Everything started, and stopped at the end of the `with` block.
+    """Start everything; stop it at the end of the `with` block.
 
     Raises:
         EmbeddedServersFailed, BenchFailed: something does not start.

@@ -1,4 +1,4 @@
-"""What processes use, seen from outside: processor time, memory, connections."""
+"""Measures from outside what processes use: processor time, memory, connections."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _BYTES_PER_MB = 1_000_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """Seconds of processor time between the first and the last reading; the rest is the most that was seen at once.
+    """Processor time in seconds, from the first to the last reading. Of memory and connections, the highest reading.
 
-    `database_cpu_seconds` is the database server's own, whoever made it work.
+    `database_cpu_seconds` is the whole database server's time, whichever client caused it.
     """
 
     cpu_seconds: float
@@ -32,13 +32,13 @@ class Usage:
 
 
 class UsageMeter:
-    """Reads when it is made, whenever it is told to, and at the end. Children of the processes count.
+    """Reads when it is created, at each `read`, and at `total`. Children of the processes count.
 
-    The database must be a server of this machine. A process that ends meanwhile takes its processor time along.
+    The database server must run on this machine. The processor time of a process that ends meanwhile is not counted.
     """
 
     def __init__(self, pids: Iterable[int], *, database: PostgresTrial, redis: RedisTrial) -> None:
-        import psutil  # noqa: PLC0415 - of the extra `embedded`: whoever has no servers is told so first
+        import psutil  # noqa: PLC0415 - of the extra `embedded`: without it, the missing servers are reported first
 
         self._processes = [psutil.Process(pid) for pid in pids]
         self._server = [psutil.Process(psutil.Process(database.backend()).ppid())]
@@ -51,13 +51,13 @@ class UsageMeter:
         self._server_cpu_before = _cpu_seconds(self._server)
 
     def read(self) -> None:
-        """Take the present into account."""
+        """Take one reading of memory and connections."""
         self._rss = max(self._rss, sum(each.memory_info().rss for each in _families(self._processes)))
         self._database_connections = max(self._database_connections, self._database.connections())
         self._redis_connections = max(self._redis_connections, self._redis.connections())
 
     def total(self) -> Usage:
-        """Everything since it was made."""
+        """The usage since it was created."""
         cpu_seconds = _cpu_seconds(self._processes) - self._cpu_before
         database_cpu_seconds = _cpu_seconds(self._server) - self._server_cpu_before
         self.read()

@@ -1,4 +1,4 @@
-"""The activities that are measured: spread over pods, each on a post of its own, so that the ledger names it."""
+"""Creates the activities: spread over pods, each on its own post, by which the ledger identifies it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engagement_core.model.new_activity import NewActivity
 __all__ = ["PODS", "comments_in_turn", "likes", "post_of"]
 
 PODS = 25
-"""How many pods, each with an account of its own, share the work."""
+"""How many pods share the work. Each has its own account."""
 
 
 def likes(instants: Iterable[datetime]) -> tuple[NewActivity, ...]:
@@ -20,13 +20,13 @@ def likes(instants: Iterable[datetime]) -> tuple[NewActivity, ...]:
 
 
 def comments_in_turn(instants: Iterable[datetime]) -> tuple[NewActivity, ...]:
-    """A like and a comment in turn."""
+    """A like or a comment at each instant, in turn."""
     kinds = (EngagementType.LIKE, EngagementType.COMMENT)
     return tuple(_activity(number, at, kinds[number % 2]) for number, at in enumerate(instants))
 
 
 def post_of(activity_id: str) -> str:
-    """The post that this activity alone is about."""
+    """The post of this activity. No other activity has it."""
     return f"urn:li:activity:{activity_id}"
 
 

@@ -1,1 +1,1 @@
-"""The command line: parse, wire, print. No decision about an engagement is made here."""
+"""The command line: it parses, wires and prints. It decides nothing about an engagement."""

@@ -20,15 +20,24 @@ _MET = {True: "yes", False: "NO", None: ""}
 
 
 @click.command(short_help="Measure speed, lateness and recovery.")
-@click.option("--only", type=click.Choice(list(MEASUREMENTS)), multiple=True, help="Measure this alone; repeatable.")
-@click.option("--quick", is_flag=True, help="Fewer activities: under a minute, and less steady figures.")
+@click.option(
+    "--only",
+    type=click.Choice(list(MEASUREMENTS)),
+    multiple=True,
+    help="Measure only this; may be given several times.",
+)
+@click.option("--quick", is_flag=True, help="Measure fewer activities: under a minute, less steady figures.")
 @click.option("--check", is_flag=True, help="Exit with 1 if a target is missed.")
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
-@click.option("--plot", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Draw an SVG there.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Also draw the figures into this SVG file.",
+)
 def bench(only: tuple[str, ...], quick: bool, check: bool, wants_json: bool, plot: Path | None) -> None:
-    """Measure the product from outside: real servers of its own, a worker as a process, a simulated provider.
+    """Measure the product from outside: with its own real servers, a worker process and a simulated provider.
 
-    It takes up to three minutes, needs a machine that has nothing else to do, and leaves nothing behind.
+    It takes up to three minutes and leaves nothing behind. Nothing else should run on the machine.
 
     \b
     Example:
@@ -56,11 +65,11 @@ def bench(only: tuple[str, ...], quick: bool, check: bool, wants_json: bool, plo
 
 
 def _insist_on_a_drawing(plot: Path, names: list[str]) -> None:
-    """Say it now, and not when minutes have been spent on measuring."""
+    """Refuse an impossible drawing now, not after minutes of measuring."""
     if not plot.absolute().parent.is_dir():
-        raise Misused(f"--plot {plot}: there is no folder {plot.absolute().parent}")
+        raise Misused(f"--plot {plot}: the folder {plot.absolute().parent} does not exist")
     if not DRAWN.intersection(names):
-        raise Misused(f"--plot shows {' and '.join(sorted(DRAWN))}, and --only leaves them out")
+        raise Misused(f"--plot draws {' and '.join(sorted(DRAWN))}, but --only leaves them out")
 
 
 def _row(figure: Figure) -> tuple[object, ...]:

@@ -1,7 +1,7 @@
-"""What the commands other than the worker need of the servers: one connection to each.
+"""Connects the commands other than the worker to the servers: one connection to each.
 
-The one rule: PostgreSQL is needed, Redis is welcome. A bell that does not ring is a warning, because the sweep finds
-whatever it was to ring for.
+The one rule: PostgreSQL is required, Redis is optional. If the queue cannot be reached, the command only warns, because
+the sweep finds every due activity anyway.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from runners.settings import Settings
 __all__ = ["RING_WITHIN", "Doorbell", "database", "doorbell", "queue_of"]
 
 RING_WITHIN = timedelta(hours=1)
-"""Redis holds the next hour at most; what is due later is found in PostgreSQL when its time comes."""
+"""Redis holds jobs for the next hour at most. The sweep finds what is due later in PostgreSQL, when it is due."""
 
 
 @contextmanager
 def database(settings: Settings) -> Iterator[PostgresPool]:
-    """A pool of one connection, which is opened when it is used.
+    """A pool of one connection, which opens at its first use.
 
     Raises:
         SettingsProblem: DATABASE_URL is not set.
@@ -39,16 +39,16 @@ def database(settings: Settings) -> Iterator[PostgresPool]:
 
 
 class Doorbell:
-    """A queue, as far as it can be reached: the first failure is told, and nothing more is tried."""
+    """A queue that may be away. The first failure is a warning, and nothing more is tried after it."""
 
     def __init__(self, queue: Queue | None) -> None:
-        """`queue`: None where there is none."""
+        """`queue`: None if there is none."""
         self._queue = queue
         self.warned = False
-        """Whether something could not be done."""
+        """Whether the queue failed."""
 
     def ring(self, activity_id: str, at: datetime) -> None:
-        """Ask for a wake-up, if it is within the hour."""
+        """Ask for a wake-up, if `at` is within the next hour."""
         if at - utc_now() <= RING_WITHIN:
             self._attempt(lambda queue: queue.ring(activity_id, at))
 
@@ -69,19 +69,19 @@ class Doorbell:
 
     def _warn(self, why: str) -> None:
         self.warned = True
-        warn(f"the queue was not told: {why}. Nothing is lost: the worker's sweep finds what is due.")
+        warn(f"the queue was not updated: {why}. Nothing is lost: the worker's sweep finds what is due.")
 
 
 @contextmanager
 def doorbell(settings: Settings) -> Iterator[Doorbell]:
-    """The settings' queue as a doorbell."""
+    """The queue of the settings, as a doorbell."""
     with queue_of(settings) as queue:
         yield Doorbell(queue)
 
 
 @contextmanager
 def queue_of(settings: Settings) -> Iterator[Queue | None]:
-    """The settings' queue, which connects when it is used; None where REDIS_URL is not set."""
+    """The queue of the settings, which connects at its first use; None if REDIS_URL is not set."""
     if settings.redis_url is None:
         yield None
         return

@@ -1,4 +1,4 @@
-"""`engagement dead-letters`: what failed for good, reviewed and reprocessed."""
+"""`engagement dead-letters`: review and reprocess what failed for good."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["dead_letters"]
 def dead_letters() -> None:
     """Review what failed for good: list, show, requeue, resolve.
 
-    What may have happened cannot be requeued before a person has looked at the post and resolved it.
+    An activity that may have been executed cannot be requeued until a person has looked at the post and resolved it.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`engagement demo`: everything, live, with nothing installed but this package."""
+"""`engagement demo`: shows the whole product at work. It needs nothing but this package."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ __all__ = ["demo"]
 _PATIENCE = 45.0
 
 
-@click.command()
+@click.command(short_help="Watch it work; nothing needs to be set up.")
 def demo() -> None:
     """Watch real engagements being executed: real PostgreSQL and Valkey, real HTTP, a simulated provider.
 
-    Three pods engage with ten posts over eight seconds. One request is refused and retried, one answer is lost after
-    the provider has applied it, one post is gone. Nothing is kept and nothing is left running.
+    Three pods engage with ten posts over eight seconds. One request is refused and retried. One answer is lost after
+    the provider has applied the like. One post has been deleted. Afterwards nothing is kept and nothing runs.
 
     Example: engagement demo
     """
@@ -50,7 +50,7 @@ def demo() -> None:
             result = _perform(console, settings, sandbox, planned)
     _show(console, result)
     if not result.is_good:
-        raise click.ClickException("the ledger does not agree with the plan; the table above says how")
+        raise click.ClickException("the ledger does not match the plan: see the table above")
 
 
 def _for_the_sandbox(chosen: Settings, url: str) -> Settings:
@@ -60,7 +60,7 @@ def _for_the_sandbox(chosen: Settings, url: str) -> Settings:
         unipile_api_key="sandbox-key",
         unipile_base_url=url,
         unipile_api_version="v1",
-        # Short, so that the lost answer is looked for while somebody still watches.
+        # Short, so that the read-back of the lost answer happens while the user still watches.
         job_timeout=timedelta(seconds=3),
         visibility_lag=timedelta(seconds=3),
     )
@@ -98,7 +98,7 @@ def _perform(console: Console, settings: Settings, sandbox: Sandbox, planned: li
 
 
 def _ring(app: App, planned: list[NewActivity]) -> None:
-    """Half of them, as E-04 would; the sweep finds the others."""
+    """Ring for half of them, as E-04 would; the sweep finds the others."""
     with suppress(QueueUnavailable):
         for each in planned[::2]:
             app.queue.ring(each.id, each.scheduled_for)
@@ -108,7 +108,7 @@ def _line(activity: NewActivity, outcome: str, fields: Mapping[str, object]) -> 
     what = f"{activity.pod_id:16} {activity.engagement_type.value:7} {activity.post_id}"
     if outcome == "failed":
         return f"[red]dead letter[/] {what}  {fields.get('message') or fields.get('reason')}"
-    found = " (its answer was lost; found by reading back)" if "verdict" in fields else ""
+    found = " (its answer was lost; a read-back found it)" if "verdict" in fields else ""
     return f"[green]executed[/]    {what}{found}"
 
 
@@ -127,4 +127,4 @@ def _show(console: Console, result: Report) -> None:
     ):
         table.add_row(name, str(value))
     console.print(table)
-    console.print(f"The dead letter is meant to be there: its post ({GONE}) was deleted by its author.")
+    console.print(f"The dead letter is expected: its author has deleted the post {GONE}.")

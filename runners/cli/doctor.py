@@ -14,23 +14,23 @@ from runners.doctor import Context, Finding, Level, examine
 
 __all__ = ["doctor", "findings_as_json"]
 
-# Without colour, too, what failed must catch the eye.
+# What failed must be easy to see without colour, too.
 _WORDS = {Level.OK: "ok", Level.WARNING: "warning", Level.FAILED: "FAILED", Level.SKIPPED: "skipped"}
 
 
 @click.command(short_help="Check everything that a worker needs.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--try-write", is_flag=True, help="Try a worker's writes on a row of pod_activities, and take them back.")
+@click.option("--try-write", is_flag=True, help="Try a worker's writes on one row of pod_activities, and undo them.")
 @server_options
 @click.pass_context
 def doctor(context: click.Context, as_json: bool, try_write: bool, embedded: bool, data: Path | None) -> None:
     """Check configuration, PostgreSQL, Redis, the provider and its accounts, the voice and the clock.
 
-    It only looks: nothing is sent that engages, writes or costs. Whatever is wrong comes with its cure. The exit code
-    is 0 when nothing failed (warnings are no failure), else 1.
+    It only reads: it sends no engagement, writes nothing and costs nothing. For everything that is wrong it names a
+    cure. The exit code is 0 if nothing failed (a warning is not a failure), else 1.
 
-    With --try-write it also writes, in a transaction that is rolled back. Triggers run then; what one does outside of
-    the transaction (a sequence, a call to another server) is not taken back.
+    With --try-write it also writes, in a transaction that is rolled back. Triggers run then. What a trigger does
+    outside the transaction (a sequence, a call to another server) is not undone.
 
     \b
     Example:
@@ -38,10 +38,10 @@ def doctor(context: click.Context, as_json: bool, try_write: bool, embedded: boo
       engagement doctor --json
     """
     if data is not None and not embedded:
-        raise click.UsageError("--data is the folder of embedded servers: it needs --embedded")
+        raise click.UsageError("--data is the folder of the embedded servers: it needs --embedded")
     with ExitStack() as stack:
         if (screen := console(stderr=True)).is_terminal:
-            stack.enter_context(screen.status("Looking at everything ..."))
+            stack.enter_context(screen.status("Checking ..."))
         folder = (data or DATA_FOLDER) if embedded else None
         found = tuple(examine(Context(stack=stack, data_folder=folder, wants_dry_run=try_write)))
     if as_json:
@@ -69,6 +69,6 @@ def _is_healthy(found: tuple[Finding, ...]) -> bool:
 def _show(found: tuple[Finding, ...]) -> None:
     screen = console()
     rows = ((each.name, _WORDS[each.level], each.says, each.cure) for each in found)
-    screen.print(table("Examination", ("check", "result", "found", "what to do"), rows))
+    screen.print(table("Checks", ("check", "result", "found", "what to do"), rows))
     counts = ((_WORDS[level], sum(1 for each in found if each.level is level)) for level in Level)
     screen.print(", ".join(f"{count} {word}" for word, count in counts if count))

@@ -21,12 +21,12 @@ from runners.settings import read_settings
 __all__ = ["explain"]
 
 
-@click.command(short_help="Why an activity is where it is.")
+@click.command(short_help="Show why an activity is in its state.")
 @click.argument("activity_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @server_options
 def explain(activity_id: str, as_json: bool, embedded: bool, data: Path | None) -> None:
-    """Say why an activity is where it is, every attempt, what happens next and when, and what a person can do.
+    """Show why an activity is in its state, every attempt, what happens next and when, and what a person can do.
 
     \b
     Example:

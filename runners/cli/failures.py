@@ -1,4 +1,4 @@
-"""What an exception means to the person at the terminal: one line, and an exit code."""
+"""Turns an exception into one line for the user and an exit code."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _OPERATION = (StoreUnavailable, QueueUnavailable, EmbeddedServersFailed, OSError
 
 
 class Failed(click.ClickException):
-    """The operation failed: the command ends here, with 1. The message is for the user."""
+    """The operation failed: the command ends with exit code 1. The message is for the user."""
 
 
 class Misused(Failed):
-    """What was asked for, or how it is set up, makes no sense: it ends with 2."""
+    """The usage or the configuration is wrong: the command ends with exit code 2."""
 
     exit_code = 2
 
 
 def told_plainly(error: Exception) -> Failed | None:
-    """The error as the user sees it; None for what click tells itself, and for what only a defect can cause."""
+    """The error as the user sees it. None if click reports the error itself, or if only a defect can cause it."""
     if isinstance(error, BrokenPipeError):
         return None
     if isinstance(error, _CONFIGURATION):

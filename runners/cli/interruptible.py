@@ -1,4 +1,4 @@
-"""Commands that start servers of their own end them, too, when somebody has seen enough."""
+"""Lets the user end a command that has started its own servers; the servers are stopped, too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["interruptible"]
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C or SIGTERM ends the block: what was started is stopped, and further signals do not disturb that."""
+    """Ctrl-C or SIGTERM ends the block: what it started is stopped. Further signals do not interrupt the stopping."""
 
     def interrupt(*_: object) -> NoReturn:
         for number in before:

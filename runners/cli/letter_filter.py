@@ -1,4 +1,4 @@
-"""Which dead letters a command is about."""
+"""The options that select dead letters."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ __all__ = ["filter_options"]
 def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--error-type`, `--pod`, `--account` and `--since`, as its one parameter `wanted`."""
 
-    @click.option("--error-type", type=click.Choice([kind.value for kind in ErrorType]), help="With this last error.")
-    @click.option("--pod", "pod_id", metavar="ID", help="Of this pod.")
-    @click.option("--account", "account_id", metavar="ID", help="Of this account.")
-    @click.option("--since", type=ago, metavar="TIME", help="Buried since: 2030-03-15T14:30:00Z, 30m, 2h, 7d.")
+    @click.option(
+        "--error-type", type=click.Choice([kind.value for kind in ErrorType]), help="Only letters with this last error."
+    )
+    @click.option("--pod", "pod_id", metavar="ID", help="Only letters of this pod.")
+    @click.option("--account", "account_id", metavar="ID", help="Only letters of this account.")
+    @click.option(
+        "--since", type=ago, metavar="TIME", help="Only letters buried since then: 2030-03-15T14:30:00Z, 30m, 2h, 7d."
+    )
     @functools.wraps(command)
     def with_filter(
         *, error_type: str | None, pod_id: str | None, account_id: str | None, since: datetime | None, **others: Any

@@ -1,7 +1,8 @@
 """`engagement`: the group of all commands.
 
-The one rule: whatever a user can cause ends in one clear line on standard error and an exit code, never in a traceback.
-0 is done, 1 the operation failed, 2 usage or configuration. What a terminal or pipe cannot show is shown by its code.
+The one rule: an error that a user can cause ends with one clear line on standard error and an exit code, never with a
+traceback. 0: done. 1: the operation failed. 2: wrong usage or configuration. A character that the terminal or pipe
+cannot show is printed as its code.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import click
 
 __all__ = ["engagement", "main"]
 
-# In the order of a first day with it. A command's module is imported when it is asked for: `--version` needs no driver.
+# In the order in which a new user needs them. A command's module is imported on demand: `--version` needs no driver.
 _COMMANDS = {
     "demo": "runners.cli.demo:demo",
     "migrate": "runners.cli.migrate:migrate",
@@ -47,7 +48,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            from runners.cli.failures import told_plainly  # noqa: PLC0415 - it knows every adapter
+            from runners.cli.failures import told_plainly  # noqa: PLC0415 - it imports every adapter
 
             told = told_plainly(error)
             if told is None:
@@ -60,8 +61,8 @@ class _Commands(click.Group):
 def engagement() -> None:
     """Execute scheduled LinkedIn likes and comments: when due, and never twice.
 
-    Settings are environment variables or a .env file (DATABASE_URL, REDIS_URL, UNIPILE_API_KEY, ...). Try it without
-    any: engagement demo
+    Settings are environment variables or a .env file (DATABASE_URL, REDIS_URL, UNIPILE_API_KEY, ...). To try it
+    without any settings: engagement demo
     """
 
 

@@ -17,13 +17,14 @@ __all__ = ["migrate"]
 
 
 @click.command(short_help="Create or extend the schema.")
-@click.option("--sql", is_flag=True, help="Print the whole schema as a script for psql, and connect to nothing.")
-@click.option("--role", metavar="NAME", help="With --sql: also print what this role needs to run the worker.")
+@click.option("--sql", is_flag=True, help="Print the whole schema as a script for psql; do not connect.")
+@click.option("--role", metavar="NAME", help="With --sql: also print the rights that this role needs for the worker.")
 @server_options
 def migrate(sql: bool, role: str | None, embedded: bool, data: Path | None) -> None:
     """Create or extend the database's schema.
 
-    Additive and safe to repeat, also on tables that E-03 and E-04 use already: what is there is not touched.
+    It only adds, so it is safe to repeat, also on tables that E-03 and E-04 already use. It changes nothing that is
+    there.
 
     \b
     Example:
@@ -32,7 +33,7 @@ def migrate(sql: bool, role: str | None, embedded: bool, data: Path | None) -> N
       engagement migrate --sql --role executor | psql "$DATABASE_URL"
     """
     if role is not None and not sql:
-        raise click.UsageError("--role goes with --sql: the rights are yours to give")
+        raise click.UsageError("--role goes with --sql: the command prints the rights, and you grant them")
     if sql:
         click.echo(_script(role), nl=False)
         return

@@ -30,7 +30,7 @@ _PAGE = 500
 @click.argument("activity_ids", metavar="[ID]...", nargs=-1)
 @filter_options
 @click.option("--all", "everything", is_flag=True, help="Every open dead letter.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @server_options
 def requeue(
@@ -43,10 +43,10 @@ def requeue(
     embedded: bool,
     data: Path | None,
 ) -> None:
-    """Schedule dead letters again, by id or by filter, each with a fresh count of attempts.
+    """Schedule dead letters again, by id or by filter. Each starts with a new count of attempts.
 
-    Every one is reported; one that is refused does not stop the others, and the exit code is 1 if any was. What may
-    have happened is refused until it is resolved.
+    The command reports every letter. A refused letter does not stop the others; the exit code is 1 if any was refused.
+    An engagement that may have happened is refused until it is resolved.
 
     \b
     Example:
@@ -55,7 +55,7 @@ def requeue(
     """
     by_filter = wanted != LetterFilter()
     if sum((bool(activity_ids), by_filter, everything)) != 1:
-        raise click.UsageError("say which: ids, or a filter such as --error-type, or --all")
+        raise click.UsageError("say which dead letters: give ids, or a filter such as --error-type, or --all")
     results: list[dict[str, Any]] = []
     with servers(read_settings(), embedded, data) as settings, database(settings) as pool:
         store = PostgresActivityStore(pool)
@@ -68,17 +68,17 @@ def requeue(
                     if not as_json:
                         click.echo(plain(f"{activity_id}: {_told(result, dry_run)}"))
         finally:
-            # Also when the database is lost on the way: what was done is done.
+            # Also if the database goes away meanwhile: what was requeued until then stays requeued.
             if as_json:
                 show_json({"version": 1, "dry_run": dry_run, "results": results})
     if not results and not as_json:
         click.echo("No dead letters.")
     if refused := sum(1 for result in results if not result["requeued"]):
-        raise Failed(f"{refused} of {len(results)} were refused")
+        raise Failed(f"{refused} of {len(results)} dead letters were refused")
 
 
 def _matching(letters: PostgresDeadLetters, wanted: LetterFilter) -> Iterator[str]:
-    """Page by page: those that are requeued meanwhile are behind, those that are refused too."""
+    """Read page by page. Each page begins after the last, so letters that were requeued or refused do not return."""
     after = 0
     while page := letters.page(wanted, limit=_PAGE, after=after):
         for filed in page:

@@ -29,13 +29,13 @@ __all__ = ["resolve"]
     required=True,
     help="What you saw on the post: the engagement is there, or it is not.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @server_options
 def resolve(*, activity_id: str, seen: str, dry_run: bool, as_json: bool, embedded: bool, data: Path | None) -> None:
-    """Say what became of an unknown outcome, after you have looked at the post.
+    """State whether an unknown outcome was executed, after you have looked at the post.
 
-    As executed it is closed; as not-executed it stays a dead letter that can be requeued.
+    With executed the dead letter is closed. With not-executed it stays, and can be requeued.
 
     \b
     Example:

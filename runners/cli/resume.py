@@ -1,4 +1,4 @@
-"""`engagement resume`: what `pause` and a hold have stopped goes on."""
+"""`engagement resume`: lifts a pause or a hold."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _MOST_SHOWN = 20
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @server_options
 def resume(scope: Scope, as_json: bool, embedded: bool, data: Path | None) -> None:
-    """Lift the pause of everything, of a pod or of an account; for an account also its hold.
+    """Lift the pause of everything, of a pod or of an account. For an account this also lifts its hold.
 
-    An account is held when the provider says that it is signed out: reconnect it there first. A cool-down is what the
-    provider asked for, and ends by itself.
+    An account is held when the provider says that it is signed out: reconnect it at the provider first. A cool-down is
+    not lifted: the provider asked for it, and it ends by itself.
 
     \b
     Example:

@@ -28,18 +28,18 @@ __all__ = ["list_letters", "show_letter"]
 
 @click.command("list")
 @filter_options
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Show so many at most.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Show at most this many.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @server_options
 def list_letters(wanted: LetterFilter, limit: int, as_json: bool, embedded: bool, data: Path | None) -> None:
-    """List open dead letters, the longest waiting first, under their count by cause.
+    """List open dead letters, oldest first, and their count by cause.
 
     \b
     Example:
       engagement dead-letters list --error-type outcome_unknown
     """
     with servers(read_settings(), embedded, data) as settings, database(settings) as pool:
-        PostgresActivityStore(pool)  # says it if the schema is not there
+        PostgresActivityStore(pool)  # raises if the schema is missing
         letters = PostgresDeadLetters(pool)
         counts, found = letters.count(wanted), letters.page(wanted, limit=limit)
     if as_json:
@@ -51,7 +51,7 @@ def list_letters(wanted: LetterFilter, limit: int, as_json: bool, embedded: bool
         by_cause = ((error_type.value, count) for error_type, count in counts.items())
         console().print(Group(table("By cause", ("type", "open"), by_cause), _listed(found)))
         if sum(counts.values()) > len(found):
-            say(f"These are the first {len(found)} of {sum(counts.values())}; see --limit.")
+            say(f"These are the first {len(found)} of {sum(counts.values())}. To see more, use --limit.")
 
 
 @click.command("show")
@@ -69,7 +69,7 @@ def show_letter(activity_id: str, as_json: bool, embedded: bool, data: Path | No
         store = PostgresActivityStore(pool)
         filed = PostgresDeadLetters(pool).find(activity_id)
         if filed is None:
-            raise Failed(plain(f"{activity_id} is no open dead letter"))
+            raise Failed(plain(f"{activity_id} is not an open dead letter"))
         snapshot = store.change(activity_id, as_it_is)
     if as_json:
         show_json({"version": 1, **_letter_as_json(filed), **_history_as_json(snapshot)})

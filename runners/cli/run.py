@@ -18,13 +18,15 @@ __all__ = ["run"]
 
 @click.command()
 @server_options
-@click.option("--burst", is_flag=True, help="Do all due work, then exit.")
-@click.option("--concurrency", type=click.IntRange(1, 200), help="Threads (POD_ENGAGEMENT_WORKER_CONCURRENCY).")
+@click.option("--burst", is_flag=True, help="Do all work that is due, then exit.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 200), help="Number of threads (POD_ENGAGEMENT_WORKER_CONCURRENCY)."
+)
 def run(embedded: bool, data: Path | None, burst: bool, concurrency: int | None) -> None:
     """Execute scheduled engagements until Ctrl-C or SIGTERM.
 
-    The first signal finishes what is in flight and gives back the rest; the second one ends at once. Neither loses or
-    doubles anything.
+    After the first signal the worker finishes what is in flight and gives back the rest. A second signal ends it at
+    once. In both cases nothing is lost and nothing is sent twice.
 
     Example: engagement run --embedded --concurrency 3
     """

@@ -18,18 +18,18 @@ __all__ = ["sandbox"]
 
 @click.command(short_help="Run a simulated Unipile.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8484, show_default=True, help="TCP port; 0 is any free one."
+    "--port", type=click.IntRange(0, 65535), default=8484, show_default=True, help="TCP port; 0 takes any free port."
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--faults",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON file that says how to misbehave (docs/reference/sandbox.md).",
+    help="JSON file with the faults to simulate (docs/reference/sandbox.md).",
 )
 def sandbox(port: int, host: str, faults: Path | None) -> None:
     """Run a simulated Unipile (v0 and v1) until Ctrl-C.
 
-    Its ledger, at GET /_ledger, counts every engagement that really happened.
+    Its ledger, at GET /_ledger, records every engagement that really happened.
 
     \b
     Example:

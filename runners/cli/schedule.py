@@ -1,6 +1,6 @@
 """`engagement schedule`: the reference E-03 and E-04.
 
-The one rule: all or nothing. Either every activity is in PostgreSQL before the bell rings for the first, or none is.
+The one rule: all or nothing. Either all activities are in PostgreSQL before the first job is rung, or none is.
 """
 
 from __future__ import annotations
@@ -46,21 +46,28 @@ _OPTIONS = {
     "comment_text": "--text",
     "scheduled_for": "--at",
 }
-"""The option that fills a column."""
+"""Each column, and the option that fills it."""
 
 
 @click.command(short_help="Create activities, one or many.")
-@click.option("--pod", "pod_id", help="Pod that acts.")
-@click.option("--type", "engagement_type", type=click.Choice(["like", "comment"]), help="What it does.")
-@click.option("--post", "post_id", help="LinkedIn post, e.g. urn:li:activity:7100000000000000001.")
-@click.option("--profile", "profile_id", help="Profile that acts (default: the pod's account).")
+@click.option("--pod", "pod_id", help="The pod that acts.")
+@click.option("--type", "engagement_type", type=click.Choice(["like", "comment"]), help="The kind of engagement.")
+@click.option("--post", "post_id", help="The LinkedIn post, e.g. urn:li:activity:7100000000000000001.")
+@click.option("--profile", "profile_id", help="The profile that acts (default: the pod's account).")
 @click.option("--text", "comment_text", help="The comment, 1 to 1250 characters.")
 @click.option(
     "--at", "scheduled_for", type=from_now, metavar="TIME", help="2030-03-15T14:30:00Z, +10s, +5m, +2h (default: now)."
 )
-@click.option("--id", help="Id of the activity (default: a new UUID).")
-@click.option("--from-file", "file", type=click.File("rb"), help="Many: .jsonl, .ndjson, .csv, or - (standard input).")
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), help="Of the file, if its name does not say it.")
+@click.option("--id", help="The activity's id (default: a new UUID).")
+@click.option(
+    "--from-file",
+    "file",
+    type=click.File("rb"),
+    help="Read many from a .jsonl, .ndjson or .csv file, or - (standard input).",
+)
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "csv"]), help="Format of the file, if its name does not show it."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @server_options
 def schedule(
@@ -68,9 +75,9 @@ def schedule(
 ) -> None:
     """Create scheduled activities, and ring for those that are due within the hour.
 
-    One by options, or as many as you like from a file of JSON Lines or CSV whose keys are columns of pod_activities:
-    pod_id, engagement_type, post_id, profile_id, comment_text, scheduled_for and, if you like, id. All or nothing: a
-    line that is wrong is named, and then nothing is written.
+    Give one activity by options, or any number in a file of JSON Lines or CSV. Its keys are columns of pod_activities:
+    pod_id, engagement_type, post_id, profile_id, comment_text, scheduled_for and, optionally, id. All or nothing: if a
+    line is wrong, the command names it and writes nothing.
 
     \b
     Example:
@@ -92,7 +99,7 @@ def schedule(
 
 @dataclass
 class _Noted:
-    """Activities as they pass by: how many, the names of the first, and some of those that are due within the hour."""
+    """Notes the activities while they are read: their number, the first ids, and some that are due within the hour."""
 
     activities: Iterable[NewActivity]
     count: int = 0
@@ -105,7 +112,7 @@ class _Noted:
             self.count += 1
             if self.count <= _MOST_NAMED:
                 self.ids.append(activity.id)
-            # The sweep finds them all; more than this would keep the user waiting.
+            # The sweep finds them all. To ring for more would keep the user waiting.
             if activity.scheduled_for <= until and len(self.soon) < _MOST_RUNG:
                 self.soon.append((activity.id, activity.scheduled_for))
             yield activity
@@ -117,7 +124,7 @@ class _Noted:
 
 @contextmanager
 def _activities(file: BinaryIO | None, form: str | None, given: Mapping[str, Any]) -> Iterator[Iterable[NewActivity]]:
-    """What is to be added. What is found wrong with it inside the `with` block is told with its line."""
+    """The activities to add. A problem that is found inside the `with` block is reported with its line."""
     if file is None:
         try:
             yield [_from_options(given)]
@@ -125,7 +132,7 @@ def _activities(file: BinaryIO | None, form: str | None, given: Mapping[str, Any
             raise Failed(_told(error)) from error
         return
     if given:
-        raise click.UsageError(f"{_OPTIONS[next(iter(given))]} does not go with --from-file: the file says it all")
+        raise click.UsageError(f"{_OPTIONS[next(iter(given))]} does not go with --from-file: the file has all values")
     reader = _READERS[form or _format_of(file)]
     with _watched(file) as watched:
         lines = ActivityLines(reader(watched))
@@ -158,13 +165,13 @@ def _format_of(file: BinaryIO) -> str:
         return "jsonl"
     suffix = Path(file.name).suffix.lower()
     if suffix not in _FORMATS:
-        raise click.UsageError(f"{file.name}: the name does not end in {', '.join(_FORMATS)}: add --format")
+        raise click.UsageError(f"{file.name}: the name does not end in {', '.join(_FORMATS)}; add --format")
     return _FORMATS[suffix]
 
 
 @contextmanager
 def _watched(file: BinaryIO) -> Iterator[BinaryIO]:
-    """The file, with a progress bar while it is read where somebody can see one."""
+    """The file. On a terminal, a progress bar shows how much of it has been read."""
     screen = console(stderr=True)
     if not screen.is_terminal or not file.seekable():
         yield file

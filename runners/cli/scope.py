@@ -1,4 +1,4 @@
-"""What a command blocks or frees: exactly one of everything, a pod and an account."""
+"""The options that select what a command pauses or resumes: everything, one pod or one account."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engagement_core.model.controls import BlockScope
 __all__ = ["Scope", "scope_options"]
 
 Scope = tuple[BlockScope, str]
-"""The scope and the id of its pod or account; everything has none."""
+"""The scope, and the id of its pod or account; empty for everything."""
 
 
 def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,5 +34,5 @@ def _chosen(everything: bool, pod_id: str | None, account_id: str | None) -> Sco
     chosen += [(BlockScope.POD, pod_id)] if pod_id else []
     chosen += [(BlockScope.ACCOUNT, account_id)] if account_id else []
     if len(chosen) != 1:
-        raise click.UsageError("say exactly one of --all, --pod ID and --account ID")
+        raise click.UsageError("give exactly one of --all, --pod ID and --account ID")
     return chosen[0]

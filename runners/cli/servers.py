@@ -1,7 +1,6 @@
-"""Which PostgreSQL and Redis a command talks to: those of the settings, or embedded ones.
+"""Decides which PostgreSQL and Redis a command uses: those of the settings, or embedded ones.
 
-The one rule: this is decided, and checked as far as it can be without connecting, in one place and before anything
-else happens.
+The one rule: this one place decides it and checks the URLs without connecting, before anything else happens.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ __all__ = ["DATA_FOLDER", "server_options", "servers"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 DATA_FOLDER = Path(".engagement")
-"""Where embedded servers keep their data unless `--data` says otherwise: in the current directory."""
+"""The default folder for the data of embedded servers (`--data` names another): in the current directory."""
 
 
 def server_options(command: F) -> F:
@@ -36,32 +35,34 @@ def server_options(command: F) -> F:
         help=f"Data folder of the embedded servers (default: {DATA_FOLDER}).",
     )
     embedded = click.option(
-        "--embedded", is_flag=True, help="Use real PostgreSQL and Valkey from wheels, started or shared in a folder."
+        "--embedded",
+        is_flag=True,
+        help="Use real PostgreSQL and Valkey from wheels; start them, or share running ones.",
     )
     return embedded(data(command))
 
 
 @contextmanager
 def servers(settings: Settings, embedded: bool, data: Path | None, *, migrated: bool = True) -> Iterator[Settings]:
-    """The settings with the servers to use, which run until the end of the `with` block.
+    """The settings, with the servers to use. Embedded servers run until the end of the `with` block.
 
     Args:
         settings: as read from the environment.
-        embedded: use servers from wheels, whatever the settings name.
+        embedded: use servers from wheels, and ignore the servers of the settings.
         data: their data folder; None is `DATA_FOLDER`.
-        migrated: bring the embedded database, which is ours alone, to the schema.
+        migrated: create or extend the schema in the embedded database, which is ours alone.
 
     Raises:
-        SettingsProblem: a URL is not one.
+        SettingsProblem: a URL is malformed.
         EmbeddedServersFailed: the servers could not be started.
         click.UsageError: `data` without `embedded`.
     """
     if not embedded:
         if data is not None:
-            raise click.UsageError("--data is the folder of embedded servers: it needs --embedded")
+            raise click.UsageError("--data is the folder of the embedded servers: it needs --embedded")
         yield _checked(settings)
         return
-    from adapters.embedded import EmbeddedServers  # noqa: PLC0415 - most commands have servers of their own
+    from adapters.embedded import EmbeddedServers  # noqa: PLC0415 - most users have their own servers
 
     with EmbeddedServers(data or DATA_FOLDER) as urls:
         if migrated:
@@ -78,6 +79,6 @@ def _checked(settings: Settings) -> Settings:
     except ValueError as error:
         raise SettingsProblem(f"DATABASE_URL: {error}") from None
     except QueueUnavailable as error:
-        # Making one connects to nothing: all that it can object to is the URL.
+        # Creating it does not connect: the URL is all that it can refuse.
         raise SettingsProblem(str(error)) from None
     return settings

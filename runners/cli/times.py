@@ -1,4 +1,4 @@
-"""Times as options: an instant in ISO 8601, or so long from now."""
+"""Reads times from options: an instant in ISO 8601, or a length of time from now."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def utc_now() -> datetime:
-    """This machine's time; what is due is decided by the database's."""
+    """This machine's time. The database's clock decides what is due."""
     return datetime.now(timezone.utc)
 
 
@@ -41,6 +41,6 @@ def _instant(text: str, length: timedelta | None, examples: str) -> datetime:
     try:
         return parse_instant(text) if length is None else utc_now() + length
     except OverflowError:
-        raise click.BadParameter(f"{text!r}: the calendar ends before that") from None
+        raise click.BadParameter(f"{text!r}: that is beyond the calendar") from None
     except ValueError as error:
         raise click.BadParameter(f"{text!r}: {error} (or {examples})") from None

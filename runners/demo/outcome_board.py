@@ -1,4 +1,4 @@
-"""What became of each activity so far, kept by listening."""
+"""Keeps the outcome of each activity so far, from the worker's events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FINAL: Mapping[tuple[Signal, object], str] = {
 
 
 class OutcomeBoard:
-    """Fills `engagement_core.ports.telemetry.Telemetry`. `changed` is called at every final outcome."""
+    """Implements `engagement_core.ports.telemetry.Telemetry`. It calls `changed` at every final outcome."""
 
     def __init__(self, changed: Callable[[str, str, Mapping[str, object]], None]) -> None:
         self._changed = changed
@@ -54,6 +54,6 @@ class OutcomeBoard:
         self._changed(activity_id, outcome, fields)
 
     def wait_for(self, activity_ids: frozenset[str], timeout: float) -> bool:
-        """Block until each of them has a final outcome; False when `timeout` seconds were not enough."""
+        """Block until each of them has a final outcome; False if `timeout` seconds were not enough."""
         with self._news:
             return self._news.wait_for(lambda: activity_ids <= self._outcomes.keys(), timeout)

@@ -1,7 +1,7 @@
-"""The demo's story: a few pods engage with a few posts over the next seconds, against the sandbox.
+"""The demo's plan: a few pods engage with a few posts over the next seconds, against the sandbox.
 
-The one rule: nothing is staged. It is the real worker, real servers and real HTTP; only the provider is simulated, and
-its ledger is what the result is judged by.
+The one rule: nothing is faked except the provider. The worker, the servers and HTTP are real. The ledger of the
+simulated provider decides whether the result is good.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["FAULTS", "GONE", "Report", "report", "scenario"]
 _COMMENTS = ("Great post!", "Thanks for sharing this.", "This matches what we see.", "A very clear summary.")
 _POSTS = tuple(f"urn:li:activity:70000000000000{number:05d}" for number in range(10))
 GONE = "urn:li:activity:7000000000000099999"
-"""A post that its author has deleted meanwhile: the one engagement that is meant to fail."""
+"""A post that its author has deleted: the one engagement that must fail."""
 
 FAULTS: list[dict[str, Any]] = [
     {"match": {}, "action": "latency", "ms": 120},
@@ -44,11 +44,11 @@ FAULTS: list[dict[str, Any]] = [
     },
     {"match": {"post_id": _POSTS[7], "engagement_type": "like", "times": 1}, "action": "apply_then_drop"},
 ]
-"""One refusal that a retry cures, one answer that is lost after the like was applied, and a deleted post."""
+"""A refusal that a retry cures, an answer that is lost after the like was applied, and a deleted post."""
 
 
 def scenario(now: datetime, *, engagements: int = 30, spread: timedelta = timedelta(seconds=8)) -> list[NewActivity]:
-    """Likes and comments in turn, evenly over `spread` from a moment after `now`, and the one that is meant to fail."""
+    """Comments and likes in turn, evenly over `spread` from 2 s after `now`, and the one that must fail."""
     first = now + timedelta(seconds=2)
     planned = [
         _engagement(f"demo-{number + 1:02d}", number, first + spread * number / max(engagements - 1, 1))
@@ -86,7 +86,7 @@ def _like(activity_id: str, pod: str, post: str, at: datetime) -> NewActivity:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What the ledger and the outcomes say. `lateness_ms` is per engagement: from its time to its first call."""
+    """What the ledger and the outcomes say. `lateness_ms`, per engagement: from its time to its first call."""
 
     executed: int
     failed: int
@@ -97,11 +97,11 @@ class Report:
 
     @property
     def is_good(self) -> bool:
-        """Everything that was meant to be executed is in the ledger exactly once, and the rest is a dead letter."""
+        """Every engagement that should succeed is in the ledger exactly once; the other one is a dead letter."""
         return self.missing == 0 and self.duplicates == 0 and self.failed == 1
 
     def lateness(self, quantile: float) -> float:
-        """The lateness in ms that this share of the engagements stays under; 0 when there are none."""
+        """The lateness in ms that this share (0 to 1) of the engagements does not exceed; 0 if there are none."""
         ordered = sorted(self.lateness_ms)
         return ordered[min(int(len(ordered) * quantile), len(ordered) - 1)] if ordered else 0.0
 
@@ -112,7 +112,7 @@ def report(
     called_at: Mapping[str, datetime],
     ledger: Mapping[str, Any],
 ) -> Report:
-    """Compare what was planned with what the provider has."""
+    """Compare the plan with the outcomes and with the provider's ledger."""
     effects: Counter[tuple[str, str, str]] = Counter()
     for effect in ledger["effects"]:
         effects[effect["engagement_type"], effect["post_id"], effect["account"]] += 1

@@ -1,4 +1,4 @@
-"""`engagement doctor`: everything that a worker depends on, looked at without acting. Start with `examine.py`."""
+"""`engagement doctor` checks everything that a worker depends on, and changes nothing. Start with `examine.py`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Every variable that is missing or wrong, not only the first one.
+"""Finds every variable that is missing or wrong, not only the first one.
 
-The one rule: it asks the same reader that every command asks, and says what that says.
+The one rule: it uses the same reader as every command, and repeats that reader's message.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from runners.settings import Settings, SettingsProblem, read_settings
 __all__ = ["CONFIGURATION", "check_configuration"]
 
 CONFIGURATION = "configuration"
-_PAGE = "docs/reference/configuration.md says what it may be."
+_PAGE = "docs/reference/configuration.md lists the allowed values."
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+\b")
 _HARMLESS = ("", "1000")
-"""Of every kind of variable, one of these is accepted. What is then read for it is not used: its finding has failed."""
+"""Every kind of variable accepts one of these. The value is never used: its finding has failed."""
 _LONGEST_LAG = timedelta(seconds=60)
 _SERVERS = ("database_url", "redis_url")
 
 
 def check_configuration(context: Context) -> tuple[Finding, ...]:
-    """A finding for each variable that is wrong, under its own name, so that what needs it is not checked."""
+    """One finding for each wrong variable, under the variable's name. Checks that need the variable are skipped."""
     malformed, is_complete = _read_all(context)
     if not is_complete:
         return malformed
@@ -40,13 +40,14 @@ def check_configuration(context: Context) -> tuple[Finding, ...]:
     skip = _SERVERS if context.data_folder else ()
     others = [*_missing(context.settings, skip), *_unusable(context.settings, skip), *_unwise(context.settings)]
     found = (*malformed, *(finding for finding in others if finding.name not in known))
-    return found or (fine(CONFIGURATION, "What is needed is set, and nothing is malformed."),)
+    return found or (fine(CONFIGURATION, "Every needed variable is set, and none is malformed."),)
 
 
 def _read_all(context: Context) -> tuple[tuple[Finding, ...], bool]:
-    """Read; put something harmless in the place of what is wrong; read again. What is set wins over a `.env` file.
+    """Read the settings. For each wrong variable, set a harmless value and read again.
 
-    False with it: there is something in the way that no variable can mend, so that nothing is known.
+    The environment wins over a `.env` file, so the harmless value is used. Returns the findings and whether the reading
+    is complete. False: something is wrong that no variable can mend, so the settings are not known.
     """
     found: dict[str, Finding] = {}
     left: dict[str, list[str]] = {}
@@ -62,7 +63,7 @@ def _read_all(context: Context) -> tuple[tuple[Finding, ...], bool]:
 
 
 def _problem(context: Context) -> str | None:
-    """The first one; None when the patient has its settings."""
+    """The first problem; None when the context has its settings."""
     try:
         context.settings = read_settings()
     except SettingsProblem as problem:
@@ -100,31 +101,31 @@ def _lack(settings: Settings, name: str) -> str | None:
 
 
 def _unusable(settings: Settings, skip: tuple[str, ...]) -> Iterator[Finding]:
-    """What only its user finds out otherwise."""
+    """Values that the reader accepts, but that would fail later, when they are used."""
     try:
         if settings.database_url and "database_url" not in skip:
             checked_database_url(settings.database_url)
     except ValueError as error:
-        yield failed("DATABASE_URL", f"DATABASE_URL: {error}.", "Copy it anew; percent-encode the password in it.")
+        yield failed("DATABASE_URL", f"DATABASE_URL: {error}.", "Copy it again, and percent-encode its password.")
     try:
         if settings.redis_url and "redis_url" not in skip:
             RedisServer(settings.redis_url)
     except QueueUnavailable as error:
-        yield failed("REDIS_URL", f"{error}.", "Copy it anew; percent-encode the password in it.")
+        yield failed("REDIS_URL", f"{error}.", "Copy it again, and percent-encode its password.")
     try:
         queue_kind(settings)
     except SettingsProblem as problem:
-        yield failed("POD_ENGAGEMENT_QUEUE", f"{problem}.", "Install that, or leave the variable out to have RQ.")
+        yield failed("POD_ENGAGEMENT_QUEUE", f"{problem}.", "Install it, or remove the variable to use RQ.")
     for name, key in (("UNIPILE_API_KEY", settings.unipile_api_key), ("VOICE_API_KEY", settings.voice_api_key)):
         if not is_header_value(key or ""):
-            yield failed(name, f"{name} has characters that no key has.", "Copy it anew, as printable ASCII.")
+            yield failed(name, f"{name} has characters that no key has.", "Copy it again: printable ASCII only.")
 
 
 def _unwise(settings: Settings) -> Iterator[Finding]:
-    """What is understood, and may be regretted."""
+    """Valid values that can do harm."""
     is_real = settings.unipile_base_url.startswith("https://")
     if is_real and settings.unipile_api_version == "v1" and settings.visibility_lag < _LONGEST_LAG:
         lag = f"{settings.visibility_lag.total_seconds():g} s"
-        says = f"The provider's reads are trusted {lag} after a deadline; they have been seen to lag by 60 s."
-        cure = "Set it to 90000. With less, what is there and not shown yet is sent again."
+        says = f"A read-back is trusted {lag} after a deadline, but the provider's reads have lagged by 60 s."
+        cure = "Set it to 90000. With less, an engagement that the provider does not show yet is sent again."
         yield warned("POD_ENGAGEMENT_VISIBILITY_LAG_MS", says, cure)

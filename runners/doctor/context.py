@@ -1,6 +1,7 @@
-"""Whom the checks look at, and what those before have learned.
+"""What the checks examine, and what earlier checks have learned.
 
-The one rule: a server is asked once. The check that reaches it keeps the facts here; the others only judge them.
+The one rule: each server is asked once. The check that reaches it keeps the facts here; the other checks only judge
+them.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ __all__ = ["Context"]
 
 @dataclass(kw_only=True)
 class Context:
-    """`data_folder` is that of the embedded servers, None where others are used. `stack` is unwound at the end.
-    `wants_dry_run`: try the executor's writes, and take them back.
+    """What all checks share.
 
-    A check that is run has found what it needs: the two properties are there when those that reach the servers were
-    well.
+    `stack` is closed at the end. `data_folder` is the folder of the embedded servers; None if other servers are used.
+    `wants_dry_run`: try the executor's writes, and roll them back. `database` and `redis` are there once the checks
+    that reach those servers have passed; a check that reads one of them needs that check.
     """
 
     stack: ExitStack
@@ -35,7 +36,7 @@ class Context:
     @property
     def database(self) -> DatabaseFacts:
         """What PostgreSQL says."""
-        assert self.seen_database is not None  # noqa: S101 - checks that need it name the one that fills it
+        assert self.seen_database is not None  # noqa: S101 - a check that reads it needs the check that fills it
         return self.seen_database
 
     @property

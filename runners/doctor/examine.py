@@ -1,7 +1,7 @@
-"""The examination: which checks there are, in which order, and what each needs.
+"""The list of checks: their order, and what each one needs.
 
-The one rule: one failure hides nothing else. A check that needs what failed says so; every other one is made, and none
-may take longer than its time.
+The one rule: one failure hides no other. A check that needs a failed check is skipped and says so. Every other check
+runs, within a time limit.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _THREADS = "POD_ENGAGEMENT_WORKER_CONCURRENCY"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """A small function and the names of the findings that must be well before it makes sense.
+    """A small function, and the names of the findings that must not have failed before it runs.
 
-    `within` is None for one that keeps a bound of its own, and must not be left alone half-way. One that is not
-    `wanted` is left out.
+    `within` is its time limit; None if the check has a limit of its own and must not be abandoned half-way. A check
+    that is not `wanted` is left out.
     """
 
     name: str
@@ -96,7 +96,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def examine(context: Context, checks: Iterable[Check] = CHECKS) -> Iterator[Finding]:
-    """Make the checks, one after the other, and give each finding as soon as there is one."""
+    """Run the checks one after the other, and yield each finding as soon as it is there."""
     unwell: dict[str, Finding] = {}
     for check in filter(lambda check: check.wanted(context), checks):
         missing = next((name for name in check.needs if name in unwell), None)
@@ -112,7 +112,7 @@ def _because(finding: Finding) -> str:
 
 
 def _made(check: Check, context: Context) -> tuple[Finding, ...]:
-    """In a thread, because some things (a name server, a system call) take no time limit."""
+    """Run it in a thread, because some things (a name server, a system call) have no time limit."""
     if check.within is None:
         return _run(check, context)
     found: list[tuple[Finding, ...]] = []
@@ -121,8 +121,8 @@ def _made(check: Check, context: Context) -> tuple[Finding, ...]:
     thread.join(check.within.total_seconds())
     if found:
         return found[0]
-    says = f"It did not answer within {check.within.total_seconds():g} s."
-    return (failed(check.name, says, "Check the network, DNS and firewalls on the way."),)
+    says = f"The check did not finish within {check.within.total_seconds():g} s."
+    return (failed(check.name, says, "Check the network, DNS and firewalls."),)
 
 
 def _run(check: Check, context: Context) -> tuple[Finding, ...]:
@@ -130,11 +130,11 @@ def _run(check: Check, context: Context) -> tuple[Finding, ...]:
         return check.run(context)
     except Exception as error:  # noqa: BLE001 - one check's defect must not hide what the others find
         says = f"The check itself failed: {type(error).__name__}: {error}"
-        return (failed(check.name, says, "This is a defect of the check; please report it."),)
+        return (failed(check.name, says, "This is a defect in the check. Please report it."),)
 
 
 def _without_secrets(finding: Finding, context: Context) -> Finding:
-    """A last net: the messages are free of them already. A secret as short as a word is none."""
+    """A last safeguard: the messages should have no secrets already. A value as short as a word is not masked."""
     says = finding.says
     for secret in _secrets(context):
         if len(secret) >= _SHORTEST_SECRET:

@@ -1,6 +1,6 @@
 """What a check has found.
 
-The one rule: what is wrong comes with its cure. A finding that names no next step is not finished.
+The one rule: every warning and failure has a cure. A finding without a next step is not finished.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __all__ = ["Finding", "Level", "failed", "fine", "skipped", "warned"]
 
 
 class Level(str, Enum):
-    """How bad it is. Only `failed` makes the examination fail; `skipped` could not be looked at."""
+    """How bad it is. Only `failed` makes the command fail. `skipped` could not be checked."""
 
     OK = "ok"
     WARNING = "warning"
@@ -22,7 +22,7 @@ class Level(str, Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """`says` is one sentence; `cure` is what to do about it, None when nothing needs to be done."""
+    """`says` is what was found; `cure` is what to do about it, None when there is nothing to do."""
 
     name: str
     level: Level
@@ -36,7 +36,7 @@ def fine(name: str, says: str) -> Finding:
 
 
 def warned(name: str, says: str, cure: str) -> Finding:
-    """It works, and might not for long."""
+    """It works now, but may stop working or do harm."""
     return Finding(name=name, level=Level.WARNING, says=says, cure=cure)
 
 
@@ -46,5 +46,5 @@ def failed(name: str, says: str, cure: str) -> Finding:
 
 
 def skipped(name: str, because: str) -> Finding:
-    """It depends on what is not there."""
+    """The check needs something that failed or is not there."""
     return Finding(name=name, level=Level.SKIPPED, says=f"not checked: {because}")

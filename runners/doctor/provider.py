@@ -1,6 +1,6 @@
-"""The provider: is it there, does it take our key, and can each account act?
+"""Checks the provider: does it answer, does it accept our key, and can each account act?
 
-The one rule: it asks only what engages nothing.
+The one rule: it only reads. It sends no like and no comment.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _PATIENCE = timedelta(seconds=10)
 _PATIENCE_WITH_ACCOUNTS = timedelta(seconds=30)
 _ADDRESS = "UNIPILE_DSN or UNIPILE_BASE_URL"
 _CURES = {
-    PingStatus.UNREACHABLE: f"Check {_ADDRESS}, the name's DNS entry, the firewall, and the provider's status page.",
-    PingStatus.TLS: f"Check that {_ADDRESS} is the provider's own, this machine's time, and any proxy between.",
-    PingStatus.KEY_REFUSED: f"Copy UNIPILE_API_KEY anew from the provider's dashboard; it must belong to {_ADDRESS}.",
+    PingStatus.UNREACHABLE: f"Check {_ADDRESS}, its DNS entry, the firewall, and the provider's status page.",
+    PingStatus.TLS: f"Check that {_ADDRESS} is the provider's own, this machine's time, and any proxy between them.",
+    PingStatus.KEY_REFUSED: f"Copy UNIPILE_API_KEY again from the provider's dashboard; it must belong to {_ADDRESS}.",
 }
 _ON_PURPOSE = "paused"
 _PASSES = frozenset({"CONNECTING"})
 
 
 def check_provider(context: Context) -> tuple[Finding, ...]:
-    """One GET."""
+    """Send one GET."""
     settings = context.settings
     with HttpSession() as session:
         seen = ping(
@@ -50,18 +50,19 @@ def check_provider(context: Context) -> tuple[Finding, ...]:
     if cure := _CURES.get(seen.reception):
         return (failed("provider", seen.message, cure),)
     if seen.reception is PingStatus.TROUBLED:
-        cure = f"Try again; if it stays so, see the provider's status page, and whether {_ADDRESS} is right."
+        cure = f"Try again. If it stays so, read the provider's status page, and check {_ADDRESS}."
         return (warned("provider", seen.message, cure),)
-    took = "takes the key" if seen.reception is PingStatus.KEY_TAKEN else "cannot be asked about the key (v0)"
-    return (fine("provider", f"It answers, and {took}."),)
+    if seen.reception is PingStatus.KEY_TAKEN:
+        return (fine("provider", "It answers, and accepts the key."),)
+    return (fine("provider", "It answers. With v0 the key cannot be checked."),)
 
 
 def check_accounts(context: Context) -> tuple[Finding, ...]:
-    """A finding for each account that cannot act; one for all where all can."""
+    """One finding for each account that cannot act; a single one if all can."""
     accounts = context.database.accounts
     if not accounts:
-        cure = "Fill linkedin_accounts: every profile that acts needs its row."
-        return (warned("accounts", "linkedin_accounts is empty: nobody can act.", cure),)
+        cure = "Fill linkedin_accounts: every profile that acts needs a row."
+        return (warned("accounts", "linkedin_accounts is empty: no account can act.", cure),)
     deadline = Deadline.after(SystemClock(), _PATIENCE_WITH_ACCOUNTS)
     with open_provider(context.settings) as provider:
         found = [finding for account in accounts for finding in _about(account, provider, deadline)]
@@ -71,7 +72,7 @@ def check_accounts(context: Context) -> tuple[Finding, ...]:
 def _all_well(context: Context, count: int) -> Finding:
     how_many = f"The first {count}" if count == MOST_ACCOUNTS else f"All {count}"
     if context.settings.unipile_api_version == "v0":
-        return fine("accounts", f"{how_many} are usable by their status; v0 cannot be asked for more.")
+        return fine("accounts", f"{how_many} have a usable status; v0 cannot be asked whether they are connected.")
     return fine("accounts", f"{how_many} are connected.")
 
 
@@ -80,7 +81,7 @@ def _about(account: Account, provider: AccountProbe, deadline: Deadline) -> Iter
     if account.status in HELD_STATUSES:
         says = f"Its status in linkedin_accounts is {account.status}: its work is held."
         if account.status == _ON_PURPOSE:
-            yield warned(name, says, "If nobody wants that any more, set its status to ok.")
+            yield warned(name, says, "If this is no longer wanted, set its status to ok.")
         else:
             yield failed(name, says, "Reconnect it at the provider, then set its status to ok.")
         return
@@ -92,18 +93,18 @@ def _about(account: Account, provider: AccountProbe, deadline: Deadline) -> Iter
 
 
 def _not_answered(name: str, failure: Failure) -> Finding:
-    if failure.provider_status == 404:  # noqa: PLR2004 - HTTP's own word for it
+    if failure.provider_status == 404:  # noqa: PLR2004 - HTTP's own code for it
         cure = "Correct its unipile_account_id in linkedin_accounts."
-        return failed(name, "The provider does not know it.", cure)
+        return failed(name, "The provider does not know this account.", cure)
     if failure.provider_status is None and failure.meaning.error_type.value == "invalid_activity":
         return failed(name, failure.message, "Set its unipile_account_id in linkedin_accounts.")
-    return warned(name, f"Its health could not be learnt: {failure.message}", "Try again.")
+    return warned(name, f"Its health could not be read: {failure.message}", "Try again.")
 
 
 def _unwell(name: str, account: Account, health: AccountHealth) -> Finding:
     words = ", ".join(health.words) or "nothing"
-    says = f"The provider says of its connection: {words}."
-    cure = f"Reconnect it at the provider, then `engagement resume --account {account.id}`."
+    says = f"The provider reports its connection as: {words}."
+    cure = f"Reconnect it at the provider, then run `engagement resume --account {account.id}`."
     if health.words and all(word == "OK" or word in _PASSES for word in health.words):
-        return warned(name, says, f"Wait a minute and look again. If it stays so: {cure}")
+        return warned(name, says, f"Wait a minute and check again. If it stays so: {cure}")
     return failed(name, says, cure)

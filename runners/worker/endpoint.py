@@ -1,7 +1,8 @@
-"""What a worker shows of itself: metrics, whether it is alive, whether it is ready.
+"""Serves a worker's metrics, and whether it is alive and ready.
 
-The one rule: showing costs the work nothing. A round of its own looks every ten seconds; a page is made of what that
-round has seen, so that nobody who asks, however often or slowly, reaches the database or a thread that executes.
+The one rule: a request for a page costs the work nothing. A periodic task reads the facts every ten seconds, and every
+page is made of these. So no client, however often it asks or slowly it reads, reaches the database or a thread that
+executes.
 """
 
 from __future__ import annotations
@@ -35,17 +36,17 @@ Pages = Mapping[str, Callable[[], Page]]
 
 _EVERY = timedelta(seconds=10)
 _OLD = 35.0
-"""Seconds after which what was seen says nothing: three looks were missed."""
+"""Seconds after which the facts are too old to use: three readings were missed."""
 _FRESH = 1.0
-"""Seconds for which a page of metrics is shown again: no number of scrapers makes it cost more."""
+"""Seconds for which the same page of metrics is served: more scrapers do not cost more."""
 _PATIENCE = 2.0
-_OK, _NOT_YET = "ok", "not looked at yet"
+_OK, _NOT_YET = "ok", "not checked yet"
 _STATUS_OK, _STATUS_UNAVAILABLE = 200, 503
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """What is shown. `problems` says what is stuck, `is_draining` that no new work is taken."""
+    """What the pages show. `problems` says what is stuck; `is_draining`, whether the worker claims nothing new."""
 
     gauges: GaugesReader
     queue: Queue
@@ -55,7 +56,7 @@ class Watched:
 
 
 class Monitor:
-    """Listens while its `with` block lasts, and tells of a worker from `watch` on."""
+    """Listens while its `with` block lasts, and shows a worker from `watching` on."""
 
     def __init__(
         self,
@@ -69,10 +70,10 @@ class Monitor:
         """
         Args:
             address: host and port, for messages.
-            listen: makes the server; raises `OSError` and `PortTaken` as that does.
-            metrics: what is shown.
-            telemetry: told whether it is.
-            now: seconds; for how old a look is.
+            listen: creates the server; raises `OSError` and `PortTaken` as the server does.
+            metrics: what `/metrics` shows.
+            telemetry: learns whether the pages are served.
+            now: seconds; measures the age of a reading.
         """
         self._address = address
         self._listen = listen
@@ -92,15 +93,15 @@ class Monitor:
         """Listen.
 
         Raises:
-            SettingsProblem: it can never be listened there. A port that is taken is tried again: the next worker on the
-                same machine works all the same.
+            SettingsProblem: nobody can ever listen there. A port that is taken raises nothing and is tried again: a
+                second worker on the same machine works without it.
         """
         try:
             self._open()
         except OSError as error:
             raise SettingsProblem(
                 f"POD_ENGAGEMENT_METRICS_HOST, POD_ENGAGEMENT_METRICS_PORT: cannot listen on {self._address}"
-                f" ({(error.strerror or str(error)).partition(' (')[0]}); 0 as the port turns metrics off"
+                f" ({(error.strerror or str(error)).partition(' (')[0]}); port 0 turns metrics off"
             ) from error
         return self
 
@@ -112,7 +113,7 @@ class Monitor:
 
     @contextmanager
     def watching(self, watched: Watched) -> Iterator[None]:
-        """Look at this inside of the block; what was seen last is shown after it, while the worker drains."""
+        """Read the facts regularly inside the block. After it, while the worker drains, the last facts are shown."""
         self._watched = watched
         self._metrics.show_breaker(watched.breaker_state)
         self._tell_address()
@@ -143,8 +144,8 @@ class Monitor:
             return
         self._telemetry.emit(
             Signal.METRICS_UNAVAILABLE,
-            message=f"POD_ENGAGEMENT_METRICS_PORT: {self._address} is taken, by another worker perhaps. Metrics and"
-            " health are served there as soon as it is free; set another port to have them now, or 0 to do without.",
+            message=f"POD_ENGAGEMENT_METRICS_PORT: {self._address} is taken, perhaps by another worker. Metrics and"
+            " health are served there when it is free. To have them now, set another port; to turn them off, set 0.",
         )
 
     def _look(self, watched: Watched) -> None:
@@ -155,7 +156,7 @@ class Monitor:
         except SchemaProblem as error:
             checks["schema"] = str(error)
         except StoreUnavailable as error:
-            checks |= {"postgresql": str(error), "schema": "cannot be looked at"}
+            checks |= {"postgresql": str(error), "schema": "cannot be checked"}
         try:
             depth = watched.queue.depth()
         except QueueUnavailable as error:
@@ -179,10 +180,10 @@ class Monitor:
         checks = dict(self._checks)
         age = self._now() - self._looked_at
         if age > _OLD:
-            checks["monitor"] = f"nothing was looked at for {age:.0f} s"
+            checks["monitor"] = f"nothing was checked for {age:.0f} s"
         if self._watched is not None and self._watched.is_draining():
-            checks["worker"] = "it is draining"
-        # Without Redis everything is executed all the same, found by the sweep.
+            checks["worker"] = "the worker is draining"
+        # Without Redis the worker is still ready: the sweep finds everything.
         is_ready = all(said == _OK for name, said in checks.items() if name != "redis")
         return _as_json({"ready": is_ready, "checks": checks}, is_good=is_ready)
 

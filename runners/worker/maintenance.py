@@ -1,6 +1,7 @@
-"""The rounds that every worker makes: beat, settle what is unknown, keep the queue moving.
+"""The periodic tasks of every worker: send the heartbeat, settle unknown outcomes, keep the queue moving.
 
-The one rule: the heartbeat is alone in its thread. Whatever else is slow, a living worker is never taken for dead.
+The one rule: the heartbeat has its own thread. Whatever else is slow, other workers never take a living worker for
+dead.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _AT_ONCE = timedelta(0)
 
 @dataclass(frozen=True, kw_only=True)
 class Maintenance:
-    """What the rounds need. `beat_every` must be well under the time after which a worker counts as dead."""
+    """What the periodic tasks need. Two heartbeats are at most a third of `orphans.silent_for` apart."""
 
     worker_id: str
     concurrency: int
@@ -59,7 +60,7 @@ class Maintenance:
     look_ahead: timedelta
 
     def tasks(self) -> tuple[PeriodicTask, ...]:
-        """All of them."""
+        """All periodic tasks."""
         return (
             PeriodicTask(name="beat", do=self._beat, needs=StoreUnavailable),
             PeriodicTask(name="backlog", do=self._hand_over, needs=None),
@@ -70,34 +71,35 @@ class Maintenance:
             PeriodicTask(name="breaker", do=self._check_breaker, needs=None),
             PeriodicTask(name="forget", do=self._forget, needs=StoreUnavailable),
             PeriodicTask(name="queue", do=self._advance, needs=QueueUnavailable),
-            PeriodicTask(name="alerts", do=self._deliver, needs=StoreUnavailable),  # last: a drain waits for it last
+            # Last, because a drain waits for the tasks in this order.
+            PeriodicTask(name="alerts", do=self._deliver, needs=StoreUnavailable),
         )
 
     @property
     def _many_reads(self) -> timedelta:
-        """As long as a turn of read-backs lasts at the worst, and some more."""
+        """The longest time that one turn of read-backs may take, and three minutes more."""
         return READ_BACKS_PER_TURN * self.reconciler.read_timeout + timedelta(minutes=3)
 
     def beat(self) -> None:
-        """One sign of life.
+        """Record that this worker is alive.
 
         Raises:
-            StoreUnavailable: the database did not do its part.
+            StoreUnavailable: the database cannot be used, or refused it.
         """
         self.registry.beat(self.worker_id, host=socket.gethostname(), pid=os.getpid(), concurrency=self.concurrency)
 
     def report_unreadable(self, job: Unreadable) -> None:
-        """Tell people that a job in the queue names no activity; one alert for as long as the incident lasts.
+        """Alert people that a job in the queue names no activity. There is one alert while the incident lasts.
 
         Raises:
-            StoreUnavailable: the database did not do its part.
+            StoreUnavailable: the database cannot be used, or refused it.
         """
-        next_step = "find its producer, and delete it."
+        next_step = "find the program that created the job, and delete the job."
         self.outbox.put(
             RaiseAlert(
                 incident=IncidentKind.UNREADABLE_PAYLOAD.value,
                 kind=IncidentKind.UNREADABLE_PAYLOAD.value,
-                message=f"A job cannot be read: {job.reason}. It lies in the dead-letter queue as {job.receipt}."
+                message=f"A job cannot be read: {job.reason}. It is in the dead-letter queue as {job.receipt}."
                 f" Next: {next_step}",
                 activity_id=None,
                 next_step=next_step,

@@ -1,7 +1,7 @@
-"""What a worker does on its beat, besides executing.
+"""Runs a worker's periodic tasks beside the executions.
 
-The one rule: a round never ends the worker. A server that is away is said once when it goes and once when it is back;
-meanwhile the round comes again, and the others go on.
+The one rule: a periodic task never ends the worker. An outage is reported once when it begins and once when it is over.
+Meanwhile the task is repeated, and the other tasks go on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Outages", "PeriodicTask", "PeriodicTasks"]
 
 
 class Outages:
-    """Which servers are away, so that an outage is told once and not at every attempt."""
+    """Knows which servers are away, so that an outage is reported once and not at every attempt."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
@@ -31,7 +31,7 @@ class Outages:
         self._lock = threading.Lock()
 
     def met(self, error: StoreUnavailable | QueueUnavailable) -> None:
-        """A call failed."""
+        """A call failed: report it, unless this outage has been reported. A refusal is reported every time."""
         if isinstance(error, StoreRefused):
             emit_refusal(self._telemetry, error)
             return
@@ -44,7 +44,7 @@ class Outages:
         self._telemetry.emit(signal, message=str(error))
 
     def over(self, kind: type[Exception]) -> None:
-        """A call succeeded."""
+        """A call succeeded: report that the outage is over, if there was one. `kind` is its exception."""
         with self._lock:
             if kind not in self._away:
                 return
@@ -54,10 +54,10 @@ class Outages:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PeriodicTask:
-    """Something to do again and again. `do` returns how long to wait before the next time.
+    """Something to do regularly. `do` returns how long to wait before the next run.
 
-    `needs` is the exception that says that its server is away; None where a success does not prove that it is there.
-    After a failure it comes again after `pause`. Once that takes longer than `at_most` is stuck.
+    `needs` is the exception that its server's outage raises; None if a success does not prove that the server is there.
+    After a failure the task runs again after `pause`. A run that takes longer than `at_most` is stuck.
     """
 
     name: str
@@ -68,10 +68,10 @@ class PeriodicTask:
 
 
 class PeriodicTasks:
-    """One thread per round: a slow one delays no other."""
+    """One thread per task: a slow task delays no other."""
 
     def __init__(self, *, telemetry: Telemetry, outages: Outages, watchdog: Watchdog | None = None) -> None:
-        """`watchdog` is told what each is at."""
+        """`watchdog` learns what each task is doing."""
         self._watchdog = watchdog or Watchdog()
         self._telemetry = telemetry
         self._outages = outages
@@ -79,7 +79,7 @@ class PeriodicTasks:
         self._threads: list[threading.Thread] = []
 
     def start(self, rounds: tuple[PeriodicTask, ...]) -> None:
-        """Begin all of them; each does its first round at once."""
+        """Start all of them. Each makes its first run at once."""
         for each in rounds:
             thread = threading.Thread(target=self._go_on, args=(each,), name=f"task-{each.name}", daemon=True)
             self._threads.append(thread)
@@ -87,7 +87,7 @@ class PeriodicTasks:
             self._watchdog.expect(thread)
 
     def stop(self, timeout: float) -> None:
-        """Let each finish what it is doing, for at most `timeout` seconds in all."""
+        """Let each task finish its current run; wait at most `timeout` seconds in all."""
         self._watchdog.release()
         self._stop.set()
         until = time.monotonic() + timeout
@@ -96,7 +96,7 @@ class PeriodicTasks:
 
     def _go_on(self, each: PeriodicTask) -> None:
         while not self._stop.is_set():
-            with self._watchdog.at(f"the task {each.name}", each.at_most):
+            with self._watchdog.at(f"the periodic task {each.name}", each.at_most):
                 pause = self._once(each)
             self._stop.wait(pause.total_seconds())
 
@@ -106,7 +106,7 @@ class PeriodicTasks:
         except (StoreUnavailable, QueueUnavailable) as error:
             self._outages.met(error)
             return each.pause
-        except Exception as error:  # noqa: BLE001 - a defect in one round must not end the worker
+        except Exception as error:  # noqa: BLE001 - a defect in one task must not end the worker
             self._telemetry.emit(Signal.ROUND_FAILED, round=each.name, message=f"{type(error).__name__}: {error}")
             return each.pause
         if each.needs is not None:

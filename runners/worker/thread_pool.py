@@ -21,7 +21,7 @@ _COMPENSATE_EVERY = timedelta(milliseconds=500)
 
 
 class ThreadPool:
-    """`start`, then `compensate` every now and then; the threads end when the delay queue is closed."""
+    """Call `start` once, then `compensate` regularly. The threads end when the delay queue is closed."""
 
     def __init__(
         self,
@@ -35,12 +35,12 @@ class ThreadPool:
     ) -> None:
         """
         Args:
-            size: how many threads there are to be that do not wait for a call that lasts.
-            delay_queue: what hands out the entries.
-            pulse: is told what each thread is at.
+            size: how many threads do not wait for a slow call.
+            delay_queue: hands out the entries.
+            watchdog: learns what each thread is doing.
             carry_out: executes one entry; must not raise.
-            lasting_calls: how many calls have lasted so long that their threads are missing elsewhere.
-            stuck_after: an execution that lasts longer is stuck; so is an entry that waits so long for an idle thread.
+            slow_calls: how many calls are so slow now that spare threads must replace their threads.
+            stuck_after: an execution that lasts longer is stuck; so is an entry that waits longer for an idle thread.
         """
         self._size = size
         self._delay_queue = delay_queue
@@ -54,12 +54,12 @@ class ThreadPool:
         self._numbers = count()
 
     def start(self) -> None:
-        """Begin to execute."""
+        """Start the `size` threads."""
         for number in range(self._size):
             self._watchdog.expect(self._start_thread(self._execute, f"execute-{number}"))
 
     def compensate(self) -> timedelta:
-        """Start a spare thread for each slow call; when to look again."""
+        """Start a spare thread for each slow call. Returns how long to wait before the next call of this."""
         with self._compensating:
             while self._spares < self._wanted():
                 self._spares += 1
@@ -67,12 +67,12 @@ class ThreadPool:
         return _COMPENSATE_EVERY
 
     def join(self) -> None:
-        """Wait for the threads to end, once the delay queue is closed and nothing is being executed."""
+        """Wait for the threads to end. Call it when the delay queue is closed and nothing is being executed."""
         for thread in list(self._threads):
             thread.join()
 
     def problems(self) -> Iterator[str]:
-        """What is not executed although a thread is free, one sentence each."""
+        """Which work waits although a thread is idle, one sentence each; empty if there is none."""
         late = self._delay_queue.late_by(_LOCKED)
         if late is None:
             yield "the delay queue does not answer"

@@ -18,7 +18,7 @@ class Watchdog:
     """What each thread is doing, since when, and how long that may take. Safe to use from several threads."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """`now` should stand still while the machine is suspended: a thread that slept with it is not stuck."""
+        """`now`, in seconds, should not advance while the machine is suspended: its threads are then not stuck."""
         self._now = now
         self._threads: list[threading.Thread] = []
         self._at: dict[str, tuple[float, float]] = {}
@@ -33,7 +33,7 @@ class Watchdog:
 
     @contextmanager
     def at(self, what: str, at_most: timedelta) -> Iterator[None]:
-        """The block must not take longer than `at_most`; `what` names it, and is at one thing at a time."""
+        """The block must not take longer than `at_most`. `what` names it; one name is in one block at a time."""
         self._at[what] = (self._now(), at_most.total_seconds())
         try:
             yield
@@ -41,11 +41,11 @@ class Watchdog:
             self._at.pop(what, None)
 
     def is_at(self, what: str) -> bool:
-        """Whether the thread is inside its block."""
+        """Whether the block that `what` names is running."""
         return what in self._at
 
     def problems(self) -> tuple[str, ...]:
-        """Which threads are stuck or have ended, one sentence each; empty when all is well."""
+        """Which threads are stuck or have ended, one sentence each; empty if there are none."""
         now = self._now()
         stuck = (
             f"{what} is stuck: running for {now - since:.0f} s, limit {at_most:.0f} s"

@@ -1,4 +1,4 @@
-"""`engagement bench`, as a stranger runs it: what it tells must follow from the ledger."""
+"""`engagement bench`, as a new user runs it: its figures must follow from the ledger."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _measured(folder: Path, name: str) -> tuple[dict[str, float], dict[str, Any]
 
 
 def test_the_lateness_that_it_tells_follows_from_the_ledger(tmp_path: Path) -> None:
-    """An observation for each activity, the quantiles are theirs, none is early, lost or doubled; nothing is left."""
+    """One observation for each activity, and their quantiles. None is early, lost or doubled; nothing is left."""
     figures, told = _measured(tmp_path, "lateness")
     late = told["samples"]["lateness_ms"]
     assert late == sorted(late)
@@ -55,7 +55,7 @@ def test_the_lateness_that_it_tells_follows_from_the_ledger(tmp_path: Path) -> N
 
 
 def test_a_drain_stays_within_its_connections_and_its_memory(tmp_path: Path) -> None:
-    """How fast it is depends on the machine; what it holds does not."""
+    """The speed depends on the machine; the connections and the memory do not."""
     figures, told = _measured(tmp_path, "drain")
     assert 1 <= figures["database_connections"] <= 5
     assert 1 <= figures["redis_connections"] <= 2
@@ -66,7 +66,7 @@ def test_a_drain_stays_within_its_connections_and_its_memory(tmp_path: Path) -> 
 
 
 def test_a_killed_worker_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    """Five requests were on the wire: the provider is asked about each, and everything else is done, too."""
+    """Five requests were in flight: each is read back at the provider, and all other activities are executed."""
     figures, _ = _measured(tmp_path, "crash")
     assert figures["crash_in_flight"] == 5
     assert figures["crash_read_back"] == 5
@@ -75,7 +75,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_the_bench_and_everything_that_it_started(tmp_path: Path) -> None:
-    """In the middle of it: no process is left, and no traceback is shown."""
+    """In the middle of a measurement: no process is left, and no traceback is shown."""
     process = _bench(tmp_path, "--quick", "--only", "lateness")
     assert process.stderr is not None
     for line in process.stderr:

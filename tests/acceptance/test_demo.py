@@ -1,4 +1,4 @@
-"""`engagement demo`, as a stranger runs it."""
+"""`engagement demo`, as a new user runs it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_demo_executes_everything_once_and_leaves_nothing_behind(tmp_path: P
 
 
 def test_ctrl_c_ends_the_demo_and_everything_that_it_started(tmp_path: Path) -> None:
-    """In the middle of it: no process is left, and no traceback is shown."""
+    """In the middle of the demo: no process is left, and no traceback is shown."""
     process = subprocess.Popen(
         [sys.executable, "-m", "runners", "demo"],
         env=_environment(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

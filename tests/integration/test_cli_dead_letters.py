@@ -1,4 +1,4 @@
-"""`engagement dead-letters`: a person reviews what failed for good, and sends it on its way."""
+"""`engagement dead-letters`: a person reviews what failed for good, and requeues or resolves it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ UNKNOWN = Failure(cause=Cause.OUTCOME_UNKNOWN, message="Nobody knows.")
 
 @pytest.fixture
 def engagement(database_url: str, redis_url: str) -> Commands:
-    """With both servers; a person may resolve at once."""
+    """The commands, with both servers; a person may resolve at once."""
     return Commands(
         environ={"DATABASE_URL": database_url, "REDIS_URL": redis_url, "POD_ENGAGEMENT_VISIBILITY_LAG_MS": "0"}
     )
 
 
 def file_letters(database_url: str, failure: Failure, *activity_ids: str) -> None:
-    """Each with one attempt that failed an hour ago."""
+    """Letters with one attempt each, which failed an hour ago."""
     add_rows(database_url, *activity_ids)
     pool = PostgresPool(database_url, size=1)
     store = PostgresActivityStore(pool)
@@ -73,14 +73,14 @@ def statuses(database_url: str) -> dict[str, str]:
 
 
 def test_nothing_has_failed(engagement: Commands) -> None:
-    """An empty list is no error, for any of them."""
+    """An empty list is not an error, for any of the commands."""
     assert engagement("dead-letters", "list").stdout == "No dead letters.\n"
     assert engagement.json("dead-letters", "list") == {"version": 1, "counts": {}, "dead_letters": []}
     assert engagement("dead-letters", "requeue", "--all").stdout == "No dead letters.\n"
 
 
 def test_list_counts_by_cause_and_shows_each(engagement: Commands, database_url: str) -> None:
-    """The longest waiting first, in the words of whoever wrote them."""
+    """Oldest first, with the message as it was recorded."""
     file_letters(database_url, GONE, "a-1", "a-2")
     file_letters(database_url, UNKNOWN, "a-3")
     told = engagement.json("dead-letters", "list")
@@ -109,7 +109,7 @@ def test_list_counts_by_cause_and_shows_each(engagement: Commands, database_url:
 def test_list_can_be_filtered(
     engagement: Commands, database_url: str, wanted: tuple[str, ...], found: list[str]
 ) -> None:
-    """By cause, pod, account and time."""
+    """Filters are cause, pod, account and time."""
     file_letters(database_url, GONE, "a-1")
     file_letters(database_url, UNKNOWN, "a-2")
     told = engagement.json("dead-letters", "list", *wanted)
@@ -117,14 +117,14 @@ def test_list_can_be_filtered(
 
 
 def test_show_tells_the_whole_story(engagement: Commands, database_url: str) -> None:
-    """The activity, every attempt, the next step."""
+    """It shows the activity, every attempt and the next step."""
     file_letters(database_url, UNKNOWN, "a-1")
     told = engagement.json("dead-letters", "show", "a-1")
     assert told["activity"]["post_id"] == "urn:li:activity:1"
     assert [(each["number"], each["event"], each["effect"]) for each in told["attempts"]] == [(1, "bury", "unknown")]
     screen = engagement("dead-letters", "show", "a-1").stdout
     assert all(word in screen for word in ("Nobody knows.", "dead-letters resolve", "like on urn:li:activity:1"))
-    assert engagement.refused("dead-letters", "show", "a-2", code=1) == "a-2 is no open dead letter"
+    assert engagement.refused("dead-letters", "show", "a-2", code=1) == "a-2 is not an open dead letter"
 
 
 def test_requeue_schedules_rings_and_leaves_the_mirror(engagement: Commands, database_url: str, redis_url: str) -> None:
@@ -143,7 +143,7 @@ def test_requeue_schedules_rings_and_leaves_the_mirror(engagement: Commands, dat
 
 
 def test_one_that_is_refused_does_not_stop_the_others(engagement: Commands, database_url: str) -> None:
-    """Each is reported, and the exit code is 1."""
+    """Every letter is reported, and the exit code is 1."""
     file_letters(database_url, GONE, "a-1", "a-3")
     file_letters(database_url, UNKNOWN, "a-2")
     result = engagement("dead-letters", "requeue", "a-1", "a-2", "nobody", "a-3", "a-1")
@@ -154,12 +154,12 @@ def test_one_that_is_refused_does_not_stop_the_others(engagement: Commands, data
         "nobody: refused: there is no such activity",
         "a-3: requeued",
     ]
-    assert "2 of 4 were refused" in result.stderr
+    assert "2 of 4 dead letters were refused" in result.stderr
     assert statuses(database_url) == {"a-1": "scheduled", "a-2": "failed", "a-3": "scheduled"}
 
 
 def test_requeue_by_filter_takes_those_that_agree(engagement: Commands, database_url: str) -> None:
-    """A dry run says the same and does nothing."""
+    """A dry run prints the same and does nothing."""
     file_letters(database_url, GONE, "a-1", "a-2")
     file_letters(database_url, UNKNOWN, "a-3")
     chosen = ("dead-letters", "requeue", "--error-type", "post_not_found")
@@ -178,7 +178,7 @@ def test_requeue_must_be_told_which(which: tuple[str, ...]) -> None:
 
 
 def test_an_invalid_activity_is_requeued_once_its_row_is_corrected(engagement: Commands, database_url: str) -> None:
-    """It was never tried."""
+    """It has never been attempted."""
     add_rows(database_url, "a-1", status="failed")
     execute(database_url, "UPDATE pod_activities SET engagement_type = 'share'")
     assert "correct its row first" in engagement("dead-letters", "requeue", "a-1").stdout
@@ -187,14 +187,14 @@ def test_an_invalid_activity_is_requeued_once_its_row_is_corrected(engagement: C
 
 
 def test_what_waits_for_its_account_says_so(engagement: Commands, database_url: str) -> None:
-    """Requeued it is, but nothing will happen before the account is resumed."""
+    """It is requeued, but nothing happens until the account is resumed."""
     signed_out = Failure(cause=Cause.ACCOUNT_SIGNED_OUT, message="Signed out.")
     file_letters(database_url, signed_out, "a-1")
     assert "but waits: hold on account acc-1" in engagement("dead-letters", "requeue", "a-1").stdout
 
 
 def test_resolved_as_executed_it_is_closed(engagement: Commands, database_url: str) -> None:
-    """By a person's word; a dry run changes nothing."""
+    """A person states it. A dry run changes nothing."""
     file_letters(database_url, UNKNOWN, "a-1")
     resolve = ("dead-letters", "resolve", "a-1", "--as", "executed")
     assert engagement(*resolve, "--dry-run").stdout == "a-1: would be resolved as executed\n"
@@ -218,7 +218,7 @@ def test_resolved_as_not_executed_it_can_be_requeued(engagement: Commands, datab
 
 
 def test_nobody_resolves_before_the_provider_can_have_shown_it(database_url: str) -> None:
-    """The setting says how long that takes."""
+    """A setting says how long a person must wait."""
     file_letters(database_url, UNKNOWN, "a-1")
     cautious = {"DATABASE_URL": database_url, "POD_ENGAGEMENT_VISIBILITY_LAG_MS": "7200000"}
     told = Commands(environ=cautious).refused("dead-letters", "resolve", "a-1", "--as", "not-executed", code=1)
@@ -226,7 +226,7 @@ def test_nobody_resolves_before_the_provider_can_have_shown_it(database_url: str
 
 
 def test_without_redis_it_is_requeued_with_a_warning(database_url: str) -> None:
-    """The sweep finds it."""
+    """The sweep finds the activity."""
     file_letters(database_url, GONE, "a-1", "a-2")
     result = Commands(environ={"DATABASE_URL": database_url})("dead-letters", "requeue", "--all")
     assert (result.exit_code, result.stderr.count("Warning: ")) == (0, 1)

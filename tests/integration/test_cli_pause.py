@@ -28,18 +28,18 @@ ALIVE, DEAD = "1 hour", "-1 hour"
 
 @pytest.fixture
 def engagement(database_url: str) -> Commands:
-    """With a database that has pod-1 with acc-1, and an activity; a short job timeout bounds the wait."""
+    """A database with pod-1, acc-1 and an activity. A short job timeout limits the wait."""
     add_rows(database_url, "a-1")
     return Commands(environ={"DATABASE_URL": database_url, "POD_ENGAGEMENT_JOB_TIMEOUT": "20000"})
 
 
 def begin(database_url: str, *, worker: str = ALIVE, deadline: str = "1 hour", phase: str = "sending") -> None:
-    """a-1 is on its way to the provider."""
+    """The request of a-1 is under way."""
     execute(database_url, _BEGUN, worker, "a-1", phase, deadline)
 
 
 def in_force(database_url: str) -> list[tuple[object, ...]]:
-    """The controls that nobody has lifted."""
+    """The controls that have not been lifted."""
     return execute(
         database_url,
         "SELECT kind, scope, scope_id, reason FROM engagement_controls WHERE lifted_at IS NULL ORDER BY id",
@@ -57,7 +57,7 @@ def in_force(database_url: str) -> list[tuple[object, ...]]:
 def test_a_pause_is_in_force_until_it_is_lifted(
     engagement: Commands, database_url: str, scope: tuple[str, ...], control: tuple[str, str]
 ) -> None:
-    """Meanwhile what is due is not even looked for; afterwards it is due again."""
+    """During the pause nothing is found due; afterwards it is due again."""
     pool = PostgresPool(database_url, size=1)
     store = PostgresActivityStore(pool)
 
@@ -83,7 +83,7 @@ def test_pausing_twice_is_one_pause(engagement: Commands, database_url: str) -> 
 
 @pytest.mark.parametrize("scope", [("--pod", "pod-2"), ("--account", "acc-2")])
 def test_what_does_not_exist_cannot_be_paused(engagement: Commands, database_url: str, scope: tuple[str, ...]) -> None:
-    """A typing error would protect nobody."""
+    """After a typing error, nothing would be paused."""
     assert "nothing was paused" in engagement.refused("pause", *scope, code=1)
     assert in_force(database_url) == []
 
@@ -91,12 +91,12 @@ def test_what_does_not_exist_cannot_be_paused(engagement: Commands, database_url
 @pytest.mark.parametrize("scope", [(), ("--all", "--pod", "pod-1"), ("--pod", "")])
 @pytest.mark.parametrize("command", ["pause", "resume"])
 def test_exactly_one_scope_must_be_named(command: str, scope: tuple[str, ...]) -> None:
-    """Neither none nor two."""
+    """Not none, and not two."""
     assert "exactly one of --all" in Commands().refused(command, *scope)
 
 
 def test_resume_lifts_a_hold_but_no_cool_down(engagement: Commands, database_url: str) -> None:
-    """It says what it lifted, and what is still in force."""
+    """It prints what it lifted, and what is still in force."""
     execute(
         database_url,
         """
@@ -118,11 +118,11 @@ def test_resume_lifts_a_hold_but_no_cool_down(engagement: Commands, database_url
 
 @pytest.mark.parametrize("scope", [("--all",), ("--pod", "pod-1"), ("--account", "acc-1")])
 def test_pause_waits_for_what_has_begun(database_url: str, engagement: Commands, scope: tuple[str, ...]) -> None:
-    """It returns when the verdict is in, not before."""
+    """It returns when the verdict is recorded, and not before."""
     begin(database_url)
     with started("pause", *scope, environ=dict(engagement.environ)) as process:
         assert process.stderr is not None
-        assert "Waiting for 1 that had begun" in process.stderr.readline()
+        assert "Waiting for 1 engagements under way" in process.stderr.readline()
         assert in_force(database_url) != []
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5)
@@ -138,7 +138,7 @@ def test_pause_waits_for_what_has_begun(database_url: str, engagement: Commands,
 def test_pause_does_not_wait_for_what_can_send_no_more(
     *, database_url: str, engagement: Commands, worker: str, deadline: str, phase: str
 ) -> None:
-    """A dead worker after its deadline, an unknown outcome after its deadline; a claim that will find the pause."""
+    """A dead worker and an unknown outcome, both past the deadline; and a claim that will find the pause."""
     begin(database_url, worker=worker, deadline=deadline, phase=phase)
     assert engagement("pause", "--all").stderr == ""
 
@@ -147,7 +147,7 @@ def test_pause_does_not_wait_for_what_can_send_no_more(
 def test_pause_waits_for_the_deadline_of_what_may_still_send(
     database_url: str, engagement: Commands, worker: str, phase: str
 ) -> None:
-    """A worker that was taken for dead may only have slept, and wakes up with a request in its hands."""
+    """A worker that seems dead may only be suspended: when it wakes up, it may still send its request."""
     begin(database_url, worker=worker, deadline="1 second", phase=phase)
     told = engagement("pause", "--all")
     assert (told.exit_code, "Waiting for 1" in told.stderr) == (0, True)
@@ -155,7 +155,7 @@ def test_pause_waits_for_the_deadline_of_what_may_still_send(
 
 
 def test_other_scopes_are_not_waited_for(database_url: str, engagement: Commands) -> None:
-    """What another pod has begun is its own affair."""
+    """A pause does not wait for the engagements of another pod."""
     begin(database_url)
     execute(database_url, "INSERT INTO pods (id) VALUES ('pod-2'); INSERT INTO linkedin_accounts (id) VALUES ('acc-2')")
     for scope in (("--pod", "pod-2"), ("--account", "acc-2")):
@@ -165,17 +165,17 @@ def test_other_scopes_are_not_waited_for(database_url: str, engagement: Commands
 def test_a_pause_that_waits_in_vain_says_so(
     database_url: str, engagement: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is in force all the same, and the exit code is 1."""
+    """The pause is still in force, and the exit code is 1."""
     begin(database_url)
     monkeypatch.setattr("runners.cli.pause._MARGIN", timedelta(seconds=-19.5))
     told = engagement("pause", "--all")
     assert told.exit_code == 1
-    assert "the pause is in force, but 1 engagements that had begun are still under way" in told.stderr
+    assert "the pause is in force, but 1 engagements are still under way" in told.stderr
     assert in_force(database_url) != []
 
 
 def test_a_pause_waits_for_changes_that_are_being_made(database_url: str, engagement: Commands) -> None:
-    """Whoever has read that nothing is paused commits before the pause does, and is then seen in flight."""
+    """A claim that has read "not paused" commits before the pause commits, and is then seen in flight."""
     done: list[int] = []
 
     def pause() -> None:

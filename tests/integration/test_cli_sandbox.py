@@ -1,4 +1,4 @@
-"""`engagement sandbox` as a process: it says where it is, and ends when it is told to."""
+"""`engagement sandbox` as a process: it prints its address, and ends when it is asked to."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from support.commands import Commands, started
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
-    """A port on which somebody listens."""
+    """A port that is taken."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         yield server.getsockname()[1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_tells_its_address_at_once_and_ends_in_good_order(number: signal.Signals) -> None:
-    """Also when its output is a pipe; its ledger answers there."""
+    """Also if its output is a pipe. The ledger answers at its address."""
     with started("sandbox", "--port", "0") as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
@@ -48,7 +48,7 @@ def test_it_misbehaves_as_the_file_says(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_one_line(taken_port: int) -> None:
-    """With the port in it."""
+    """The message has the port."""
     told = Commands().refused("sandbox", "--port", str(taken_port), code=1)
     assert told.startswith(f"cannot listen on 127.0.0.1, port {taken_port}: ")
 
@@ -68,7 +68,7 @@ def test_a_host_that_is_not_ours_is_one_line() -> None:
     ],
 )
 def test_a_bad_fault_file_is_refused_with_its_rule_and_field(tmp_path: Path, content: str, told: str) -> None:
-    """Before anything listens."""
+    """It is refused before the sandbox listens."""
     faults = tmp_path / "faults.json"
     faults.write_text(content)
     message = Commands().refused("sandbox", "--faults", str(faults))

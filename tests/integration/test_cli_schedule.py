@@ -24,12 +24,12 @@ NOTHING_LISTENS = "redis://:geheim@127.0.0.1:1/0"
 
 @pytest.fixture
 def engagement(database_url: str, redis_url: str) -> Commands:
-    """With both servers."""
+    """The commands, with both servers."""
     return Commands(environ={"DATABASE_URL": database_url, "REDIS_URL": redis_url})
 
 
 def rows(database_url: str) -> list[tuple[Any, ...]]:
-    """What is in the table."""
+    """The rows of the table."""
     return execute(
         database_url,
         "SELECT id, pod_id, engagement_type, post_id, profile_id, comment_text, status FROM pod_activities ORDER BY id",
@@ -44,7 +44,7 @@ def line(**changes: Any) -> str:
 
 
 def test_one_activity_is_due_now_and_rings(engagement: Commands, database_url: str, redis_url: str) -> None:
-    """Its id is all that is printed."""
+    """The command prints only its id."""
     result = engagement(*ONE)
     (row,) = rows(database_url)
     assert (result.exit_code, result.stdout) == (0, f"{row[0]}\n")
@@ -57,7 +57,7 @@ def test_one_activity_is_due_now_and_rings(engagement: Commands, database_url: s
 
 
 def test_every_option_is_a_column(engagement: Commands, database_url: str) -> None:
-    """And a comment is stored as it was given."""
+    """A comment is stored exactly as given."""
     told = engagement.json(
         *("schedule", "--pod", "pod-1", "--type", "comment", "--post", "p", "--profile", "profile-1"),
         *("--text", "Great post!", "--at", "2030-03-15T14:30:00+01:00", "--id", "mine"),
@@ -69,7 +69,7 @@ def test_every_option_is_a_column(engagement: Commands, database_url: str) -> No
 
 
 def test_a_time_can_be_so_long_from_now(engagement: Commands, database_url: str, redis_url: str) -> None:
-    """Within the hour it waits in Redis, too; later in PostgreSQL alone."""
+    """What is due within the hour also waits in Redis; what is due later, only in PostgreSQL."""
     for name, at in (("soon", "+5m"), ("late", "+2h")):
         assert engagement(*ONE, "--id", name, "--at", at).exit_code == 0
     waits = execute(database_url, "SELECT id, extract(epoch FROM scheduled_for - now()) FROM pod_activities")
@@ -92,18 +92,18 @@ def test_a_time_can_be_so_long_from_now(engagement: Commands, database_url: str,
         ((*ONE[1:], "--type", "share"), "'share' is not one of 'like', 'comment'"),
         ((*ONE[1:], "--at", "tomorrow"), "Invalid value for '--at': 'tomorrow': it is not a time"),
         ((*ONE[1:], "--at", "2030-03-15T14:30:00"), "it names no time zone"),
-        ((*ONE[1:], "--at", "+999999999d"), "the calendar ends before that"),
+        ((*ONE[1:], "--at", "+999999999d"), "that is beyond the calendar"),
         (("--from-file", "-", "--pod", "p"), "--pod does not go with --from-file"),
         (("--from-file", "nowhere.jsonl"), "No such file"),
     ],
 )
 def test_wrong_options_are_told_before_anything_is_connected(arguments: tuple[str, ...], told: str) -> None:
-    """With the option's name."""
+    """The message names the option."""
     assert told in Commands().refused("schedule", *arguments)
 
 
 def test_an_id_that_is_taken_is_named(engagement: Commands, database_url: str) -> None:
-    """The operation failed; what was there stays."""
+    """The operation fails; the row that was there stays."""
     engagement(*ONE, "--id", "mine")
     assert engagement.refused(*ONE, "--id", "mine", "--pod", "other", code=1) == "id: mine is in pod_activities already"
     assert [row[1] for row in rows(database_url)] == ["pod-1"]
@@ -118,7 +118,7 @@ def test_a_file_of_json_lines_is_scheduled(engagement: Commands, database_url: s
 
 
 def test_a_file_of_csv_is_scheduled(engagement: Commands, database_url: str, tmp_path: Path) -> None:
-    """Empty cells are no values."""
+    """An empty cell is no value."""
     file = tmp_path / "ACTIVITIES.CSV"
     file.write_text(
         "id,pod_id,engagement_type,post_id,profile_id,comment_text,scheduled_for\n"
@@ -129,7 +129,7 @@ def test_a_file_of_csv_is_scheduled(engagement: Commands, database_url: str, tmp
 
 
 def test_standard_input_is_a_file(engagement: Commands, database_url: str) -> None:
-    """JSON Lines, unless the format says otherwise."""
+    """JSON Lines, unless `--format` names another format."""
     assert engagement("schedule", "--from-file", "-", stdin=line(id="a").encode()).stdout == "a\n"
     csv = b"id,pod_id,engagement_type,post_id,scheduled_for\nb,pod-1,like,p,2030-03-15T14:30:00Z\n"
     assert engagement("schedule", "--from-file", "-", "--format", "csv", stdin=csv).stdout == "b\n"
@@ -138,7 +138,7 @@ def test_standard_input_is_a_file(engagement: Commands, database_url: str) -> No
 
 
 def test_many_are_counted_instead_of_named(engagement: Commands, tmp_path: Path) -> None:
-    """JSON still has their ids."""
+    """The JSON still has their ids."""
     file = tmp_path / "activities.ndjson"
     file.write_text("".join(line() for _ in range(21)))
     assert engagement("schedule", "--from-file", str(file)).stdout == "21 activities scheduled.\n"
@@ -159,7 +159,7 @@ def test_many_are_counted_instead_of_named(engagement: Commands, tmp_path: Path)
 def test_one_bad_line_and_nothing_is_written(
     *, engagement: Commands, database_url: str, tmp_path: Path, last: str, told: str, code: int
 ) -> None:
-    """The file, the line and the field are named."""
+    """The message names the file, the line and the field."""
     engagement(*ONE, "--id", "there")
     file = tmp_path / "activities.jsonl"
     file.write_text(line(id="a") + "\n" + last)
@@ -170,14 +170,14 @@ def test_one_bad_line_and_nothing_is_written(
 
 
 def test_a_name_that_says_no_format_is_asked_about(tmp_path: Path) -> None:
-    """Nothing is guessed from the contents."""
+    """The command does not guess from the contents."""
     (tmp_path / "activities.txt").write_text(line())
     assert "add --format" in Commands().refused("schedule", "--from-file", str(tmp_path / "activities.txt"))
 
 
 @pytest.mark.parametrize("redis", [NOTHING_LISTENS, None])
 def test_without_redis_it_is_scheduled_with_one_warning(database_url: str, redis: str | None, tmp_path: Path) -> None:
-    """The sweep finds what nobody rings for."""
+    """The sweep finds an activity without a job."""
     file = tmp_path / "activities.jsonl"
     file.write_text("".join(line(scheduled_for="2020-01-01T00:00:00Z") for _ in range(5)))
     environ = {"DATABASE_URL": database_url} | ({"REDIS_URL": redis} if redis else {})
@@ -190,7 +190,7 @@ def test_without_redis_it_is_scheduled_with_one_warning(database_url: str, redis
 
 
 def test_ids_of_type_uuid_work_as_well(engagement: Commands, database_url: str, tmp_path: Path) -> None:
-    """Where E-03 made them so; one that is none is told with its line."""
+    """If E-03 made the column a uuid. An id that is no UUID is reported with its line."""
     execute(database_url, "ALTER TABLE pod_activities ALTER COLUMN id TYPE uuid USING id::uuid")
     assert engagement(*ONE).exit_code == 0
     file = tmp_path / "activities.jsonl"
@@ -201,7 +201,7 @@ def test_ids_of_type_uuid_work_as_well(engagement: Commands, database_url: str, 
 
 
 def test_a_hundred_thousand_lines_need_neither_much_memory_nor_much_time(database_url: str, tmp_path: Path) -> None:
-    """Line by line into one COPY: all of them at once would take twice the memory."""
+    """The lines go one by one into one COPY: all at once would need twice the memory."""
     file = tmp_path / "activities.jsonl"
     template = line(id="a-%06d", engagement_type="comment", comment_text="What a wonderful post!")
     file.write_text("".join(template % number for number in range(100_000)))
@@ -216,7 +216,7 @@ def test_a_hundred_thousand_lines_need_neither_much_memory_nor_much_time(databas
 
 
 def peak_memory(process: subprocess.Popen[str]) -> int:
-    """Bytes, looked at until it ends."""
+    """The peak memory of the process in bytes, measured until it ends."""
     peak = 0
     watched = psutil.Process(process.pid)
     while process.poll() is None:

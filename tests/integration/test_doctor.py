@@ -1,4 +1,4 @@
-"""`engagement doctor`: every broken set-up is made, found, and its cure is named."""
+"""`engagement doctor`: each test breaks the set-up, and the doctor finds it and names the cure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOWHERE = "127.0.0.1:1"
 
 @pytest.fixture(scope="module")
 def servers_of_ours() -> Iterator[Clinic]:
-    """One pair for all tests of this module; each puts back what it has spoilt."""
+    """One pair for all tests of this module; each test repairs what it has broken."""
     with own_servers() as clinic:
         yield clinic
 
@@ -60,7 +60,7 @@ def clinic(servers_of_ours: Clinic, sandbox: Sandbox) -> Clinic:
 
 
 def test_a_healthy_set_up_is_healthy(clinic: Clinic, sandbox: Sandbox) -> None:
-    """Nothing fails, everything was looked at, and nothing has happened at the provider."""
+    """Nothing fails, everything was checked, and nothing was sent to the provider."""
     found = clinic.finds()
     assert {each["level"] for name, each in found.items() if name != "metrics port"} == {"ok"}
     assert found["accounts"]["says"] == "All 1 are connected."
@@ -68,7 +68,7 @@ def test_a_healthy_set_up_is_healthy(clinic: Clinic, sandbox: Sandbox) -> None:
 
 
 def test_the_table_shows_what_was_found(clinic: Clinic) -> None:
-    """For people; the exit code is the same."""
+    """The table is for people; the exit code is the same."""
     result = Commands(environ={**clinic.changes, "REDIS_URL": clinic.redis_url})("doctor")
     assert result.exit_code == 1
     assert "DATABASE_URL" in result.stdout
@@ -77,7 +77,7 @@ def test_the_table_shows_what_was_found(clinic: Clinic) -> None:
 
 
 def test_every_wrong_variable_is_named(clinic: Clinic) -> None:
-    """Not only the first; what does not depend on them is checked all the same."""
+    """Not only the first one. Checks that do not need these variables still run."""
     found = clinic.finds(
         POD_ENGAGEMENT_JOB_TIMEOUT="soon", LOG_LEVEL="loud", POD_ENGAGEMENT_RETRY_BACKOFF_MS="x", UNIPILE_API_KEY=""
     )
@@ -90,7 +90,7 @@ def test_every_wrong_variable_is_named(clinic: Clinic) -> None:
 def test_wrong_variables_of_a_file_are_named_too(
     clinic: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of them, and a file that cannot be read."""
+    """All of them are named; so is a file that cannot be read."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("POD_ENGAGEMENT_JOB_TIMEOUT=soon\nLOG_FORMAT=xml\n")
     found = clinic.finds()
@@ -102,7 +102,7 @@ def test_wrong_variables_of_a_file_are_named_too(
 
 
 def test_a_queue_whose_library_is_not_installed(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker with these settings would not start, however well Redis is."""
+    """A worker with these settings would not start, even if Redis works."""
     monkeypatch.setitem(sys.modules, "bullmq", None)
     for name in ("adapters.bullmq.queue", "adapters.bullmq.jobs"):
         monkeypatch.delitem(sys.modules, name, raising=False)
@@ -127,7 +127,7 @@ def test_a_short_visibility_lag_is_warned_of(clinic: Clinic) -> None:
 
 
 def test_a_postgresql_that_is_not_there(clinic: Clinic) -> None:
-    """Everything that needs it is not checked, and Redis is."""
+    """The checks that need it are skipped; Redis is checked."""
     found = clinic.finds(DATABASE_URL=f"postgresql://u:{PASSWORD.replace('/', '%2F')}@{NOWHERE}/x")
     assert "Check host and port in DATABASE_URL" in found["PostgreSQL"]["cure"]
     assert found["schema"]["says"] == "not checked: PostgreSQL failed"
@@ -143,7 +143,7 @@ def test_a_wrong_password(clinic: Clinic) -> None:
 
 
 def test_a_database_that_does_not_exist(clinic: Clinic) -> None:
-    """Its name is what is wrong."""
+    """The cure says that its name is wrong."""
     found = clinic.finds(DATABASE_URL=clinic.guest(database="nowhere"))
     assert "Correct the database's name" in found["PostgreSQL"]["cure"]
 
@@ -152,7 +152,7 @@ def test_a_database_that_does_not_exist(clinic: Clinic) -> None:
     ("serve", "mode"), [(refuses_tls, "sslmode=require"), (speaks_tls, "sslmode=verify-full&sslrootcert=/dev/null")]
 )
 def test_tls_that_cannot_be_had(clinic: Clinic, serve: object, mode: str) -> None:
-    """The server has none, or one that is not to be trusted."""
+    """The server has no TLS, or a certificate that cannot be trusted."""
     with listener(serve) as port:  # type: ignore[arg-type]
         found = clinic.finds(DATABASE_URL=f"postgresql://u@127.0.0.1:{port}/x?{mode}")
     assert found["PostgreSQL"]["level"] == "failed"
@@ -160,7 +160,7 @@ def test_tls_that_cannot_be_had(clinic: Clinic, serve: object, mode: str) -> Non
 
 
 def test_a_database_without_the_schema(clinic: Clinic) -> None:
-    """The cure is `engagement migrate`; grants are not looked at in tables that are not there."""
+    """The cure is `engagement migrate`. Grants on missing tables are not checked."""
     with clinic.spoilt(["CREATE DATABASE bare"], ["DROP DATABASE bare WITH (FORCE)"]):
         found = clinic.finds(DATABASE_URL=clinic.database_url.replace("/postgres?", "/bare?"))
     assert "table pod_activities is missing" in found["schema"]["says"]
@@ -185,7 +185,7 @@ def test_a_database_without_the_schema(clinic: Clinic) -> None:
     ],
 )
 def test_a_schema_that_is_too_old(clinic: Clinic, spoil: str, told: str, mend: str) -> None:
-    """A missing column, and a missing index: the promise itself hangs on one."""
+    """A missing column, and a missing index: the promise depends on that index."""
     with clinic.spoilt([spoil], [mend]):
         found = clinic.finds()
     assert told in found["schema"]["says"]
@@ -213,7 +213,7 @@ def test_a_schema_that_is_too_old(clinic: Clinic, spoil: str, told: str, mend: s
     ],
 )
 def test_a_table_that_refuses_what_is_written(clinic: Clinic, spoil: str, told: str, mend: str) -> None:
-    """A worker would not start on it, and `engagement migrate` cannot mend it: the cure is another one."""
+    """A worker does not start, and `engagement migrate` cannot repair it: the cure is a different one."""
     with clinic.spoilt([spoil], [mend]):
         found = clinic.finds()
     assert told in found["rules"]["says"]
@@ -242,7 +242,7 @@ _REVOKED = (
     ],
 )
 def test_a_grant_that_the_role_lacks_is_named(clinic: Clinic, revoked: str, told: str) -> None:
-    """As the words of the GRANT that mends it."""
+    """In the words of the GRANT that repairs it."""
     with clinic.spoilt([*_GRANTED, f"REVOKE {revoked} FROM guest"], _REVOKED):
         found = clinic.finds(DATABASE_URL=clinic.guest())
     assert told in found["grants"]["says"]
@@ -250,7 +250,7 @@ def test_a_grant_that_the_role_lacks_is_named(clinic: Clinic, revoked: str, told
 
 
 def test_a_role_with_exactly_these_grants_can_do_all_the_work(clinic: Clinic, sandbox: Sandbox) -> None:
-    """What the doctor asks for is enough: a like, a comment and a dead letter, and a worker's leave."""
+    """The grants that the doctor names are enough: for a like, a comment, a dead letter and the end of a worker."""
     owner = Stage(settings=stage_settings(clinic.database_url, sandbox), sandbox=sandbox)
     owner.sql("TRUNCATE linkedin_accounts")
     owner.add_account(1)
@@ -272,7 +272,7 @@ def test_a_role_with_exactly_these_grants_can_do_all_the_work(clinic: Clinic, sa
 
 
 def test_rows_that_a_policy_hides(clinic: Clinic) -> None:
-    """Else nothing would ever be due, and nobody would know why."""
+    """Otherwise nothing would ever be due, and nobody would know why."""
     enabled = "ALTER TABLE pod_activities ENABLE ROW LEVEL SECURITY"
     disabled = "ALTER TABLE pod_activities DISABLE ROW LEVEL SECURITY"
     with clinic.spoilt([*_GRANTED, enabled], [disabled, *_REVOKED]):
@@ -283,7 +283,7 @@ def test_rows_that_a_policy_hides(clinic: Clinic) -> None:
 
 
 def test_rows_that_a_policy_may_hide(clinic: Clinic) -> None:
-    """Which, only the policy knows: a warning."""
+    """Only the policy knows which rows: a warning."""
     enabled = (
         "ALTER TABLE pods ENABLE ROW LEVEL SECURITY",
         "CREATE POLICY few ON pods TO guest USING (id LIKE 'pod-%')",
@@ -299,11 +299,11 @@ def _connections(limit: int) -> str:
 
 
 def test_too_few_connections_for_the_threads(clinic: Clinic) -> None:
-    """By the limit that applies first; with as few threads as fit, all is well."""
+    """The lowest limit counts. With fewer threads, the check passes."""
     with clinic.spoilt([*_GRANTED, _connections(3)], [_connections(-1), *_REVOKED]):
         few = clinic.finds(DATABASE_URL=clinic.guest(), POD_ENGAGEMENT_WORKER_CONCURRENCY="5")["connections"]
         with ExitStack() as stack:
-            for _ in range(5):  # of somebody else, whom that limit does not concern
+            for _ in range(5):  # of another role, which that limit does not count
                 stack.enter_context(closing(psycopg2.connect(clinic.database_url)))
             fits = clinic.finds(DATABASE_URL=clinic.guest(), POD_ENGAGEMENT_WORKER_CONCURRENCY="2")["connections"]
     assert "CONNECTION LIMIT" in few["says"]
@@ -312,14 +312,14 @@ def test_too_few_connections_for_the_threads(clinic: Clinic) -> None:
 
 
 def test_no_connection_that_is_left(clinic: Clinic) -> None:
-    """The server is there, and full."""
+    """The server runs, but has no free connection."""
     with clinic.spoilt([_connections(0)], [_connections(-1)]):
         found = clinic.finds(DATABASE_URL=clinic.guest())
     assert "max_connections" in found["PostgreSQL"]["cure"]
 
 
 def test_a_transaction_pooler_is_recognised_and_is_well(clinic: Clinic) -> None:
-    """Its clients are told process ids that no server has."""
+    """A pooler gives its clients process ids that no server has."""
     with pooler(clinic.database_url, clinic.sockets) as url:
         found = clinic.finds(DATABASE_URL=url)
     assert "transaction mode" in found["pooler"]["says"]
@@ -336,7 +336,7 @@ def test_a_read_only_database(clinic: Clinic) -> None:
 
 
 def test_an_asynchronous_standby_is_warned_of(clinic: Clinic) -> None:
-    """A synchronous one is not."""
+    """A synchronous standby causes no warning."""
     options = {"connection_factory": psycopg2.extras.PhysicalReplicationConnection}
     with closing(psycopg2.connect(clinic.database_url, **options)) as standby, standby.cursor() as cursor:
         cursor.execute("IDENTIFY_SYSTEM")
@@ -365,7 +365,7 @@ def _until_set(connection: psycopg2.extensions.connection) -> None:
 
 @pytest.mark.parametrize(("seconds", "level"), [(0, "ok"), (5, "warning"), (-120, "failed")])
 def test_clocks_that_disagree(clinic: Clinic, monkeypatch: pytest.MonkeyPatch, seconds: float, level: str) -> None:
-    """This machine's is moved; the database's is asked."""
+    """The test moves this machine's clock; the database's clock is the real one."""
     real = examine_database
 
     def shifted(url: str) -> object:
@@ -380,7 +380,7 @@ def test_clocks_that_disagree(clinic: Clinic, monkeypatch: pytest.MonkeyPatch, s
 
 
 def test_a_redis_that_is_not_there(clinic: Clinic) -> None:
-    """What needs it is not checked, and PostgreSQL is."""
+    """The checks that need it are skipped; PostgreSQL is checked."""
     found = clinic.finds(REDIS_URL=f"redis://:geheim%2F123@{NOWHERE}/0")
     assert "REDIS_URL" in found["Redis"]["cure"]
     assert found["Redis eviction"]["says"] == "not checked: Redis failed"
@@ -388,7 +388,7 @@ def test_a_redis_that_is_not_there(clinic: Clinic) -> None:
 
 
 def test_a_wrong_password_of_redis(clinic: Clinic) -> None:
-    """None, and another one than the server's."""
+    """No password, and a wrong one."""
     with closing(redis.from_url(clinic.redis_url)) as client:
         client.config_set("requirepass", PASSWORD)
         try:
@@ -404,7 +404,7 @@ def test_a_wrong_password_of_redis(clinic: Clinic) -> None:
 
 
 def test_a_user_of_redis_who_may_not_ask(clinic: Clinic) -> None:
-    """The right that is missing is named."""
+    """The cure names the missing right."""
     with closing(redis.from_url(clinic.redis_url)) as client:
         client.acl_setuser("weak", enabled=True, passwords=["+falsch"], keys=["*"], commands=["+@all", "-info"])
         try:
@@ -428,7 +428,7 @@ def test_an_eviction_policy_that_loses_jobs(clinic: Clinic) -> None:
 
 
 def test_a_redis_without_persistence_loses_no_engagement(clinic: Clinic) -> None:
-    """So it is said, and is no failure."""
+    """The finding says so, and is not a failure."""
     with closing(redis.from_url(clinic.redis_url)) as client:
         client.config_set("save", "")
         try:
@@ -454,7 +454,7 @@ def _info(text: str) -> bytes:
     ],
 )
 def test_a_redis_that_is_too_old(clinic: Clinic, replies: dict[str, bytes]) -> None:
-    """Before HELLO, and before LMOVE."""
+    """One is older than HELLO, the other older than LMOVE."""
     with listener(redis_that_says(**replies)) as port:
         found = clinic.finds(REDIS_URL=f"redis://127.0.0.1:{port}/0")
     told = found["Redis"] if found["Redis"]["level"] == "failed" else found["Redis version"]
@@ -462,25 +462,25 @@ def test_a_redis_that_is_too_old(clinic: Clinic, replies: dict[str, bytes]) -> N
 
 
 def test_a_redis_that_cannot_save_and_a_replica(clinic: Clinic) -> None:
-    """A server that refuses writes."""
+    """Both refuse writes."""
     told = "redis_version:7.2.0\r\nrole:slave\r\nrdb_last_bgsave_status:err\r\nmaxmemory_policy:noeviction\r\n"
     replies = {"HELLO": b"%1\r\n$5\r\nproto\r\n:3\r\n", "INFO": _info(told), "CONFIG": b"-ERR unknown command\r\n"}
     with listener(redis_that_says(**replies)) as port:
         found = clinic.finds(REDIS_URL=f"redis://127.0.0.1:{port}/0")
-    assert "Free its disk" in found["Redis persistence"]["cure"]
+    assert "Free space on its disk" in found["Redis persistence"]["cure"]
     assert "primary" in found["Redis writes"]["cure"]
 
 
 @pytest.mark.parametrize("version", ["v0", "v1"])
 def test_a_provider_that_is_not_there(clinic: Clinic, version: str) -> None:
-    """Its accounts are not asked for."""
+    """Its accounts are not checked."""
     found = clinic.finds(UNIPILE_BASE_URL=f"http://{NOWHERE}", UNIPILE_API_VERSION=version)
     assert "UNIPILE_DSN or UNIPILE_BASE_URL" in found["provider"]["cure"]
     assert found["accounts"]["says"] == "not checked: provider failed"
 
 
 def test_a_provider_whose_certificate_nobody_knows(clinic: Clinic) -> None:
-    """It is not shown the key."""
+    """The key is not sent to it."""
     with ScriptedServer(lambda connection, _: connection.sendall(OK), tls=True) as server:
         found = clinic.finds(UNIPILE_BASE_URL=server.url)
         assert server.requests == []
@@ -488,7 +488,7 @@ def test_a_provider_whose_certificate_nobody_knows(clinic: Clinic) -> None:
 
 
 def test_a_key_that_the_provider_refuses(clinic: Clinic, sandbox: Sandbox) -> None:
-    """401."""
+    """The provider answers 401."""
     sandbox.set_faults([{"match": {"request": "read"}, "action": "status", "status": 401}])
     found = clinic.finds()
     assert found["provider"]["level"] == "failed"
@@ -496,7 +496,7 @@ def test_a_key_that_the_provider_refuses(clinic: Clinic, sandbox: Sandbox) -> No
 
 
 def test_a_provider_in_trouble_is_a_warning(clinic: Clinic, sandbox: Sandbox) -> None:
-    """It may pass."""
+    """The trouble may be temporary."""
     sandbox.set_faults([{"match": {"request": "read", "times": 1}, "action": "status", "status": 503}])
     assert clinic.finds()["provider"]["level"] == "warning"
 
@@ -506,7 +506,7 @@ def _health(*words: str) -> dict[str, object]:
 
 
 def test_accounts_that_cannot_act_are_named_with_their_cure(clinic: Clinic, sandbox: Sandbox) -> None:
-    """Disconnected, unknown to the provider, held by their status, without a name there; and one that is coming."""
+    """Disconnected, unknown to the provider, held by their status, without an id there; and one that is connecting."""
     clinic.sql(
         "INSERT INTO linkedin_accounts (id, unipile_account_id, status) VALUES ('out', 'u-out', NULL),"
         " ('gone', 'u-gone', 'ok'), ('held', 'u-held', 'expired'),"
@@ -533,14 +533,14 @@ def test_accounts_that_cannot_act_are_named_with_their_cure(clinic: Clinic, sand
 
 
 def test_v0_cannot_be_asked_for_its_accounts(clinic: Clinic) -> None:
-    """And says so."""
+    """The findings say so."""
     found = clinic.finds(UNIPILE_API_VERSION="v0")
     assert "v0" in found["provider"]["says"]
     assert "v0 cannot be asked" in found["accounts"]["says"]
 
 
 def test_no_account_at_all(clinic: Clinic) -> None:
-    """Nobody can act."""
+    """No account can act."""
     clinic.sql("TRUNCATE linkedin_accounts")
     assert "linkedin_accounts" in clinic.finds()["accounts"]["cure"]
 
@@ -563,7 +563,7 @@ def test_a_voice_that_is_away_or_refuses_the_key(clinic: Clinic, provider: str) 
 
 
 def test_a_metrics_port_that_is_taken(clinic: Clinic) -> None:
-    """By somebody else: it names the variable. One that is free is not kept."""
+    """By another program: the cure names the variable. A free port is not kept open."""
     refusal = b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n"
     with ScriptedServer(lambda connection, _: connection.sendall(refusal)) as server:
         found = _with_metrics_port(server.port, clinic)
@@ -572,13 +572,13 @@ def test_a_metrics_port_that_is_taken(clinic: Clinic) -> None:
 
 
 def test_a_metrics_host_that_is_not_this_machine(clinic: Clinic) -> None:
-    """No other port would help."""
+    """Another port would not help."""
     found = clinic.finds(POD_ENGAGEMENT_METRICS_HOST="192.0.2.1")["metrics port"]
     assert (found["level"], "POD_ENGAGEMENT_METRICS_HOST" in found["cure"]) == ("failed", True)
 
 
 def test_a_metrics_port_that_a_worker_has_is_well(clinic: Clinic) -> None:
-    """A doctor is asked while workers run."""
+    """People run the doctor while workers run."""
     metrics = b"engagement_workers_alive 1.0\n"
     reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(metrics), metrics)
     with ScriptedServer(lambda connection, _: connection.sendall(reply)) as server:
@@ -591,7 +591,7 @@ def _with_metrics_port(port: int, clinic: Clinic) -> dict[str, str]:
 
 
 def test_embedded_servers_are_started_and_stopped(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Nothing else needs to be set but the key, and nothing runs afterwards."""
+    """Only the key needs to be set, and no server runs afterwards."""
     for place in (tmp_path, *list(tmp_path.parents)[:2]):
         place.chmod(0o711)
     environ = {"UNIPILE_BASE_URL": sandbox.url, "UNIPILE_API_KEY": "key"}
@@ -603,7 +603,7 @@ def test_embedded_servers_are_started_and_stopped(sandbox: Sandbox, tmp_path: Pa
 
 
 def test_a_data_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """The servers are not tried."""
+    """The servers are not started."""
     (tmp_path / "file").write_text("")
     result = Commands()("doctor", "--json", "--embedded", "--data", str(tmp_path / "file" / "data"))
     found = {each["name"]: each for each in json.loads(result.stdout)["findings"]}
@@ -612,7 +612,7 @@ def test_a_data_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_the_doctor_changes_nothing(clinic: Clinic) -> None:
-    """Neither a row nor a key."""
+    """No row and no key."""
     with closing(redis.from_url(clinic.redis_url)) as client:
         before = (client.dbsize(), _written(clinic))
         clinic.finds()

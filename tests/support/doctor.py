@@ -1,6 +1,6 @@
-"""Broken set-ups for the doctor, each one real: servers of our own that may be spoilt, and peers that misbehave.
+"""Broken set-ups for the doctor, all of them real: servers of our own that a test may break, and peers that misbehave.
 
-The one rule: what the doctor meets here is what it would meet outside; nothing of the product is replaced.
+The one rule: the doctor meets what it would meet in production; no part of the product is replaced.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Clinic:
     changes: dict[str, str] = field(default_factory=dict)
 
     def sql(self, *statements: str) -> list[tuple[Any, ...]]:
-        """As the owner; the rows of the last one."""
+        """Execute as the owner; the rows of the last statement."""
         with closing(psycopg2.connect(self.database_url)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
             for statement in statements:
@@ -63,7 +63,7 @@ class Clinic:
 
     @contextmanager
     def spoilt(self, by: Sequence[str], mend: Sequence[str]) -> Iterator[None]:
-        """The database after the statements `by`; `mend` takes them back, whatever happens meanwhile."""
+        """Break the database with the statements `by`; `mend` repairs it at the end, whatever happens."""
         self.sql(*by)
         try:
             yield
@@ -75,7 +75,7 @@ class Clinic:
         return f"postgresql://{role}:{quote(password, safe='')}@/{database}?host={self.sockets}&port=5432"
 
     def finds(self, **changes: str) -> dict[str, dict[str, str]]:
-        """The findings by name, after `doctor --json` in this environment; nothing in them is secret."""
+        """Run `doctor --json` in this environment. The findings by name; asserts that they hold no secret."""
         environ = {
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
@@ -101,7 +101,7 @@ def _json(text: str) -> dict[str, Any]:
 
 @contextmanager
 def own_servers() -> Iterator[Clinic]:
-    """A PostgreSQL with the schema, the role `guest` and room for standbys, and a Valkey; both may be spoilt."""
+    """A PostgreSQL with the schema, the role `guest` and room for standbys, and a Valkey. Tests may break both."""
     if not wheels_installed():
         refuse(os.environ)
     with (
@@ -128,7 +128,7 @@ def own_servers() -> Iterator[Clinic]:
 
 @contextmanager
 def listener(serve: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A port on which each caller is served by `serve` in a thread of its own."""
+    """A port. `serve` handles each caller in its own thread."""
     with socket.create_server(("127.0.0.1", 0)) as waiting:
         threads: list[threading.Thread] = []
 
@@ -160,13 +160,13 @@ def _served(caller: socket.socket, serve: Callable[[socket.socket], None]) -> No
 
 
 def refuses_tls(caller: socket.socket) -> None:
-    """A PostgreSQL that has no TLS."""
+    """A PostgreSQL without TLS."""
     caller.recv(8)
     caller.sendall(b"N")
 
 
 def speaks_tls(caller: socket.socket) -> None:
-    """A PostgreSQL whose certificate nobody knows."""
+    """A PostgreSQL with a certificate that nobody trusts."""
     caller.recv(8)
     caller.sendall(b"S")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -176,7 +176,7 @@ def speaks_tls(caller: socket.socket) -> None:
 
 
 def redis_that_says(**replies: bytes) -> Callable[[socket.socket], None]:
-    """A server that answers commands (in RESP) by their name, and everything else with OK."""
+    """A server that answers these commands (in RESP), and every other command with OK."""
 
     def serve(caller: socket.socket) -> None:
         with caller.makefile("rb") as lines:
@@ -192,7 +192,7 @@ def redis_that_says(**replies: bytes) -> Callable[[socket.socket], None]:
 
 @contextmanager
 def pooler(database_url: str, sockets: str) -> Iterator[str]:
-    """Something like PgBouncer in front of the server: it invents the process id that its client is told."""
+    """A proxy like PgBouncer in front of the server: it invents the process id that the client gets."""
 
     def serve(caller: socket.socket) -> None:
         with socket.socket(socket.AF_UNIX) as server:
@@ -212,7 +212,7 @@ def pooler(database_url: str, sockets: str) -> Iterator[str]:
 
 
 def _answers(server: socket.socket, caller: socket.socket) -> None:
-    """Message by message until the one with the process id has come; then whatever comes."""
+    """Pass on single messages until the one with the process id; then pass on all bytes."""
     with suppress(OSError, struct.error), server.makefile("rb") as messages:
         is_invented = False
         while not is_invented:

@@ -1,4 +1,4 @@
-"""The bench's arithmetic, the shape of what it tells, and what the command makes of it."""
+"""The bench's arithmetic, the shape of its report, and what the command prints."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ def _effect(number: int, *, late_s: float = 0.0, took_s: float = 0.0) -> dict[st
     ("share", "expected"), [(0.0, 1), (0.001, 1), (0.5, 500), (0.95, 950), (0.99, 990), (0.9901, 991), (1.0, 1000)]
 )
 def test_a_quantile_is_the_nearest_rank_that_was_really_seen(share: float, expected: int) -> None:
-    """Of 1 to 1,000 in any order."""
+    """Of the numbers 1 to 1,000, in any order."""
     assert quantile([*range(501, 1001), *range(1, 501)], share) == expected
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1), st.floats(0, 1))
 def test_a_quantile_is_not_exceeded_by_its_share(observations: list[float], share: float) -> None:
-    """Whatever the observations are."""
+    """For any observations."""
     found = quantile(observations, share)
     assert found in observations
     assert sum(each <= found for each in observations) >= round(share * len(observations), 6)
 
 
 def test_there_is_no_quantile_of_nothing() -> None:
-    """A median of no runs would be an invention."""
-    with pytest.raises(ValueError, match="nothing"):
+    """A median of no runs would be an invented number."""
+    with pytest.raises(ValueError, match="at least one observation"):
         median([])
 
 
@@ -77,14 +77,14 @@ def test_a_target_is_met_at_its_bound_and_not_beyond_it() -> None:
 
 
 def test_lateness_is_from_the_scheduled_time_to_the_first_arrival() -> None:
-    """A second request changes nothing; what has not arrived has no lateness; early is negative."""
+    """Only the first request counts. What has not arrived has no lateness. Early is negative."""
     planned = likes([_AT, _AT, _AT])
     effects = [_effect(0, late_s=0.25), _effect(0, late_s=0.125), _effect(2, late_s=-0.5)]
     assert lateness_ms(planned, effects) == (125.0, -500.0)
 
 
 def test_the_judge_counts_what_is_lost_and_what_is_doubled() -> None:
-    """By the post, which each activity has for itself."""
+    """The post identifies the activity: each activity has its own."""
     planned = likes([_AT] * 4)
     effects = [_effect(0), _effect(1), _effect(1), _effect(1)]
     assert (lost(planned, effects), doubled(effects)) == (2, 2)
@@ -99,14 +99,14 @@ def test_a_rate_at_which_something_is_lost_or_doubled_is_refused(numbers: tuple[
 
 
 def test_the_time_taken_is_from_the_first_arrival_to_the_last_effect() -> None:
-    """In whatever order the ledger has them."""
+    """In any order of the ledger."""
     assert seconds_taken([_effect(1, late_s=1.0, took_s=0.5), _effect(0)]) == 1.5
     with pytest.raises(BenchFailed):
         seconds_taken([_effect(0)])
 
 
 def test_random_instants_are_the_same_in_every_run_and_within_the_spread() -> None:
-    """So that two systems can be compared; in the order of time, each on a post of its own."""
+    """So two systems can be compared. They are in order of time, each on its own post."""
     first, second = likes_at_random_instants(100, 20.0), likes_at_random_instants(100, 20.0)
     gaps = [[each.scheduled_for - run[0].scheduled_for for each in run] for run in (first, second)]
     assert gaps[0] == gaps[1] == sorted(gaps[0])
@@ -160,7 +160,7 @@ def test_the_report_has_its_documented_shape() -> None:
 
 
 def test_the_drawing_is_well_formed_and_shows_every_series_and_bar() -> None:
-    """Also what lies beyond the axis, and labels that SVG would take for markup."""
+    """Also values beyond the axis, and labels that contain markup characters."""
     panels = Panels(lateness_ms={"<a> & b": (-5.0, 1.0, 99_999.0), "c": (0.0,)}, jobs_per_second={"d": 600.0, "e": 0.0})
     root = ElementTree.fromstring(draw(panels))  # noqa: S314 - our own text
     name = "{http://www.w3.org/2000/svg}"
@@ -174,14 +174,14 @@ def test_the_drawing_is_well_formed_and_shows_every_series_and_bar() -> None:
 
 
 def test_what_was_not_measured_is_not_drawn() -> None:
-    """A report of a crash alone has neither curve nor bar."""
+    """A report of a crash only has no curve and no bar."""
     assert panels_of(replace(_REPORT, samples={})) == Panels()
     assert panels_of(_REPORT).lateness_ms == {"engagement": (1.0, 2.5, 9.0)}
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], bool]]:
-    """What the command wants to be measured; it gets `_REPORT` with a missed target if it is quick."""
+    """Keeps what the command asks to measure. It returns `_REPORT`, with a missed target if `--quick` is given."""
     wishes: list[tuple[list[str], bool]] = []
 
     def run_bench(names: list[str], *, is_quick: bool, tell: Any) -> Report:
@@ -194,7 +194,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], bool]]:
 
 
 def test_everything_is_measured_unless_somebody_asks_for_less(asked: list[tuple[list[str], bool]]) -> None:
-    """In the bench's own order."""
+    """They run in the bench's own order."""
     Commands()("bench")
     Commands()("bench", "--only", "crash", "--only", "drain")
     assert asked == [(list(MEASUREMENTS), False), (["drain", "crash"], False)]
@@ -203,7 +203,7 @@ def test_everything_is_measured_unless_somebody_asks_for_less(asked: list[tuple[
 
 @pytest.mark.usefixtures("asked")
 def test_a_missed_target_is_a_failure_only_for_who_checks() -> None:
-    """The table says so in any case, and the exit code with `--check`."""
+    """The table always shows it; the exit code only with `--check`."""
     told = Commands()("bench", "--quick")
     assert told.exit_code == 0
     assert "NO" in told.stdout
@@ -216,7 +216,7 @@ def test_a_missed_target_is_a_failure_only_for_who_checks() -> None:
 
 @pytest.mark.usefixtures("asked")
 def test_the_plot_is_written_beside_the_json(tmp_path: Path) -> None:
-    """Standard output holds the JSON alone."""
+    """Standard output has only the JSON."""
     told = Commands().json("bench", "--plot", str(tmp_path / "bench.svg"))
     assert told["figures"][0]["name"] == "lateness_p50"
     assert (tmp_path / "bench.svg").read_text().startswith("<svg")
@@ -225,7 +225,7 @@ def test_the_plot_is_written_beside_the_json(tmp_path: Path) -> None:
 def test_a_plot_that_cannot_be_drawn_is_refused_before_anything_is_measured(
     asked: list[tuple[list[str], bool]], tmp_path: Path
 ) -> None:
-    """A folder that is not there, and measurements of which there is no drawing."""
+    """The folder does not exist, or no measurement can be drawn."""
     refused = Commands().refused("bench", "--plot", str(tmp_path / "missing" / "bench.svg"))
     assert "missing" in refused
     assert "lateness" in Commands().refused("bench", "--only", "crash", "--plot", str(tmp_path / "bench.svg"))

@@ -1,4 +1,4 @@
-"""The examination itself: order, dependence, bounds. What the checks find is tested on real servers."""
+"""The order of the checks, what each needs, and its time limit. Their findings are tested on real servers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _check(name: str, *found: Finding, needs: tuple[str, ...] = ()) -> Check:
 
 
 def test_what_failed_is_not_built_upon() -> None:
-    """Nor what depends on what was not checked; everything else goes on, and a warning stops nothing."""
+    """A check that needs a failed or skipped check is skipped. All others run, and a warning stops nothing."""
     checks = (
         _check("a", failed("a", "Broken.", "Mend it.")),
         _check("b", fine("b", "Well."), needs=("a",)),
@@ -64,7 +64,7 @@ def test_what_failed_is_not_built_upon() -> None:
 
 
 def test_a_check_that_hangs_is_left_alone() -> None:
-    """After its time; the others are made."""
+    """After its time limit; the other checks run."""
     never = threading.Event()
     hangs = Check(name="a", run=lambda _: (never.wait(60), ())[1], within=timedelta(milliseconds=20))
     found = list(examine(_patient(), (hangs, _check("b", fine("b", "Well.")))))
@@ -75,7 +75,7 @@ def test_a_check_that_hangs_is_left_alone() -> None:
 
 
 def test_a_defect_of_a_check_is_a_finding() -> None:
-    """And hides nothing else."""
+    """It hides no other finding."""
 
     def breaks(_: Context) -> tuple[Finding, ...]:
         raise ZeroDivisionError("oh")
@@ -86,13 +86,13 @@ def test_a_defect_of_a_check_is_a_finding() -> None:
 
 
 def test_a_secret_in_a_message_is_hidden() -> None:
-    """Should a check ever repeat one."""
+    """In case a check ever repeats one."""
     (found,) = examine(_patient(), (_check("a", failed("a", "a-key-of-some-length!", "Mend it.")),))
     assert found.says == "***!"
 
 
 def test_every_check_needs_only_what_comes_before_it() -> None:
-    """Else it would never be stopped. What is no check is a variable, which the configuration tells of."""
+    """Otherwise it would never be skipped. A need that is no check is a variable: the configuration reports it."""
     seen: set[str] = set()
     for check in CHECKS:
         names = [name for name in check.needs if name not in seen]
@@ -115,7 +115,7 @@ def test_a_connection_in_the_clear_is_warned_of(changes: dict[str, bool], level:
     ("others", "is_pooled", "level"), [(95, False, Level.OK), (96, False, Level.FAILED), (96, True, Level.OK)]
 )
 def test_a_worker_needs_a_connection_for_each_thread(others: int, is_pooled: bool, level: Level) -> None:
-    """A pooler has its own count."""
+    """A pooler counts its connections itself."""
     capacity = Capacity(limit=100, limited_by="max_connections", others=others)
     (found,) = check_connections(_patient(capacity=capacity, is_pooled=is_pooled))
     assert found.level is level

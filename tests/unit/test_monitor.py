@@ -1,4 +1,4 @@
-"""What a worker shows of itself, made of fakes: alive, ready, and what is shown when something is away."""
+"""The pages of a worker, with fakes: alive, ready, and what they show when a server is away."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AwayQueue(InMemoryQueue):
 
 @dataclass
 class Scene:
-    """A monitor whose pages can be asked for without a socket."""
+    """A monitor whose pages can be read without a socket."""
 
     telemetry: InMemoryTelemetry = field(default_factory=InMemoryTelemetry)
     metrics: PrometheusTelemetry = field(default_factory=PrometheusTelemetry)
@@ -78,7 +78,7 @@ class Scene:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """From the first look on."""
+        """Watch, and wait for the first reading."""
         watched = Watched(
             gauges=self,
             queue=self.queue,
@@ -88,16 +88,16 @@ class Scene:
         )
         with self.monitor.watching(watched):
             assert self.looked.wait(10)
-            while b"not looked at yet" in self.page("/readyz").body:
+            while b"not checked yet" in self.page("/readyz").body:
                 threading.Event().wait(0.001)
             yield
 
     def page(self, path: str) -> Page:
-        """What is answered."""
+        """The answer."""
         return self.pages[path]()
 
     def told(self, path: str) -> tuple[int, dict[str, object]]:
-        """The same, read."""
+        """Its status and its parsed JSON."""
         page = self.page(path)
         return page.status, json.loads(page.body)
 
@@ -112,7 +112,7 @@ def raising(error: Exception) -> Callable[[], Gauges]:
 
 
 def test_worker_whose_threads_move_is_alive_and_ready() -> None:
-    """And its metrics show what the database said."""
+    """Its metrics show what the database reported."""
     scene = Scene()
     with scene.monitor, scene.watching():
         assert scene.told("/healthz") == (200, {"alive": True, "problems": []})
@@ -124,25 +124,25 @@ def test_worker_whose_threads_move_is_alive_and_ready() -> None:
 
 
 def test_worker_that_is_stuck_is_not_alive_and_says_why() -> None:
-    """A supervisor restarts it, and its log has the reason."""
-    scene = Scene(problems=("the task beat is stuck: running for 200 s, limit 180 s",))
+    """A supervisor can restart it, and its log has the reason."""
+    scene = Scene(problems=("the periodic task beat is stuck: running for 200 s, limit 180 s",))
     with scene.monitor, scene.watching():
         assert scene.told("/healthz") == (503, {"alive": False, "problems": list(scene.problems)})
 
 
 def test_worker_without_its_database_is_alive_but_not_ready() -> None:
-    """A restart would not help; what is not known is not shown as zero."""
+    """A restart would not help. An unknown value is not shown as zero."""
     scene = Scene(gauges=raising(StoreUnavailable("PostgreSQL: refused")))
     with scene.monitor, scene.watching():
         assert scene.told("/healthz")[0] == 200
         status, told = scene.told("/readyz")
         assert (status, told["ready"]) == (503, False)
-        assert told["checks"] == {"postgresql": "PostgreSQL: refused", "schema": "cannot be looked at", "redis": "ok"}
+        assert told["checks"] == {"postgresql": "PostgreSQL: refused", "schema": "cannot be checked", "redis": "ok"}
         assert b"engagement_due NaN" in scene.page("/metrics").body
 
 
 def test_worker_with_an_old_schema_is_not_ready_and_says_what_is_missing() -> None:
-    """Somebody has migrated back."""
+    """For example after somebody restored an older schema."""
     scene = Scene(gauges=raising(SchemaProblem("table pods is missing. Run `engagement migrate`.")))
     with scene.monitor, scene.watching():
         status, told = scene.told("/readyz")
@@ -169,7 +169,7 @@ def test_worker_without_redis_is_ready_and_says_that_it_is_degraded() -> None:
 
 
 def test_worker_that_drains_takes_no_traffic_and_is_alive() -> None:
-    """Also after nobody looks any more."""
+    """Also when no new facts are read any more."""
     scene = Scene()
     with scene.monitor:
         with scene.watching():
@@ -180,17 +180,17 @@ def test_worker_that_drains_takes_no_traffic_and_is_alive() -> None:
 
 
 def test_look_that_is_old_says_nothing() -> None:
-    """A round that hangs must not look like a database that is well."""
+    """A task that hangs must not look like a database that works."""
     scene = Scene()
     with scene.monitor, scene.watching():
         scene.now += 36
         status, told = scene.told("/readyz")
         assert status == 503
-        assert "nothing was looked at for 36 s" in str(told)
+        assert "nothing was checked for 36 s" in str(told)
 
 
 def test_pages_are_there_before_there_is_anything_to_show() -> None:
-    """Alive, not ready."""
+    """The worker is alive, and not ready."""
     scene = Scene()
     with scene.monitor:
         assert (scene.told("/healthz")[0], scene.told("/readyz")[0]) == (200, 503)
@@ -198,7 +198,7 @@ def test_pages_are_there_before_there_is_anything_to_show() -> None:
 
 
 def test_page_of_metrics_is_made_once_a_second_at_most() -> None:
-    """A flood of scrapes costs what one costs."""
+    """Many scrapes cost as much as one."""
     scene = Scene()
     with scene.monitor, scene.watching():
         before = scene.page("/metrics").body
@@ -209,7 +209,7 @@ def test_page_of_metrics_is_made_once_a_second_at_most() -> None:
 
 
 def test_port_that_is_taken_is_a_warning_and_is_had_when_it_is_free() -> None:
-    """The second worker of a machine works; which variable to set is said once."""
+    """The second worker of a machine works. The warning names the variable, once."""
     scene = Scene(taken=1)
     with scene.monitor:
         assert scene.pages == {}

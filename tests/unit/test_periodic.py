@@ -1,4 +1,4 @@
-"""Rounds come again whatever happens, and an outage is told once."""
+"""Periodic tasks are repeated whatever happens, and an outage is reported once."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ NEVER = timedelta(hours=1)
 
 @pytest.fixture
 def telemetry() -> InMemoryTelemetry:
-    """What was told."""
+    """Keeps the events."""
     return InMemoryTelemetry()
 
 
 @pytest.fixture
 def start(telemetry: InMemoryTelemetry) -> Iterator[Callable[..., PeriodicTasks]]:
-    """Starts rounds that are stopped at the end."""
+    """Starts periodic tasks that are stopped at the end."""
     rounds = PeriodicTasks(telemetry=telemetry, outages=Outages(telemetry))
 
     def begin(*each: PeriodicTask) -> PeriodicTasks:
@@ -42,7 +42,7 @@ def signals(telemetry: InMemoryTelemetry) -> list[Signal]:
 
 
 def test_round_comes_again_after_its_own_pause(start: Callable[..., PeriodicTasks]) -> None:
-    """The first one comes at once."""
+    """The first run starts at once."""
     thrice = threading.Event()
     pauses = iter([AT_ONCE, AT_ONCE])
 
@@ -60,7 +60,7 @@ def test_round_comes_again_after_its_own_pause(start: Callable[..., PeriodicTask
 def test_outage_is_told_once_when_it_begins_and_once_when_it_is_over(
     start: Callable[..., PeriodicTasks], telemetry: InMemoryTelemetry
 ) -> None:
-    """Not at every attempt."""
+    """It is not reported at every attempt."""
     answers: Iterator[Exception | None] = iter([StoreUnavailable("gone"), StoreUnavailable("still gone"), None])
 
     def do() -> timedelta:
@@ -76,7 +76,7 @@ def test_outage_is_told_once_when_it_begins_and_once_when_it_is_over(
 
 
 def test_the_two_servers_have_outages_of_their_own(telemetry: InMemoryTelemetry) -> None:
-    """Redis being back says nothing about PostgreSQL."""
+    """That Redis is back does not show that PostgreSQL is."""
     outages = Outages(telemetry)
     outages.met(StoreUnavailable("no store"))
     outages.met(QueueUnavailable("no queue"))
@@ -86,7 +86,7 @@ def test_the_two_servers_have_outages_of_their_own(telemetry: InMemoryTelemetry)
 
 
 def test_defect_in_a_round_does_not_end_it(start: Callable[..., PeriodicTasks], telemetry: InMemoryTelemetry) -> None:
-    """It is told, and the round comes again."""
+    """It is reported, and the task runs again."""
     again = threading.Event()
     failures = iter([ValueError("a defect")])
 
@@ -125,7 +125,7 @@ def test_slow_round_delays_no_other(start: Callable[..., PeriodicTasks]) -> None
 
 
 def test_stop_ends_a_pause_and_waits_for_what_is_under_way(start: Callable[..., PeriodicTasks]) -> None:
-    """No round begins after it, and none is cut off."""
+    """No run starts after it, and none is cut off."""
     begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
 
     def do() -> timedelta:

@@ -1,4 +1,4 @@
-"""A worker whose threads do not move says so, each in its way."""
+"""A worker reports each kind of stuck thread."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AT_ONCE = timedelta(0)
 
 
 class HangingExecutor:
-    """Hangs until it may go on."""
+    """Hangs until the test lets it go on."""
 
     def __init__(self) -> None:
         self.begun, self.may_end = threading.Event(), threading.Event()
@@ -37,7 +37,7 @@ class HangingExecutor:
 
 
 class DeafDelayQueue(DelayQueue):
-    """Wakes nobody: what a lost notification would look like."""
+    """Wakes no thread, as if a notification were lost."""
 
     def take(self) -> Entry | None:
         """See `DelayQueue`."""
@@ -48,7 +48,7 @@ class DeafDelayQueue(DelayQueue):
 
 @pytest.fixture
 def executor() -> Iterator[HangingExecutor]:
-    """Set free at the end."""
+    """An executor that hangs until the end of the test."""
     hanging = HangingExecutor()
     yield hanging
     hanging.may_end.set()
@@ -82,12 +82,12 @@ def start(executor: HangingExecutor) -> Iterator[Callable[..., Worker]]:
 
 
 def test_worker_that_has_nothing_to_do_is_well(start: Callable[..., Worker]) -> None:
-    """However long."""
+    """However long it has nothing to do."""
     assert start(DelayQueue(SystemClock())).problems() == ()
 
 
 def test_execution_that_does_not_end_is_named(start: Callable[..., Worker], executor: HangingExecutor) -> None:
-    """And only while it lasts."""
+    """It is named only while it lasts."""
     delay_queue = DelayQueue(SystemClock())
     worker = start(delay_queue)
     delay_queue.add(Entry("activity-1"), 0.0)
@@ -99,7 +99,7 @@ def test_execution_that_does_not_end_is_named(start: Callable[..., Worker], exec
 
 
 def test_activity_that_no_idle_thread_takes_is_told(start: Callable[..., Worker]) -> None:
-    """The dispatcher is stuck: nothing is being executed, and something is due."""
+    """The delay queue is stuck: an activity is due, and nothing is being executed."""
     clock = SystemClock()
     delay_queue = DeafDelayQueue(clock)
     worker = start(delay_queue, stuck_after=timedelta(seconds=30))
@@ -110,7 +110,7 @@ def test_activity_that_no_idle_thread_takes_is_told(start: Callable[..., Worker]
 
 
 def test_agenda_that_is_locked_for_ever_is_told(start: Callable[..., Worker]) -> None:
-    """Whoever looks is not caught in it."""
+    """Reading the problems does not wait for the lock."""
     delay_queue = DelayQueue(SystemClock())
     worker = start(delay_queue, stuck_after=timedelta(minutes=1))
     locked, may_end = threading.Event(), threading.Event()
@@ -131,7 +131,7 @@ def test_agenda_that_is_locked_for_ever_is_told(start: Callable[..., Worker]) ->
 
 
 def test_round_that_does_not_end_is_named(start: Callable[..., Worker]) -> None:
-    """The heartbeat, say, on a connection that nobody answers."""
+    """For example the heartbeat, on a connection that does not answer."""
     begun, may_end = threading.Event(), threading.Event()
 
     def hang() -> timedelta:
@@ -144,13 +144,13 @@ def test_round_that_does_not_end_is_named(start: Callable[..., Worker]) -> None:
     try:
         assert begun.wait(10)
         (problem,) = worker.problems()
-        assert problem.startswith("the task beat is stuck: running for")
+        assert problem.startswith("the periodic task beat is stuck: running for")
     finally:
         may_end.set()
 
 
 def test_worker_that_drains_has_no_problems(start: Callable[..., Worker]) -> None:
-    """Its threads end because they should."""
+    """Its threads end on purpose."""
     worker = start(DelayQueue(SystemClock()))
     worker.drain(timedelta(seconds=10))
     assert worker.problems() == ()

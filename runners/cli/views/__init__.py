@@ -1,1 +1,1 @@
-"""How results look: screens for people, JSON for programs."""
+"""Formats results: tables for people, JSON for programs."""

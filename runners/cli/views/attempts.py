@@ -1,4 +1,4 @@
-"""Attempts, for people and for programs."""
+"""Formats attempts: a table for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["attempt_as_json", "attempts_table"]
 
 
 def attempts_table(attempts: tuple[Attempt, ...]) -> Table:
-    """A row each, by number."""
+    """One row for each attempt, by number."""
     rows = (
         (each.number, each.event.value, each.effect.value, at(each.began_at), at(each.ended_at), _said(each))
         for each in attempts
@@ -23,7 +23,7 @@ def attempts_table(attempts: tuple[Attempt, ...]) -> Table:
 
 
 def _said(attempt: Attempt) -> str | None:
-    """What the provider answered, or why it could not; what came too late to decide is told as well."""
+    """The provider's answer, or why there is none; then late evidence, which came after the attempt had ended."""
     parts = [_told(attempt.error or attempt.answer)]
     if attempt.evidence is not None:
         parts.append(f"Late: {_told(attempt.evidence)}")

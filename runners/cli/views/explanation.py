@@ -1,4 +1,4 @@
-"""An explanation as a screen for people and as JSON for programs (the shape is in docs/reference/json.md)."""
+"""Formats an explanation: tables for people, JSON for programs (docs/reference/json.md has its shape)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["as_json", "as_screen"]
 
 
 def as_screen(activity_id: str, found: Explanation, snapshot: Snapshot) -> RenderableType:
-    """What, why, what next, what a person can do; then every attempt."""
+    """What it is, why, what happens next and what a person can do; then every attempt."""
     facts = (
         ("what", _what(snapshot)),
         ("phase", found.phase.value if found.phase else None),

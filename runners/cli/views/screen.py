@@ -1,6 +1,6 @@
-"""How everything looks: tables and words for people, JSON for programs.
+"""Prints results: tables and text for people, JSON for programs.
 
-The one rule: what comes from outside is shown as it is. It is no markup, and it moves no cursor.
+The one rule: text from outside is only shown. It is never read as markup, and it cannot control the terminal.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from rich.text import Text
 __all__ = ["at", "console", "duration", "plain", "say", "show_json", "table", "warn"]
 
 _WIDE = 1_000
-"""A pipe has no width: whatever reads it must not find an id in two pieces."""
+"""The width for a pipe, which has none: a program that reads it must not find an id split over two lines."""
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Colour only on a terminal, and not where NO_COLOR is set."""
+    """A console with colour only on a terminal, and never if NO_COLOR is set."""
     stream = sys.stderr if stderr else sys.stdout
     return Console(file=stream, width=None if stream.isatty() else _WIDE, highlight=False, markup=False, emoji=False)
 
 
 def say(message: str) -> None:
-    """Something that the user should know, beside the output."""
+    """Print a message for the user on standard error, apart from the result."""
     click.echo(message, err=True)
 
 
 def warn(message: str) -> None:
-    """Something that did not work, although the command did."""
+    """Print a warning on standard error: something did not work, but the command did."""
     say(f"Warning: {message}")
 
 
 def show_json(value: Mapping[str, Any], *, compact: bool = False) -> None:
-    """One object on standard output, in ASCII; `compact` puts it on one line."""
+    """Print one object on standard output, in ASCII; `compact` prints it on one line."""
     click.echo(json.dumps(value, indent=None if compact else 2))
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """A table; numbers are on the right, None is empty. Columns without names have no header."""
+    """A table. Numbers are aligned right, None is an empty cell. If no column has a name, there is no header."""
     names = list(columns)
     shown = Table(
         title=title,
@@ -65,17 +65,17 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) 
 
 
 def plain(text: str) -> str:
-    """The text without what a terminal would obey."""
+    """The text without control characters, which a terminal would obey."""
     return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in text)
 
 
 def at(instant: datetime | None) -> str:
-    """An instant, to the second, in UTC."""
+    """An instant in UTC, to the second; None is empty."""
     return "" if instant is None else f"{instant:%Y-%m-%d %H:%M:%S}Z"
 
 
 def duration(length: timedelta | None) -> str:
-    """How long, in the two largest units; under ten seconds to the millisecond."""
+    """A length of time in its two largest units; under ten seconds, to the millisecond. None is empty."""
     if length is None:
         return ""
     seconds = length.total_seconds()
