@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ class StormPlan:
     workers: int = 3
     patience: float = 90.0
     provider: str = "sandbox"
+    other: Path | None = None
+    """Another checkout, from which every second worker runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +76,12 @@ def weather(plan: StormPlan, log: Path) -> StormResult:
         provider = stack.enter_context(_PROVIDERS[plan.provider](plan.seed))
         migrate(postgres.url)
         _add_activities(postgres.url, plan, dice)
-        crew = stack.enter_context(closing(_Crew(_environment(postgres, valkey, provider), log)))
-        events = _storm(plan, dice, crew, postgres, valkey)
+        workers = stack.enter_context(closing(_Workers(_environment(postgres, valkey, provider), log, plan.other)))
+        events = _storm(plan, dice, workers, postgres, valkey)
         provider.calm()
-        crew.kill_all()
-        crew.start()
-        _wait_until_settled(postgres.url, plan, crew)
+        workers.kill_all()
+        workers.start()
+        _wait_until_settled(postgres.url, plan, workers)
         return _judge(plan, postgres.url, provider.applied(), events)
 
 
@@ -173,18 +176,20 @@ def _add_activities(database_url: str, plan: StormPlan, dice: random.Random) -> 
         )
 
 
-class _Crew:
+class _Workers:
     """The worker processes."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self._environment = environment
+    def __init__(self, environment: dict[str, str], log: Path, other: Path | None) -> None:
+        self._environments = cycle([environment, environment | {"PYTHONPATH": str(other)}] if other else [environment])
         self._log = log.open("ab")
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
         command = [sys.executable, "-m", "runners", "run", "--concurrency", "4"]
         self._processes.append(
-            subprocess.Popen(command, env=self._environment, stdout=self._log, stderr=self._log, cwd=self._log_folder)
+            subprocess.Popen(
+                command, env=next(self._environments), stdout=self._log, stderr=self._log, cwd=self._log_folder
+            )
         )
 
     @property
@@ -209,18 +214,18 @@ class _Crew:
 
 
 def _storm(
-    plan: StormPlan, dice: random.Random, crew: _Crew, postgres: Restartable, valkey: Restartable
+    plan: StormPlan, dice: random.Random, workers: _Workers, postgres: Restartable, valkey: Restartable
 ) -> Counter[str]:
     events: Counter[str] = Counter()
     until = time.monotonic() + plan.seconds
     stopped: list[subprocess.Popen[bytes]] = []
     for _ in range(plan.workers):
-        crew.start()
+        workers.start()
     restarts = {plan.seconds * 0.35: "postgres", plan.seconds * 0.6: "redis"}
     while (left := until - time.monotonic()) > 0:
         time.sleep(dice.uniform(0.4, 1.4))  # weather has no signal to wait for
         for process in stopped:
-            crew.signal(process, signal.SIGCONT)
+            workers.signal(process, signal.SIGCONT)
         stopped.clear()
         due = [at for at in restarts if plan.seconds - left >= at]
         if due:
@@ -228,42 +233,42 @@ def _storm(
             (postgres if what == "postgres" else valkey).restart(away_for=1.5)
         else:
             what = dice.choices(("kill", "stop", "drain", "flush"), (5, 3, 1, 2))[0]
-            _strike(what, dice, crew, valkey, stopped)
+            _strike(what, dice, workers, valkey, stopped)
         events[what] += 1
-        while len(crew.living()) < plan.workers:
-            crew.start()
+        while len(workers.living()) < plan.workers:
+            workers.start()
     for process in stopped:
-        crew.signal(process, signal.SIGCONT)
+        workers.signal(process, signal.SIGCONT)
     return events
 
 
 def _strike(
-    what: str, dice: random.Random, crew: _Crew, valkey: Restartable, stopped: list[subprocess.Popen[bytes]]
+    what: str, dice: random.Random, workers: _Workers, valkey: Restartable, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
     if what == "flush":
         with suppress(redis.RedisError), redis.from_url(valkey.url) as client:
             client.flushall()
         return
-    victim = dice.choice(crew.living() or [None])
+    victim = dice.choice(workers.living() or [None])
     if victim is None:
         return
     if what == "kill":
         victim.kill()
         victim.wait()
     elif what == "stop":
-        crew.signal(victim, signal.SIGSTOP)
+        workers.signal(victim, signal.SIGSTOP)
         stopped.append(victim)
     else:
-        crew.signal(victim, signal.SIGTERM)
+        workers.signal(victim, signal.SIGTERM)
 
 
-def _wait_until_settled(database_url: str, plan: StormPlan, crew: _Crew) -> None:
+def _wait_until_settled(database_url: str, plan: StormPlan, workers: _Workers) -> None:
     until = time.monotonic() + plan.patience
     while time.monotonic() < until:
         if _count_scheduled(database_url) == 0:
             return
-        if not crew.living():
-            crew.start()
+        if not workers.living():
+            workers.start()
         time.sleep(0.25)
 
 

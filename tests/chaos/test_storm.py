@@ -20,13 +20,15 @@ def test_a_storm_of_crashes_and_outages_neither_doubles_nor_loses_an_engagement(
 ) -> None:
     """Workers die, servers come and go, the provider lies: every activity ends once, and with a reason.
 
-    The long form: `STORM_SECONDS=600 STORM_ACTIVITIES=20000 pytest tests/chaos`.
+    The long form: `STORM_SECONDS=600 STORM_ACTIVITIES=20000 pytest tests/chaos`. With `STORM_OTHER=/another/checkout`
+    every second worker is of that release.
     """
     plan = StormPlan(
         seed=seed,
         provider=provider,
         activities=int(os.environ.get("STORM_ACTIVITIES", "2000")),
         seconds=_SECONDS,
+        other=Path(other) if (other := os.environ.get("STORM_OTHER")) else None,
     )
     log = tmp_path / "workers.log"
     result = weather(plan, log)
