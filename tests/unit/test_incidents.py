@@ -114,9 +114,7 @@ def test_alerts_name_what_a_person_looks_for() -> None:
     unknown = the_alert(judged(unknown_for(2 * HOUR)))
     assert (unknown.activity_id, "unknown for 2 h" in unknown.message) == ("activity-7", True)
     errors = replace(CALM, attempts=40, errors={"api_error": 3, "rate_limit": 9})
-    assert (
-        "12 of 40 attempts of the last 5 min failed, most of them with rate_limit" in the_alert(judged(errors)).message
-    )
+    assert "12 of 40 attempts of the last 5 min failed, most often with rate_limit" in the_alert(judged(errors)).message
     lost = the_alert(judged(replace(CALM, silent=(LOST,))))
     assert (lost.incident, "host:1:a" in lost.message) == ("worker_lost:host", True)
 
@@ -125,7 +123,7 @@ def test_breaker_alert_says_for_how_long() -> None:
     """It is raised whenever the breaker is found open."""
     alert = breaker_open(timedelta(seconds=4.2))
     assert alert.incident == "breaker_open"
-    assert "no call is made for 4 s" in alert.message
+    assert "No call is made for 4 s" in alert.message
 
 
 def test_backlog_and_error_rate_are_over_at_half_of_what_began_them() -> None:
@@ -155,7 +153,7 @@ def test_lost_worker_is_over_when_it_is_replaced_and_the_host_is_quiet() -> None
     assert not is_over(an_incident(IncidentKind.WORKER_LOST, "host", quiet=4 * MINUTE), replaced)
     assert is_over(quiet)
     (over,) = judged(replaced, quiet).over
-    assert "host:2:b works in its place." in over.message
+    assert "Worker host:2:b has replaced it." in over.message
 
 
 def test_breaker_is_over_when_nobody_has_found_it_open_for_a_minute() -> None:
