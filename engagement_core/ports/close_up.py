@@ -1,6 +1,6 @@
-"""The activities that a person looks at first: what runs, what is late, what is unknown, what failed and why.
+"""Reads the activities that a person looks at first: what runs, what is late, what is unknown, what failed and why.
 
-The one rule: a few of each, and looking costs next to nothing, as with the overview.
+The one rule: it returns a few of each, and a read costs next to nothing, as with the overview.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["CloseUpReader"]
 
 
 class CloseUpReader(Protocol):
-    """Looks. Raises `StoreUnavailable` like the activity store."""
+    """Reads them. Raises `StoreUnavailable` like the activity store."""
 
     def read(self) -> CloseUp:
         """What there is now."""

@@ -1,6 +1,6 @@
 """The state of everything at a glance.
 
-The one rule: looking must not cost more than what it shows. Nothing here may grow with the backlog, so a number that
+The one rule: a read must not cost more than what it shows. Its cost may not grow with the backlog, so a number that
 would take long to count is an estimate, and says so.
 """
 
@@ -14,7 +14,7 @@ __all__ = ["OverviewReader"]
 
 
 class OverviewReader(Protocol):
-    """Looks. Raises `StoreUnavailable` like the activity store."""
+    """Reads it. Raises `StoreUnavailable` like the activity store."""
 
     def read(self) -> Overview:
         """What there is now."""
