@@ -30,7 +30,9 @@ def test_an_account_without_obstacles_may_act() -> None:
 @pytest.mark.parametrize("status", sorted(HELD_STATUSES))
 def test_held_account_waits_for_a_person(status: str) -> None:
     """The five words of the contract, and no end in sight."""
-    assert admit(a_snapshot(), an_account(status=status)) == Defer(until=None, reason=f"account account-1 is {status}")
+    assert admit(a_snapshot(), an_account(status=status)) == Defer(
+        until=None, reason=f"the status of account account-1 is {status}"
+    )
 
 
 @pytest.mark.parametrize("status", [None, "", "ok", "OK", "connecting", "whatever E-01 invents"])

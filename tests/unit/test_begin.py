@@ -85,7 +85,7 @@ def test_a_text_that_is_frozen_already_wins() -> None:
 )
 def test_lost_claim_is_fenced_off(attempts: tuple[Attempt, ...]) -> None:
     """A worker that slept changes nothing and sends nothing."""
-    assert begin(attempts=attempts) == Decision(Dropped(reason="the claim was lost to somebody else"))
+    assert begin(attempts=attempts) == Decision(Dropped(reason="this worker no longer holds the claim"))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,9 @@ def test_edited_activity_is_prepared_again(activity: Any, account: Any) -> None:
 def test_the_deadline_is_checked_before_the_intent_is_written() -> None:
     """A voice that took too long costs the attempt, not the promise."""
     decision = begin(mine=replace(MINE, deadline_at=NOW))
-    assert decision.result == Deferred(again_in=AT_ONCE, reason="preparing it took longer than an attempt may last")
+    assert decision.result == Deferred(
+        again_in=AT_ONCE, reason="its preparation took longer than the attempt's time limit"
+    )
     given_back(decision)
     assert isinstance(begin(mine=replace(MINE, deadline_at=NOW + SECOND)).result, Claimed)
 

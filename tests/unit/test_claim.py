@@ -283,7 +283,7 @@ def test_closed_gate_defers_without_a_charge() -> None:
 def test_gate_that_a_person_must_open_has_no_time() -> None:
     """The sweep finds the activity when it is open."""
     assert claim(a_snapshot(account=an_account(status="expired"))) == Decision(
-        Deferred(again_in=None, reason="account account-1 is expired")
+        Deferred(again_in=None, reason="the status of account account-1 is expired")
     )
 
 
@@ -292,7 +292,7 @@ def test_five_dead_workers_are_enough() -> None:
     four = tuple(earlier(n, event=Event.RELEASE, crashed=True) for n in range(1, 5))
     assert isinstance(claim(a_snapshot(attempts=four)).result, Claimed)
     five = (*four, earlier(5, event=Event.RELEASE, crashed=True))
-    why = "5 times a worker died while it had it, or did not finish it in time."
+    why = "5 times a worker died while it worked on it, or did not finish it in time."
     assert buried(claim(a_snapshot(attempts=five))) == (Cause.QUARANTINED, why)
 
 
@@ -309,7 +309,7 @@ def test_what_is_too_late_is_not_sent(late_by: timedelta, sent: bool) -> None:
     decision = claim(a_snapshot(now=NOW + late_by), max_lateness=10 * SECOND)
     assert isinstance(decision.result, Claimed) == sent
     if not sent:
-        assert buried(decision) == (Cause.TOO_LATE, "it was due 11 s ago, and 10 s is the most.")
+        assert buried(decision) == (Cause.TOO_LATE, "it was due 11 s ago; the limit is 10 s.")
         assert the(MarkFailed, decision).error.error_type is ErrorType.TOO_LATE
 
 

@@ -118,7 +118,7 @@ def test_what_may_have_happened_is_not_requeued() -> None:
 @pytest.mark.parametrize("phase", [Phase.CLAIMED, Phase.SENDING, Phase.UNKNOWN])
 def test_what_is_under_way_is_not_requeued(phase: Phase) -> None:
     """Somebody else wrote `failed` over an activity that a worker has."""
-    assert "under way" in refusal(decide_requeue(a_letter(an_attempt(phase))).result)
+    assert "an attempt is still open" in refusal(decide_requeue(a_letter(an_attempt(phase))).result)
 
 
 def test_what_has_happened_is_not_requeued() -> None:
@@ -135,7 +135,7 @@ def test_a_requeued_letter_says_what_it_waits_for() -> None:
     assert isinstance(result, Requeued)
     assert result.obstacle == "hold on account account-1: signed out"
     assert decide_requeue(a_letter(BURIED, account=an_account(status="expired"))).result == Requeued(
-        due_at=NOW, obstacle="account account-1 is expired"
+        due_at=NOW, obstacle="the status of account account-1 is expired"
     )
 
 
@@ -192,9 +192,9 @@ def test_what_is_still_reconciled_is_not_resolved() -> None:
     """The read-back may yet prove it."""
     attempts = (an_attempt(Phase.UNKNOWN, deadline_at=LONG_AGO),)
     scheduled = a_snapshot(a_comment(), attempts=attempts)
-    assert "under way" in refusal(decide_resolve(scheduled, executed=True, visibility_lag=LAG).result)
+    assert "an attempt is still open" in refusal(decide_resolve(scheduled, executed=True, visibility_lag=LAG).result)
     overwritten = a_letter(*attempts)
-    assert "under way" in refusal(decide_resolve(overwritten, executed=True, visibility_lag=LAG).result)
+    assert "an attempt is still open" in refusal(decide_resolve(overwritten, executed=True, visibility_lag=LAG).result)
 
 
 @pytest.mark.parametrize("executed", [True, False])

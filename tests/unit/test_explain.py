@@ -35,7 +35,12 @@ _LOST = an_attempt(Phase.UNKNOWN, error={"message": "No answer came."}, look_at=
         ({}, Phase.SCHEDULED, "waits for a worker", NOW),
         ({"controls": (_PAUSE,)}, Phase.SCHEDULED, "pause on pod pod-1: on holiday", None),
         ({"controls": (_COOL,)}, Phase.SCHEDULED, "cool-down on account account-1", NOW + 60 * SECOND),
-        ({"account": an_account(status="expired")}, Phase.SCHEDULED, "account account-1 is expired", None),
+        (
+            {"account": an_account(status="expired")},
+            Phase.SCHEDULED,
+            "the status of account account-1 is expired",
+            None,
+        ),
         ({"activity": replace(a_comment(), comment_text=" ")}, Phase.SCHEDULED, "cannot be executed", NOW),
         ({"account": None}, Phase.SCHEDULED, "has no row in linkedin_accounts", NOW),
         (
@@ -45,7 +50,7 @@ _LOST = an_attempt(Phase.UNKNOWN, error={"message": "No answer came."}, look_at=
             None,
         ),
         ({"attempts": (an_attempt(Phase.CLAIMED),)}, Phase.CLAIMED, "nothing has been sent", NOW + 29 * SECOND),
-        ({"attempts": (an_attempt(Phase.SENDING),)}, Phase.SENDING, "may be on its way", NOW + 29 * SECOND),
+        ({"attempts": (an_attempt(Phase.SENDING),)}, Phase.SENDING, "may have left already", NOW + 29 * SECOND),
         ({"attempts": (_LOST,)}, Phase.UNKNOWN, "No answer came.", NOW + 9 * SECOND),
         (
             {"attempts": (replace(_LOST, phase=Phase.FAILED, event=Event.BURY),)},

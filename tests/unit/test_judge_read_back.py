@@ -229,7 +229,7 @@ def test_like_that_nobody_can_read_back_is_repeated_after_the_deadline() -> None
     """A reaction is set, not added: whatever the first call did, a second one changes nothing."""
     mine = LOST_LIKE
     early = look(NoReadBack(), a_like(), mine=mine, now=NOW)
-    assert early.result == Deferred(again_in=29 * SECOND, reason="the call may still be under way")
+    assert early.result == Deferred(again_in=29 * SECOND, reason="the call may still be running")
     decision = look(NoReadBack(), a_like(), mine=mine, now=mine.deadline_at)
     saved = the(SaveAttempt, decision).attempt
     assert (saved.event, saved.effect) == (Event.REPEAT, Effect.REPEATABLE)
@@ -269,7 +269,7 @@ def test_third_attempt_that_left_nothing_is_the_last(seen: ReadBack, activity: A
 )
 def test_what_was_settled_meanwhile_is_left_alone(attempts: Any) -> None:
     """Several workers may look at once."""
-    assert look(NOTHING, attempts=attempts) == Decision(Dropped(reason="its outcome is not unknown any more"))
+    assert look(NOTHING, attempts=attempts) == Decision(Dropped(reason="its outcome is already known"))
 
 
 def test_only_one_attempt_can_be_unknown() -> None:

@@ -38,13 +38,13 @@ def test_whoever_comes_too_soon_waits_until_its_distance_is_kept() -> None:
     until = NOW + SECOND * 3 / 4
     assert admission == Defer(
         until=until,
-        reason="account account-1 comes back slowly, one engagement every 1 s",
+        reason="account account-1 is in slow start: one engagement every 1 s",
         block=Control(
             kind=ControlKind.CAP,
             scope=BlockScope.ACCOUNT,
             scope_id="account-1",
             until=until,
-            reason="it comes back, one engagement every 1 s",
+            reason="slow start, one engagement every 1 s",
         ),
     )
 

@@ -47,7 +47,7 @@ def test_a_requeued_comment_whose_looks_prove_nothing_goes_back_to_a_person_in_t
     first = replace(CLAIMED, number=2, claimed_at=NOW - DAY, phase=Phase.SCHEDULED, event=Event.RELEASE)
     stranger = Seen(own=(found("By hand.", created_at=NOW - SECOND),))
     assert last_look(stranger, (requeued, replace(first, claimed_at=NOW - 40 * SECOND), CLAIMED)).result == Deferred(
-        again_in=10 * SECOND, reason="the post shows a comment of the account that nobody accounts for"
+        again_in=10 * SECOND, reason="the post shows a comment of the account that belongs to no known activity"
     )
     assert isinstance(last_look(stranger, (requeued, first, CLAIMED)).result, Buried)
 
@@ -85,7 +85,7 @@ def test_claim_that_was_lost_meanwhile_ends_the_last_look() -> None:
     """Somebody else has it."""
     lost = replace(CLAIMED, phase=Phase.SCHEDULED, event=Event.RELEASE, effect=Effect.NONE)
     assert last_look(NOTHING, attempts=(ABSENT, lost)) == Decision(
-        Dropped(reason="the claim was lost to somebody else")
+        Dropped(reason="this worker no longer holds the claim")
     )
 
 

@@ -326,7 +326,7 @@ def test_answer_without_an_attempt_is_dropped() -> None:
     """The row was deleted meanwhile."""
     snapshot = Snapshot(now=NOW, activity=None)
     decision = decide_verdict(snapshot, attempt=SENT, answer=YES, policy=RetryPolicy())
-    assert decision == Decision(Dropped(reason="its attempt is not on record any more"))
+    assert decision == Decision(Dropped(reason="its attempt is no longer recorded"))
 
 
 def test_the_token_and_not_the_number_says_whose_answer_it_is() -> None:
@@ -390,7 +390,7 @@ def test_the_alert_of_an_expired_login_says_both_ways_back() -> None:
     """By a person, and by itself where the provider can be asked."""
     told = the(RaiseAlert, verdict(SIGNED_OUT)).message
     assert "engagement resume --account account-1" in told
-    assert "asked for by itself" in told
+    assert "also probed automatically" in told
 
 
 @pytest.mark.parametrize("status", ["cancelled", "executed"])
