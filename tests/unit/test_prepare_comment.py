@@ -323,7 +323,7 @@ def test_an_execution_does_not_wait_for_longer_than_it_has() -> None:
     try:
         assert speaking.wait(10)
         spoken = stage.speak_within(0.05)
-        assert (spoken.text, spoken.reason) == ("Great post!", "its preparation is still under way")
+        assert (spoken.text, spoken.reason) == ("Great post!", "its preparation is still running")
         assert stage.speak_within(-1).text == "Great post!"
     finally:
         may_speak.set()
@@ -341,7 +341,7 @@ def test_a_preparation_that_is_cut_off_leaves_nobody_waiting() -> None:
     stage.voice.before_speaking = cut_off
     with pytest.raises(KeyboardInterrupt):
         stage.preparer.prepare(ID)
-    assert stage.speak_within(30).reason == "its preparation was cut off"
+    assert stage.speak_within(30).reason == "its preparation was interrupted"
 
 
 @pytest.mark.parametrize(("seconds", "allowed"), [(30, 10), (4, 4), (-1, 0)])
