@@ -1,4 +1,4 @@
-"""Which words may be said in an account's name."""
+"""The rules for a comment in an account's name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_comment_that_shows_nothing_is_empty(text: str | None) -> None:
 
 
 def test_a_comment_longer_than_the_provider_takes_is_a_problem() -> None:
-    """One character too many is too many, and the problem names both numbers."""
+    """One character too many is a problem, and the problem names both numbers."""
     assert check_comment("x" * 1251) == ("it has 1251 characters; the provider takes 1250",)
 
 
@@ -54,7 +54,7 @@ def test_characters_that_cannot_be_sent_are_named(text: str, named: str) -> None
 
 
 def test_every_problem_is_reported_at_once() -> None:
-    """A person who corrects a row must not find the next problem only afterwards."""
+    """A person who corrects a row must not find the next problem only after the first."""
     assert len(check_comment("{{" + "\x00" * 1300 + "x")) == 3
 
 
@@ -75,7 +75,7 @@ def test_every_problem_is_reported_at_once() -> None:
     ],
 )
 def test_a_voice_may_rephrase(spoken: str) -> None:
-    """What resembles a forbidden thing without being one is allowed."""
+    """A text that only resembles something forbidden is allowed."""
     assert check_spoken(ORIGINAL, spoken) == ()
 
 
@@ -120,7 +120,7 @@ def test_a_voice_may_rephrase(spoken: str) -> None:
     ],
 )
 def test_what_a_voice_may_not_add_is_named(spoken: str, problem: str) -> None:
-    """Each of these is how a voice's result has gone wrong somewhere."""
+    """Each example is a real way in which a voice's result was wrong."""
     assert problem in check_spoken(ORIGINAL, spoken)
 
 
@@ -146,7 +146,7 @@ def test_another_link_than_the_originals_is_a_problem() -> None:
 
 
 def test_a_good_result_is_chosen_trimmed() -> None:
-    """What was counted is what is sent."""
+    """The text that was counted is the text that is sent."""
     assert choose_text(ORIGINAL, " Fantastic post!\r\nReally. ") == Chosen(
         text="Fantastic post!\nReally.", used_voice=True
     )

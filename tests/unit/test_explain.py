@@ -70,7 +70,7 @@ _LOST = an_attempt(Phase.UNKNOWN, error={"message": "No answer came."}, look_at=
     ],
 )
 def test_every_place_has_a_reason(shown: dict[str, Any], phase: Phase | None, says: str, next_at: Any) -> None:
-    """And a time, where something happens by itself."""
+    """There is also a time, if something happens automatically."""
     found = explain(replace(a_snapshot(), **shown), None)
     assert (found.phase, found.next_at) == (phase, next_at)
     assert says in found.why
@@ -95,5 +95,5 @@ def test_every_dead_letter_says_what_a_person_can_do(cause: Cause) -> None:
 
 
 def test_what_does_not_exist_is_said_to() -> None:
-    """Nothing follows."""
+    """Nothing happens next."""
     assert explain(replace(a_snapshot(), activity=None), None).why == "There is no such activity."
