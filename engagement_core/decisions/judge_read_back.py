@@ -1,8 +1,8 @@
 """Decides what a read-back proves about an unknown outcome.
 
 The one rule: what a complete read shows is believed if the read is late enough to show everything; a like that it shows
-is believed at any time. Absence is believed only if the read shows nothing of ours that no activity accounts for. A
-failed read proves nothing. What cannot be proven within a day is left to a person.
+is believed at any time. Absence is believed only if such a late read shows nothing of ours that no activity accounts
+for. A failed read proves nothing. What cannot be proven within a day is left to a person.
 """
 
 from __future__ import annotations
