@@ -1,7 +1,7 @@
-"""The domain of scheduled engagement: values, rules and use cases. Standard library only.
+"""The domain of scheduled engagement: values, rules and use cases. It imports the standard library only.
 
-What other services use is listed here, and stays: a name goes or changes its meaning with a major version only. What a
-module has beyond this list is its own business. `examples/newsroom` shows the list at work.
+The one rule: this list is the public API. Only a major version removes a name or changes its meaning. Other names in
+the modules are private and may change at any time. `examples/newsroom` shows how the API is used.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""When an incident begins, when it is over, and what people are told. Pure functions."""
+"""Decides when an incident begins, when it is over and what its alerts say. Pure functions only."""

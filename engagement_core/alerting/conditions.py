@@ -1,6 +1,6 @@
-"""When an incident begins, and what people are told then.
+"""Decides when an incident begins, and what its alert says.
 
-The one rule: a message says what was seen, and what to do next.
+The one rule: a message says what was seen and what to do next.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ __all__ = ["breaker_open", "error_rate", "lost_workers", "queue_depth", "unknown
 
 
 def breaker_open(held_back: timedelta) -> RaiseAlert:
-    """The provider is given a rest for `held_back`. To be raised whenever it is seen: that keeps the incident open."""
+    """The breaker makes no call for `held_back`. Raise this each time you see it: that keeps the incident open."""
     return _alert(
         IncidentKind.BREAKER_OPEN,
-        f"The provider has failed repeatedly: no call is made for {held_back.total_seconds():.0f} s, then one tries.",
-        "Check the provider's status page and UNIPILE_DSN; what is due waits, uncharged, and goes out by itself.",
+        f"The provider has failed repeatedly. No call is made for {held_back.total_seconds():.0f} s; then one call"
+        " tests it.",
+        "Check the provider's status page and UNIPILE_DSN. Due activities wait, uncharged, and are sent automatically.",
     )
 
 
 def queue_depth(view: View) -> RaiseAlert | None:
-    """More waits than the workers get done."""
+    """More activities or jobs wait than the limit allows."""
     if view.waiting <= view.policy.most_waiting:
         return None
     return _alert(
@@ -44,34 +45,34 @@ def error_rate(view: View) -> RaiseAlert | None:
     minutes = view.policy.attempts_of / timedelta(minutes=1)
     return _alert(
         IncidentKind.ERROR_RATE,
-        f"{failed} of {attempts} attempts of the last {minutes:.0f} min failed, most of them with {most_frequent}.",
-        "Look at `engagement status` and `engagement dead-letters list`; `engagement pause --all` stops all.",
+        f"{failed} of {attempts} attempts of the last {minutes:.0f} min failed, most often with {most_frequent}.",
+        "Look at `engagement status` and `engagement dead-letters list`; `engagement pause --all` stops all sending.",
     )
 
 
 def unknown_outcome(view: View) -> RaiseAlert | None:
-    """An outcome has been unknown for long."""
+    """An outcome has been unknown for too long."""
     oldest = view.facts.oldest_unknown
     if oldest is None or view.unknown_for < view.policy.unknown_for:
         return None
     return _alert(
         IncidentKind.UNKNOWN_OUTCOME,
-        f"Whether activity {oldest.activity_id} was executed has been unknown for {length(view.unknown_for)}.",
-        f"Look at the post and at `engagement explain {oldest.activity_id}`: it is not sent again before that is"
-        " known, and becomes a dead letter a day after it was sent.",
+        f"The outcome of activity {oldest.activity_id} has been unknown for {length(view.unknown_for)}.",
+        f"Look at the post, and run `engagement explain {oldest.activity_id}`. It is not sent again before its outcome"
+        " is known. One day after it was sent, it becomes a dead letter.",
         activity_id=oldest.activity_id,
     )
 
 
 def lost_workers(view: View) -> Iterator[RaiseAlert]:
-    """Workers that stopped without a word."""
+    """Workers that stopped beating and did not leave in good order."""
     for worker in view.facts.silent:
         if worker.is_news:
             yield _alert(
                 IncidentKind.WORKER_LOST,
-                f"Worker {worker.worker_id} stopped without a word at {worker.beat_at:%Y-%m-%d %H:%M:%S} UTC."
-                " What it held is settled by the others.",
-                f"Look at its log and at the memory of {worker.host}; start it again if nobody does.",
+                f"Worker {worker.worker_id} stopped without notice; its last heartbeat was at"
+                f" {worker.beat_at:%Y-%m-%d %H:%M:%S} UTC. The other workers settle its open attempts.",
+                f"Look at its log and at the memory of {worker.host}. Start it again if it does not restart by itself.",
                 subject=worker.host,
             )
 

@@ -1,7 +1,7 @@
-"""Which incidents begin and which are over.
+"""Decides which incidents begin and which are over.
 
-The one rule: it is pure. Any number of workers may judge the same signs at once; what they say is the same, and raising
-what is open, or resolving what is over, changes nothing.
+The one rule: it is pure. Any number of workers may judge the same facts at once: they decide the same, and to raise an
+open incident, or to resolve one that is over, changes nothing.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ class Over:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """What is to be told."""
+    """The alerts to raise, and the incidents that are over."""
 
     raised: tuple[RaiseAlert, ...] = ()
     over: tuple[Over, ...] = ()
 
 
 def judge(facts: IncidentFacts, *, waiting: int, policy: IncidentPolicy) -> Judgement:
-    """What has begun and what has ended.
+    """Decide what has begun and what has ended.
 
     Args:
-        signs: what the database says. A silent worker is news only if it has been silent for long enough to be lost.
-        waiting: how many activities or jobs could be executed now and are not; counted to `most_waiting` + 1 at least.
-        policy: from where on something is an incident.
+        facts: what the database says. A silent worker is news only if it has been silent long enough to be lost.
+        waiting: how many activities or jobs could be executed now but are not; exact up to `most_waiting` + 1 at least.
+        policy: the limits above which something is an incident.
     """
     view = View(facts=facts, waiting=waiting, policy=policy)
     is_open = {incident.incident for incident in facts.open_incidents}

@@ -1,4 +1,4 @@
-"""What an incident is judged by: the signs, and from where on something is an incident."""
+"""What decides about an incident: the facts, and the limits above which something is an incident."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ __all__ = ["IncidentPolicy", "View", "length"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IncidentPolicy:
-    """From where on something is an incident.
+    """The limits above which something is an incident, and when each incident is over.
 
-    More than `most_waiting` activities or jobs wait; more than `error_rate` of at least `fewest_attempts` attempts of
-    the last `attempts_of` failed; an outcome is unknown for `unknown_for`. A backlog and an error rate are over at half
-    of that. An account that met its limit is believed to be well again after `limit_for`, a breaker to be closed when
-    nobody has found it open for `breaker_for`, a database to take everything when it has refused nothing for
-    `refused_for`, a host to be stable when it has lost no worker for `stable_after`.
-    Whatever only a person can end is not waited for any longer than `at_most`.
+    An incident begins when more than `most_waiting` activities or jobs wait; when more than `error_rate` of at least
+    `fewest_attempts` attempts of the last `attempts_of` failed; when an outcome has been unknown for `unknown_for`. The
+    first two are over at half of their limit.
+    Other incidents are over after a quiet time: an account's rate limit after `limit_for` without another one; an open
+    breaker when no worker has found it open for `breaker_for`; a refusing database when it has refused nothing for
+    `refused_for`; a lost worker when its host has lost none for `stable_after`. An incident that only a person can end
+    is over when it was not raised again for `at_most`.
     """
 
     most_waiting: int = 1_000
@@ -37,7 +38,7 @@ class IncidentPolicy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class View:
-    """The signs, while they are judged. `waiting` activities or jobs could be executed now and are not."""
+    """The facts, while they are judged. `waiting` activities or jobs could be executed now but are not."""
 
     facts: IncidentFacts
     waiting: int
@@ -50,17 +51,17 @@ class View:
 
     @property
     def unknown_for(self) -> timedelta:
-        """How long the oldest unknown outcome has been one; zero when there is none."""
+        """How long the oldest unknown outcome has been unknown; zero if there is none."""
         oldest = self.facts.oldest_unknown
         return self.facts.seen_at - oldest.since if oldest else timedelta(0)
 
     def quiet(self, incident: OpenIncident) -> timedelta:
-        """How long it has not been raised."""
+        """The time since the incident was last raised."""
         return self.facts.seen_at - incident.last_at
 
 
 def length(duration: timedelta) -> str:
-    """For people, in the largest unit that it fills."""
+    """The duration for people, in the largest unit that it fills."""
     seconds = duration.total_seconds()
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= length:

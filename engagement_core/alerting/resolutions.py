@@ -1,6 +1,6 @@
-"""When an incident is over, and why.
+"""Decides when an incident is over, and says why.
 
-The one rule: it ends by a margin, so that it does not begin again at once.
+The one rule: it ends with a margin, so that it does not begin again at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["why_over"]
 
 
 def why_over(view: View, incident: OpenIncident) -> str | None:
-    """Why the incident is over, for people; None while it is not."""
+    """Why the incident is over, for people; None if it is not over."""
     ends = _ENDS.get(incident.kind)
     why = ends(view, incident) if ends is not None else None
     if why is None:
@@ -26,7 +26,7 @@ def why_over(view: View, incident: OpenIncident) -> str | None:
 
 
 def _depth_is_over(view: View, _: OpenIncident) -> str | None:
-    return "The backlog is down to half." if view.waiting <= view.policy.most_waiting / 2 else None
+    return "The backlog has fallen to half of the limit." if view.waiting <= view.policy.most_waiting / 2 else None
 
 
 def _rate_is_over(view: View, _: OpenIncident) -> str | None:
@@ -44,7 +44,7 @@ def _loss_is_over(view: View, incident: OpenIncident) -> str | None:
     lost = [worker for worker in view.facts.silent if worker.host == incident.subject]
     if view.quiet(incident) < view.policy.stable_after or any(worker.replaced_by is None for worker in lost):
         return None
-    return f"{lost[0].replaced_by} works in its place." if lost else "It is back, or missed no longer."
+    return f"Worker {lost[0].replaced_by} has replaced it." if lost else "It is back, or has been gone for over a day."
 
 
 def _breaker_is_over(view: View, incident: OpenIncident) -> str | None:
@@ -93,7 +93,7 @@ _ENDS: Mapping[str, Callable[[View, OpenIncident], str | None]] = MappingProxyTy
         IncidentKind.DATABASE_REFUSES: _refusal_is_over,
     }
 )
-# Of the others, being raised again says only that somebody looked again.
+# For the other kinds, the number of raises only says how often somebody looked: the message leaves it out.
 _COUNTED = frozenset(
     {
         IncidentKind.AUTH_ERROR,

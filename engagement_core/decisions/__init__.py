@@ -1,1 +1,1 @@
-"""Pure functions from a snapshot to a decision: the same facts lead to the same answer, whoever asks."""
+"""Pure functions from a snapshot to a decision: the same facts always give the same decision."""

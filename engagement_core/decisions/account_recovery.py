@@ -1,4 +1,4 @@
-"""When a held account is asked for again, and when a failing one cools down."""
+"""Decides when a held account is probed again, and when a failing account cools down."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["HealthPolicy", "can_act", "cools_down_until", "next_probe"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HealthPolicy:
-    """A held account is asked for after `first_probe`, then after twice as long each time, `longest_probe` at most.
+    """A held account is probed after `first_probe`, then after twice as long each time, `longest_probe` at most.
 
-    After `server_errors` in a row, begun within `in_a_row`, an account cools down for `first_cool_down`, and for
-    twice as long each time that it meets another one afterwards, `longest_cool_down` at most.
+    After so many `server_errors` in a row, begun within `in_a_row`, an account cools down for `first_cool_down`. Each
+    further server error after a cool-down makes the next one twice as long, `longest_cool_down` at most.
     """
 
     first_probe: timedelta = timedelta(minutes=1)
@@ -29,9 +29,9 @@ class HealthPolicy:
 
 
 def next_probe(hold: Hold, policy: HealthPolicy) -> tuple[datetime, int]:
-    """When the account is asked for next, and how often it will have been by then.
+    """When the account is probed next, and how many probes there are by then.
 
-    The count grows if it is to be asked now; for one that has just been held, only its first question is planned.
+    The count grows if a probe is due now. For an account that has just been held, only the first probe is planned.
     """
     if hold.probe_at is None:
         return hold.held_at + _doubled(policy.first_probe, hold.probes, policy.longest_probe), hold.probes
@@ -40,14 +40,14 @@ def next_probe(hold: Hold, policy: HealthPolicy) -> tuple[datetime, int]:
 
 
 def can_act(answer: AccountHealth | NoReadBack | Failure) -> bool:
-    """What an answer means: the account is well, or nothing is known."""
+    """Whether the answer says that the account can act. Any other answer proves nothing."""
     return isinstance(answer, AccountHealth) and answer.is_good
 
 
 def cools_down_until(failing: Failing, policy: HealthPolicy) -> datetime | None:
     """Until when an account cools down; None if it has not failed often enough.
 
-    What began before a cool-down was over belongs to it; only a failure after it makes the next one longer.
+    A send that began before a cool-down ended belongs to it. Only a failure after it makes the next one longer.
     """
     times, until = 0, None
     for began_at in failing.began_at[policy.server_errors - 1 :]:
@@ -58,5 +58,5 @@ def cools_down_until(failing: Failing, policy: HealthPolicy) -> datetime | None:
 
 
 def _doubled(first: timedelta, times: int, longest: timedelta) -> timedelta:
-    # More doublings overflow, and none of them matters.
+    # More doublings would overflow, and `longest` is reached long before.
     return min(first * (1 << min(times, 32)), longest)

@@ -1,6 +1,6 @@
-"""The gate: may this account act now?
+"""Admission: may this account act now?
 
-The one rule: it fails closed. What is blocked waits, without a charge, and always for a reason that a person can read.
+The one rule: it fails closed. A blocked activity waits, uncharged, and always for a reason that a person can read.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """Nothing stands in the way."""
+    """The account may act now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Defer:
-    """It waits: until `until`, or until a person or the account's state changes (None).
+    """The activity waits until `until`. None: until a person acts, or until the account's state changes.
 
-    `block` is put in force with it, so that the rest of the account's work is left out by the sweep meanwhile.
+    `block` is put in force with the deferral, so that the sweep meanwhile leaves out the account's other work.
     """
 
     until: datetime | None
@@ -48,11 +48,11 @@ Admission = Admit | Defer
 
 
 def admit(snapshot: Snapshot, account: Account) -> Admission:
-    """Whether the account may act at `snapshot.now`, and if not, until when and why."""
+    """Whether the account may act at `snapshot.now`; if not, until when it waits, and why."""
     if snapshot.controls:
         return _blocked_by(snapshot.controls)
     if account.status in HELD_STATUSES:
-        return Defer(until=None, reason=f"account {account.id} is {account.status}")
+        return Defer(until=None, reason=f"the status of account {account.id} is {account.status}")
     if account.daily_limit is not None and snapshot.sent_in_last_day >= account.daily_limit:
         reason = f"account {account.id} has used its {account.daily_limit} engagements of the last 24 hours"
         return _limited(account, snapshot.now + _CAP_LOOK_AGAIN, reason, f"{account.daily_limit} in 24 hours")
@@ -61,25 +61,26 @@ def admit(snapshot: Snapshot, account: Account) -> Admission:
 
 def _in_turn(snapshot: Snapshot, slow_start: SlowStart, account: Account) -> Admission:
     limit = f"one engagement every {slow_start.spacing.total_seconds():g} s"
-    reason = f"account {account.id} comes back slowly, {limit}"
+    reason = f"account {account.id} is in slow start: {limit}"
     if snapshot.now < (until := (slow_start.last_began_at or _NEVER) + slow_start.spacing):
-        return _limited(account, until, reason, f"it comes back, {limit}")
+        return _limited(account, until, reason, f"slow start, {limit}")
     if not snapshot.is_claimed and snapshot.now < (
         until := (slow_start.last_claimed_at or _NEVER) + slow_start.spacing
     ):
-        # Somebody prepares for this turn: a second claim would only be given back. Nor may it block the account.
+        # Another claim is being prepared for this slot: a second one would only be given back. Nor may it block the
+        # account.
         return Defer(until=until, reason=reason)
     return Admit()
 
 
 def _limited(account: Account, until: datetime, reason: str, limit: str) -> Defer:
-    """A limit of ours, of a day or of a moment, blocks the account until there may be room again."""
+    """One of our own limits (daily limit or slow start) blocks the account until there may be room again."""
     block = Control(kind=ControlKind.CAP, scope=BlockScope.ACCOUNT, scope_id=account.id, until=until, reason=limit)
     return Defer(until=until, reason=reason, block=block)
 
 
 def _blocked_by(controls: tuple[Control, ...]) -> Defer:
-    # The one that lasts longest decides: a person's (no end) before any cool-down.
+    # The control that lasts longest decides: one without an end before any cool-down.
     endless = next((control for control in controls if control.until is None), None)
     lasting = endless or max(controls, key=lambda control: control.until or _NEVER)
     scope = lasting.scope.value if not lasting.scope_id else f"{lasting.scope.value} {lasting.scope_id}"

@@ -23,11 +23,11 @@ __all__ = ["decide_begin", "still_claimed"]
 def decide_begin(snapshot: Snapshot, *, claimed: Claimed, text: str) -> Decision[ClaimResult]:
     """Begin sending if everything that allowed the claim still holds.
 
-    What the returned attempt carries is what must be sent, whatever `text` said.
+    The caller must send what the returned attempt carries, even if `text` was different.
     """
     mine = still_claimed(snapshot, claimed.attempt)
     if mine is None:
-        return Decision(Dropped(reason="the claim was lost to somebody else"))
+        return Decision(Dropped(reason="this worker no longer holds the claim"))
     seen = find_late_proof(snapshot)
     if seen is not None:
         believed = accept_late_proof(snapshot, seen, before=release(snapshot, mine))
@@ -48,13 +48,13 @@ def decide_begin(snapshot: Snapshot, *, claimed: Claimed, text: str) -> Decision
 
 
 def _with_what_was_said(mine: Attempt, claimed: Claimed, text: str) -> Attempt:
-    """A text that a voice was asked for is kept for whoever claims next; the bare original needs no keeping."""
+    """Keep a text that a voice was asked for: the next claim uses it. The original alone need not be kept."""
     is_original = text == choose_text(claimed.activity.comment_text or "", None).text
     return mine if is_original else replace(mine, text=mine.text or text)
 
 
 def still_claimed(snapshot: Snapshot, mine: Attempt) -> Attempt | None:
-    """My attempt, if it still owns the activity and has not begun."""
+    """My attempt, if it still owns the activity and has not begun to send; else None."""
     current = snapshot.attempts[-1] if snapshot.attempts else None
     if current is None or current.token != mine.token or current.phase is not Phase.CLAIMED:
         return None
@@ -62,7 +62,7 @@ def still_claimed(snapshot: Snapshot, mine: Attempt) -> Attempt | None:
 
 
 def _obstacle(snapshot: Snapshot, claimed: Claimed, mine: Attempt) -> Deferred | Dropped | None:
-    """What has changed since the claim so that it may not be sent as prepared."""
+    """What has changed since the claim and forbids sending it as prepared; None if nothing has."""
     activity = snapshot.activity
     if not isinstance(activity, Activity) or activity.status != PublicStatus.SCHEDULED.value:
         return Dropped(reason="it was changed or cancelled while it was prepared")
@@ -72,7 +72,7 @@ def _obstacle(snapshot: Snapshot, claimed: Claimed, mine: Attempt) -> Deferred |
     if account is None or _what_is_sent(activity, account) != _what_is_sent(claimed.activity, claimed.account):
         return Deferred(again_in=timedelta(0), reason="it was edited while it was prepared")
     if snapshot.now >= mine.deadline_at:
-        return Deferred(again_in=timedelta(0), reason="preparing it took longer than an attempt may last")
+        return Deferred(again_in=timedelta(0), reason="its preparation took longer than the attempt's time limit")
     admission = admit(snapshot, account)
     return waits_for(snapshot, admission) if isinstance(admission, Defer) else None
 

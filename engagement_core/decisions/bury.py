@@ -1,6 +1,6 @@
 """How an activity becomes a dead letter.
 
-The one rule: the row, the letter, the alert and what the queue is told always agree: they are decided here.
+The one rule: the row, the letter, the alert and the queue always say the same, because they are decided here.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from engagement_core.model.snapshot import Snapshot
 
 __all__ = ["LEFT_BY_A_NEWER_RELEASE", "account_effects", "bury", "give_up", "note"]
 
-LEFT_BY_A_NEWER_RELEASE = "A newer release left it, and nobody has settled it."
+LEFT_BY_A_NEWER_RELEASE = "A newer release of this software began it, and no worker has settled it."
 
 
 def note(failure: Failure, now: datetime, *, will_retry: bool) -> ErrorNote:
-    """What `last_error` says about a failure."""
+    """The value of `last_error` for a failure."""
     return ErrorNote(error_type=failure.error_type, message=failure.message, timestamp=now, will_retry=will_retry)
 
 
@@ -47,15 +47,15 @@ def bury(
     account_id: str | None = None,
     effect: Effect | None = None,
 ) -> Decision[Buried | Dropped]:
-    """Make it a dead letter; what somebody else cancelled or ended meanwhile stays so.
+    """Make it a dead letter. If somebody else has cancelled or ended it meanwhile, it stays so.
 
     Args:
-        snapshot: what the store showed.
+        snapshot: what the store shows.
         activity_id: the activity.
-        failure: the last word on it.
-        counts: whether a failed attempt stands behind it (`failure_count` grows).
+        failure: the final failure.
+        counts: whether an attempt failed (`failure_count` grows).
         account_id: the account that made the call, if one was made.
-        effect: what is known of the effect, when that is more than the failure itself says.
+        effect: what is known of the effect, if that is more than the failure itself says.
     """
     if not is_still_scheduled(snapshot):
         ended = Dropped(reason=f"somebody else ended it meanwhile: {failure.message}")
@@ -73,7 +73,7 @@ def bury(
 
 
 def give_up(snapshot: Snapshot, attempt: Attempt, why: str) -> Decision[Buried | Dropped]:
-    """Leave an outcome that nobody can tell to a person, even where the activity's row was deleted."""
+    """Leave an outcome that cannot be determined to a person, even if the activity's row was deleted."""
     failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message=why)
     ended = SaveAttempt(attempt.after(Event.BURY, effect=Effect.UNKNOWN, ended_at=snapshot.now))
     if snapshot.activity is not None:
@@ -96,13 +96,13 @@ def _letter(snapshot: Snapshot, activity_id: str, failure: Failure, effect: Effe
 
 
 def _known_effect(snapshot: Snapshot, failure: Failure) -> Effect:
-    """What may have happened in an earlier attempt is not denied by a later one that was not even made."""
+    """A failure before the call cannot deny what an earlier attempt may have done."""
     may_have = any(attempt.effect is Effect.REPEATABLE for attempt in snapshot.attempts)
     return Effect.REPEATABLE if may_have and failure.effect is Effect.NONE else failure.effect
 
 
 def account_effects(snapshot: Snapshot, account_id: str | None, failure: Failure) -> tuple[Write, ...]:
-    """What it does to the account that called: a sign-out holds its other work, a limit with a hint cools it down."""
+    """What it does to the account that called: a sign-out holds its other work; a limit with a wait cools it down."""
     if account_id is None or failure.meaning.scope is not Scope.ACCOUNT:
         return ()
     wait = wait_asked_for(failure)
@@ -119,7 +119,7 @@ def account_effects(snapshot: Snapshot, account_id: str | None, failure: Failure
 
 
 def _alert(snapshot: Snapshot, activity_id: str, account_id: str | None, failure: Failure) -> RaiseAlert:
-    """One incident per account where an account is the trouble, else one per error type: a hundred alike count."""
+    """One incident per account if the account is the cause, else one per error type: a hundred alike only count up."""
     kind, subject, next_step = _incident(account_id, failure)
     pod = f" (pod {snapshot.pod.id})" if snapshot.pod else ""
     return RaiseAlert(
@@ -132,15 +132,15 @@ def _alert(snapshot: Snapshot, activity_id: str, account_id: str | None, failure
 
 
 def _incident(account_id: str | None, failure: Failure) -> tuple[IncidentKind, str, str]:
-    """Its kind, whom it is about, and what to do."""
+    """The incident's kind, its subject (an account or an error type) and what to do."""
     next_step, error_type = failure.meaning.next_step, failure.error_type
     if account_id is None or failure.meaning.scope is not Scope.ACCOUNT:
-        others = f"All of this kind: `engagement dead-letters list --error-type {error_type.value}`."
+        others = f"To see all of this kind: `engagement dead-letters list --error-type {error_type.value}`."
         return IncidentKind.DEAD_LETTER, error_type.value, f"{next_step} {others}"
     if failure.meaning.retryable:
         return IncidentKind.RATE_LIMIT, account_id, next_step
     held = (
-        f"The account's other work is held until `engagement resume --account {account_id}`; with the provider's v1,"
-        " it is also asked for by itself, and goes on once the provider says that it can act."
+        f"The account's other work is held until you run `engagement resume --account {account_id}`. With v1 the"
+        " account is also probed automatically, and its work continues once the provider says that it can act."
     )
     return IncidentKind.AUTH_ERROR, account_id, f"{next_step} {held}"

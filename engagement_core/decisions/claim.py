@@ -1,7 +1,7 @@
-"""May this activity be executed now, and by me?
+"""Decides whether this activity may be executed now, and by this worker.
 
-The one rule: nothing from before the lock is believed. What a job, the sweep or an earlier read said is asked again of
-the snapshot, here.
+The one rule: nothing that was read before the lock is believed. What a job, the sweep or an earlier read said is
+checked again here, against the snapshot.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ __all__ = [
 ]
 
 SATURATED_RETRY_AFTER = timedelta(seconds=2)
-"""How long an activity waits whose account has its share of slow calls."""
+"""How long an activity waits if its account is saturated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClaimPolicy:
-    """`job_timeout` is the attempt's hard total deadline. An activity is quarantined after `max_crashes` workers that
-    died with it or did not finish it. One that is late by more than `max_lateness`, counted from its time or from a
-    person's requeue, is not sent any more."""
+    """`job_timeout` is the hard total deadline of an attempt. An activity is quarantined after `max_crashes` workers
+    died while they had it or did not finish it. An activity that is late by more than `max_lateness`, counted from
+    `scheduled_for` or from a person's requeue, is not sent any more."""
 
     job_timeout: timedelta = timedelta(seconds=30)
     max_crashes: int = 5
@@ -61,8 +61,10 @@ class ClaimPolicy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Holder:
-    """Who claims: a worker, and the fencing token of this one execution. `saturated` are the slow accounts for which as
-    many of its threads wait as one account may have."""
+    """Who claims: a worker, and the fencing token of this one execution.
+
+    `saturated` are the slow accounts that already have as many of the worker's threads as one account may have.
+    """
 
     worker_id: str
     token: str
@@ -71,9 +73,10 @@ class Holder:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claimed:
-    """It is mine. `attempt` is as stored; in phase sending the intent is committed and the call may be made.
+    """This worker owns the activity. `attempt` is as stored; in phase sending the intent is committed and the call may
+    be made.
 
-    `needs_recheck` means that an earlier attempt at this comment was believed absent: look once more before sending.
+    `needs_recheck` means that an earlier attempt at this comment was believed absent: read back again before sending.
     """
 
     attempt: Attempt
@@ -86,7 +89,7 @@ class Claimed:
 
     @property
     def identity(self) -> dict[str, object]:
-        """What every event about it names."""
+        """The fields that every event about it carries."""
         return {
             "activity_id": self.activity.id,
             "attempt": self.attempt.number,
@@ -131,7 +134,7 @@ def decide_claim(snapshot: Snapshot, *, holder: Holder, policy: ClaimPolicy) -> 
 
 
 def waits_for(snapshot: Snapshot, defer: Defer) -> Deferred:
-    """The gate's deferral as an outcome."""
+    """Admission's deferral as an outcome."""
     return Deferred(
         again_in=None if defer.until is None else max(defer.until - snapshot.now, timedelta(0)), reason=defer.reason
     )
@@ -150,7 +153,7 @@ def _not_ours(snapshot: Snapshot) -> str | None:
 
 
 def _is_kept(attempt: Attempt) -> bool:
-    """Nobody else decides about it: it is open, or a newer release has ended it in a way of its own."""
+    """Only its own worker or release decides about it: it is open, or a newer release has ended it in its own way."""
     return attempt.is_open or attempt.is_foreign
 
 
@@ -163,13 +166,13 @@ def _claim_due(snapshot: Snapshot, activity: Activity, holder: Holder, policy: C
     burial = burial_of(snapshot, activity, policy)
     if burial is not None:
         return _bury(snapshot, activity.id, *burial)
-    assert snapshot.pod is not None  # noqa: S101  # the rules have said so; this tells the type checker
+    assert snapshot.pod is not None  # noqa: S101  # `burial_of` has checked it; this tells the type checker
     assert snapshot.account is not None  # noqa: S101
     admission = admit(snapshot, snapshot.account)
     if isinstance(admission, Defer):
         return Decision(waits_for(snapshot, admission), admission.writes)
     if snapshot.account.id in holder.saturated:
-        why = f"account {snapshot.account.id} does not answer, and has its share of this worker's threads"
+        why = f"account {snapshot.account.id} is slow, and already uses its share of this worker's threads"
         return Decision(Deferred(again_in=SATURATED_RETRY_AFTER, reason=why))
     attempt = _new_attempt(snapshot, activity, snapshot.account, holder, policy)
     claimed = Claimed(
@@ -185,27 +188,26 @@ def _claim_due(snapshot: Snapshot, activity: Activity, holder: Holder, policy: C
 
 
 def burial_of(snapshot: Snapshot, activity: Activity, policy: ClaimPolicy) -> tuple[Cause, str] | None:
-    """For which cause, and why, a due activity becomes a dead letter instead of being sent; None when it is sent."""
+    """The cause, and why, if a due activity becomes a dead letter instead of being sent; None if it may be sent."""
     whys = ((cause, rule(snapshot, activity, policy)) for cause, rule in _BURIED_BEFORE_SENDING)
     return next(((cause, why) for cause, why in whys if why is not None), None)
 
 
 def _too_late(snapshot: Snapshot, activity: Activity, policy: ClaimPolicy) -> str | None:
-    # Not from `due_at`: retries and cool-downs make it late like anything else. Who requeues it says that it is wanted.
+    # Lateness does not count from `due_at`: retries and cool-downs make an activity late like anything else. It counts
+    # anew from a requeue: a person who requeues an activity still wants it.
     requeued = (attempt.requeued_at for attempt in snapshot.attempts if attempt.requeued_at is not None)
     lateness = snapshot.now - max([activity.scheduled_for, *requeued])
     if policy.max_lateness is None or lateness <= policy.max_lateness:
         return None
-    return (
-        f"it was due {lateness.total_seconds():.0f} s ago, and {policy.max_lateness.total_seconds():.0f} s is the most."
-    )
+    return f"it was due {lateness.total_seconds():.0f} s ago; the limit is {policy.max_lateness.total_seconds():.0f} s."
 
 
 def _quarantined(snapshot: Snapshot, _: Activity, policy: ClaimPolicy) -> str | None:
     crashes = count_crashes(snapshot.attempts)
     if crashes < policy.max_crashes:
         return None
-    return f"{crashes} times a worker died while it had it, or did not finish it in time."
+    return f"{crashes} times a worker died while it worked on it, or did not finish it in time."
 
 
 def _invalid(snapshot: Snapshot, activity: Activity, _: ClaimPolicy) -> str | None:
@@ -251,7 +253,7 @@ def _new_attempt(
 
 
 def frozen_text(snapshot: Snapshot, activity: Activity) -> str | None:
-    """The first text that was made from this original wins: a retry neither pays the voice again nor changes it."""
+    """The first text made from this original wins: a retry neither pays for the voice again nor changes the text."""
     sources = (None, activity.comment_text)
     counting = attempts_since_requeue(snapshot.attempts)
     return next((a.text for a in counting if a.text is not None and a.text_source in sources), None)

@@ -1,11 +1,12 @@
-"""Which words may be said in an account's name: the rules for a comment, and what is said when a voice breaks them.
+"""The rules for a comment in an account's name, and what is sent when a voice breaks them.
 
-The one rule: a doubt costs the pod its voice, never the comment. A result that may be wrong is not repaired but
-dropped, and the original is sent.
+The one rule: a doubt costs the pod its voice, never the comment. A voice's text that may be wrong is dropped, not
+repaired, and the original is sent.
 
-A comment is judged, and sent, in one form: line ends are `\\n`, white space around it is gone. Its length is counted
-in code points of that form, as `len` here and `char_length` in PostgreSQL count. The provider says "characters" and
-not which; should it count an emoji twice, a comment close to the limit is refused there, which loses nothing.
+A comment is checked and sent in one form: line ends are `\\n`, and white space around it is removed. Its length is
+counted in code points of that form, as `len` here and `char_length` in PostgreSQL count. The provider says
+"characters" and does not say which. If it counts an emoji twice, it refuses a comment close to the limit: nothing is
+lost.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ MAX_LENGTH = 1250
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chosen:
-    """The text to be sent. `problems` says why the voice's own was not used; empty too where it said nothing."""
+    """The text to send. `problems` says why the voice's text was not used; it is also empty if the voice failed."""
 
     text: str
     used_voice: bool
@@ -31,9 +32,9 @@ class Chosen:
 
 
 def check_comment(text: str | None) -> tuple[str, ...]:
-    """What is wrong with an original comment, one sentence each, none of which quotes it; empty if it may be sent."""
+    """What is wrong with an original comment; empty if it may be sent. One sentence each; none quotes the comment."""
     tidy = _tidied(text or "")
-    # Characters that show nothing, such as a zero-width space, survive trimming but make no comment.
+    # Invisible characters, such as a zero-width space, survive trimming but make no comment.
     if all(unicodedata.category(character) in _BLANK for character in tidy):
         return ("it is empty",)
     problems = []
@@ -47,24 +48,26 @@ def check_comment(text: str | None) -> tuple[str, ...]:
 
 
 def check_spoken(original: str, spoken: str) -> tuple[str, ...]:
-    """Why what a voice made of `original` may not be used, one sentence each, none of which quotes it.
+    """Why the voice's text may not be used; empty if it may. One sentence each; none quotes the text.
 
-    What a voice adds is judged, never what the original had: its links, mentions and braces may stay.
+    Only what the voice adds is judged. Links, mentions and braces of the original may stay.
     """
     problems = check_comment(spoken)
     if problems:
-        return problems  # and an answer of any length costs no more than this
+        return problems  # the length was checked first: a very long answer costs no more than this
     before, after = _tidied(original), _tidied(spoken)
-    added = [f"it has {what} that the original has not" for what, found in _FINDERS if found(after) - found(before)]
+    added = [
+        f"it has {what} that the original does not have" for what, found in _FINDERS if found(after) - found(before)
+    ]
     if _is_quoted(after) and not _is_quoted(before):
         added.append("it is wrapped in quotation marks")
     if _PREAMBLE.match(after) and not _PREAMBLE.match(before):
-        added.append("it speaks about the comment instead of being it")
+        added.append("it talks about the comment instead of being the comment")
     return tuple(added)
 
 
 def choose_text(original: str, spoken: str | None) -> Chosen:
-    """The voice's text if it may be used, else the original; `spoken` is None when the voice failed.
+    """The voice's text if it may be used, else the original. `spoken` is None if the voice failed.
 
     The original must have passed `check_comment`. Never raises.
     """
@@ -82,7 +85,7 @@ _BLANK = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 
 
 def _is_unsendable(character: str) -> bool:
-    # Cs: half of a surrogate pair, which JSON can bring in and UTF-8 cannot take out.
+    # Cs: half of a surrogate pair. JSON can contain it, and UTF-8 cannot encode it.
     return unicodedata.category(character) in {"Cc", "Cs"} and character not in "\n\t"
 
 
@@ -100,11 +103,11 @@ def _all(pattern: str) -> Callable[[str], set[str]]:
 
 _FINDERS: tuple[tuple[str, Callable[[str], set[str]]], ...] = (
     ("braces", _all(r"[{}]")),
-    # Also what a site turns into a link by itself: `example.com`, and `great.Love` after a forgotten space.
+    # Also what a site turns into a link automatically: `example.com`, and `great.Love` after a forgotten space.
     ("a link", _all(r"[a-z][a-z0-9+.-]*://\S+|(?:[\w-]+\.)+[^\W\d_]{2,}")),
     ("a mention", _all(r"[@\uff20]\w[\w.-]*")),
     ("a hashtag", _all(r"[#\uff03]\w+")),
-    # Which the provider would show as it stands.
+    # The provider would show it literally.
     ("HTML", _all(r"<(?:/?[a-z]|!)[^<>]*>|&(?:[a-z]{2,8}|#\d{1,6});")),
 )
 

@@ -1,7 +1,7 @@
-"""Use case: a person reviews what failed for good, and sends it on its way again or closes it.
+"""Use case: a person reviews what failed for good, and requeues or closes it.
 
-The one rule: what may have happened is never requeued. A person must first say, having looked, whether it did; and not
-before the provider can have shown it.
+The one rule: what may have happened is never requeued. A person must first look and say whether it happened, and not
+before the provider can show it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Refused", "Requeued", "Resolved", "decide_requeue", "decide_resolve"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Requeued:
-    """It waits for `due_at`; and for what `obstacle` says, if its account may not act now."""
+    """The activity is scheduled for `due_at`. `obstacle` says why its account may not act now; None if it may."""
 
     due_at: datetime
     obstacle: str | None = None
@@ -33,7 +33,7 @@ class Requeued:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resolved:
-    """It is known now whether it happened. `executed` closes its letter, otherwise it can be requeued."""
+    """It is known now whether it happened. If `executed`, its letter is closed; otherwise it can be requeued."""
 
     executed: bool
 
@@ -46,11 +46,11 @@ class Refused:
 
 
 def decide_requeue(snapshot: Snapshot) -> Decision[Requeued | Refused]:
-    """Schedule a dead letter again, with a fresh count of attempts, if nothing of it may have had an effect."""
+    """Schedule a dead letter again, with a fresh count of attempts, if no attempt may have had an effect."""
     activity = snapshot.activity
     obstacle = _not_failed(snapshot) or _may_have_happened(snapshot) or _still_invalid(snapshot)
     if obstacle is not None or not isinstance(activity, Activity):
-        return Decision(Refused(reason=obstacle or "its row describes no activity"))
+        return Decision(Refused(reason=obstacle or "its row describes no valid activity"))
     counted = (SaveAttempt(_requeued(snapshot.attempts[-1], snapshot.now)),) if snapshot.attempts else ()
     scheduled = MarkScheduled(activity_id=activity.id, next_retry_at=snapshot.now)
     closed = CloseDeadLetter(activity_id=activity.id, closed_at=snapshot.now, resolution="requeued")
@@ -59,12 +59,12 @@ def decide_requeue(snapshot: Snapshot) -> Decision[Requeued | Refused]:
 
 
 def decide_resolve(snapshot: Snapshot, *, executed: bool, visibility_lag: timedelta) -> Decision[Resolved | Refused]:
-    """Take a person's word for an outcome that is unknown.
+    """Accept a person's statement about an unknown outcome.
 
     Args:
         snapshot: what the store shows now.
         executed: what the person saw on the post.
-        visibility_lag: how long the provider's reads may lag behind its writes: who looks earlier has seen nothing.
+        visibility_lag: how long the provider's reads may lag behind its writes. An earlier look proves nothing.
     """
     mine = _to_be_resolved(snapshot, visibility_lag)
     if isinstance(mine, str):
@@ -72,14 +72,14 @@ def decide_resolve(snapshot: Snapshot, *, executed: bool, visibility_lag: timede
     return _resolve_executed(snapshot, mine) if executed else _resolve_not_executed(snapshot, mine)
 
 
-_UNDER_WAY = "an attempt is still under way, and may yet tell what happened"
+_UNDER_WAY = "an attempt is still open and may still report what happened"
 
 
 def _not_failed(snapshot: Snapshot) -> str | None:
     if snapshot.activity is None:
         return "there is no such activity"
     if snapshot.activity.status != PublicStatus.FAILED.value:
-        return f"its status is {snapshot.activity.status!r}: it is no dead letter"
+        return f"its status is {snapshot.activity.status!r}: it is not a dead letter"
     return None
 
 
@@ -90,18 +90,18 @@ def _may_have_happened(snapshot: Snapshot) -> str | None:
     if owner.is_open:
         return _UNDER_WAY
     if owner.effect is Effect.APPLIED:
-        return "it has happened: an attempt of it is on record as executed"
+        return "it has happened: one of its attempts is recorded as executed"
     return "it may have happened: look at the post, then resolve it as executed or not-executed"
 
 
 def _to_be_resolved(snapshot: Snapshot, visibility_lag: timedelta) -> Attempt | str:
-    """The attempt that a person may now judge, or why none may be. What its row says by now does not matter: it may
-    have been set back, or deleted."""
+    """The attempt that a person may judge now, or the reason why there is none. The activity's row does not matter: it
+    may have been set back or deleted."""
     mine = next((attempt for attempt in snapshot.attempts if attempt.effect is Effect.UNKNOWN), None)
     if mine is None:
-        return _not_failed(snapshot) or "its outcome is not unknown: there is nothing to resolve"
+        return _not_failed(snapshot) or "its outcome is known: there is nothing to resolve"
     if mine.is_foreign:
-        return "a newer release of this software has left it: resolve it with that one"
+        return "a newer release of this software began it: resolve it with that release"
     if mine.is_open:
         return _UNDER_WAY
     visible_at = mine.deadline_at + visibility_lag
@@ -122,7 +122,7 @@ def _still_invalid(snapshot: Snapshot) -> str | None:
 
 
 def _requeued(last: Attempt, now: datetime) -> Attempt:
-    # What was buried before anything was sent left its last attempt, if it had one, where that had ended.
+    # If the activity was buried without a new attempt, its last attempt keeps the phase in which it had ended.
     if last.phase is Phase.FAILED:
         return last.after(Event.REQUEUE, requeued_at=now)
     return replace(last, requeued_at=now)
@@ -145,7 +145,7 @@ def _resolve_executed(snapshot: Snapshot, mine: Attempt) -> Decision[Resolved | 
 def _resolve_not_executed(snapshot: Snapshot, mine: Attempt) -> Decision[Resolved | Refused]:
     ended = mine.after(Event.RESOLVE_NOT_EXECUTED, effect=Effect.NONE)
     if snapshot.activity is None or snapshot.activity.status != PublicStatus.FAILED.value:
-        # There is nothing to requeue: the row is gone, or waits already.
+        # There is nothing to requeue: the row was deleted, or is not failed any more.
         closed = CloseDeadLetter(activity_id=mine.activity_id, closed_at=snapshot.now, resolution="not-executed")
         return Decision(Resolved(executed=False), (SaveAttempt(ended), closed))
     said = mine.error_message

@@ -1,6 +1,6 @@
-"""Use case: why is this activity where it is, what happens next and when, and what can a person do?
+"""Use case: explain why an activity is where it is, what happens next and when, and what a person can do.
 
-The one rule: it says what the claim would decide, by asking the same rules of the same snapshot.
+The one rule: it says what the claim would decide, because it applies the same rules to the same snapshot.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def explain(snapshot: Snapshot, letter: DeadLetter | None, policy: ClaimPolicy |
     Args:
         snapshot: what the store shows.
         letter: its open dead letter, if there is one.
-        policy: as the workers have it; None is the default.
+        policy: the workers' policy; None is the default.
     """
     activity = snapshot.activity
     if activity is None:
         return Explanation(phase=None, why="There is no such activity.", next="Nothing.")
     rule = _BY_STATUS.get(activity.status)
     if rule is None:
-        why = f"Its status is {activity.status!r}: another service's word for what is not to be sent."
+        why = f"Its status is {activity.status!r}, another service's word: only 'scheduled' activities are sent."
         return Explanation(phase=None, why=why, next="Nothing, unless that service schedules it.")
     return rule(_Case(snapshot=snapshot, letter=letter, policy=policy or ClaimPolicy()), activity)
 
@@ -53,13 +53,13 @@ class _Case:
 
 def _executed(case: _Case, _: Activity | Malformed) -> Explanation:
     last = next((each for each in reversed(case.snapshot.attempts) if each.phase is Phase.EXECUTED), None)
-    how = _HOW.get(last.event, "it is on record") if last else "somebody else has set its status"
+    how = _HOW.get(last.event, "it is recorded as executed") if last else "somebody else has set its status"
     return Explanation(phase=Phase.EXECUTED, why=f"It was executed: {how}.", next="Nothing: it is never sent again.")
 
 
 _HOW = {
     Event.CONFIRM: "the provider said so",
-    Event.FIND_PRESENT: "it was found by reading back what the post shows",
+    Event.FIND_PRESENT: "a read-back found it on the post",
     Event.RESOLVE_EXECUTED: "a person has said so",
 }
 
@@ -67,13 +67,13 @@ _HOW = {
 def _failed(case: _Case, _: Activity | Malformed) -> Explanation:
     letter = case.letter
     if letter is None:
-        why = "Its status is 'failed', and it has no open dead letter: it was closed, or somebody else has set it."
+        why = "Its status is 'failed', but it has no open dead letter: it was closed, or somebody else set the status."
         return Explanation(phase=Phase.FAILED, why=why, next="Nothing.")
-    doubt = " Nobody can tell whether it happened." if letter.effect is Effect.UNKNOWN else ""
+    doubt = " It is not known whether it happened." if letter.effect is Effect.UNKNOWN else ""
     return Explanation(
         phase=Phase.FAILED,
         why=f"It is a dead letter ({letter.error_type.value}): {letter.message}{doubt}",
-        next="Nothing by itself.",
+        next="Nothing, until a person acts.",
         person=letter.next_step,
     )
 
@@ -94,10 +94,10 @@ def _left_over(snapshot: Snapshot, owner: Attempt) -> Explanation:
     at = snapshot.activity.due_at if isinstance(snapshot.activity, Activity) else None
     return Explanation(
         phase=Phase.SCHEDULED,
-        why=f"It is scheduled, and is not sent: {why_left_over(snapshot, owner)}",
-        next="When it is due it is marked as executed, or becomes a dead letter.",
+        why=f"It is scheduled, but it will not be sent: {why_left_over(snapshot, owner)}",
+        next="When it is due, it is marked as executed or becomes a dead letter.",
         next_at=at and max(at, snapshot.now),
-        person="If an activity is to be executed once more, give it a new id.",
+        person="To execute an activity once more, give it a new id.",
     )
 
 
@@ -106,7 +106,7 @@ def _waiting(snapshot: Snapshot, activity: Activity) -> Explanation:
     if isinstance(admission, Defer):
         return Explanation(
             phase=Phase.SCHEDULED,
-            why=f"It waits, without a charge: {admission.reason}.",
+            why=f"It waits (no attempt is charged): {admission.reason}.",
             next="It is sent when that is over.",
             next_at=admission.until and max(admission.until, activity.due_at),
             person=None if admission.until else _how_to_lift(snapshot),
@@ -118,9 +118,9 @@ def _waiting(snapshot: Snapshot, activity: Activity) -> Explanation:
     return Explanation(
         phase=Phase.SCHEDULED,
         why=f"It is due{retried}, and waits for a worker.",
-        next="The next worker that is free sends it.",
+        next="The next free worker sends it.",
         next_at=snapshot.now,
-        person="If it stays so, see `engagement status`: is a worker alive?",
+        person="If this does not change, run `engagement status`: is a worker alive?",
     )
 
 
@@ -130,8 +130,8 @@ def _how_to_lift(snapshot: Snapshot) -> str:
         return "Reconnect the account at the provider, then set its status in linkedin_accounts to ok."
     resume = f"`engagement resume --{endless.scope.value} {endless.scope_id}".rstrip() + "`"
     if endless.kind is ControlKind.HOLD:
-        return f"Reconnect the account at the provider; {resume} if it does not come back by itself (v1 is asked)."
-    return f"Once the reason is gone: {resume}."
+        return f"Reconnect the account at the provider. With v1 the hold ends automatically; otherwise run {resume}."
+    return f"Once the reason is gone, run {resume}."
 
 
 def _times(failures: int) -> str:
@@ -141,13 +141,13 @@ def _times(failures: int) -> str:
 def _doomed(cause: Cause, why: str, at: datetime | None) -> Explanation:
     """The claim will not send it."""
     is_invalid = cause is Cause.INVALID_ACTIVITY
-    never = "; a row without a finite time never is" if at is None else ""
+    never = " A row without a finite time is never due." if at is None else ""
     return Explanation(
         phase=Phase.SCHEDULED,
         why=f"It cannot be executed: {why}",
-        next=f"It becomes a dead letter ({TAXONOMY[cause].error_type.value}) when it is due{never}.",
+        next=f"It becomes a dead letter ({TAXONOMY[cause].error_type.value}) when it is due.{never}",
         next_at=at,
-        person="Correct its row." if is_invalid else f"Once it is one: {TAXONOMY[cause].next_step}",
+        person="Correct its row." if is_invalid else f"Once it is a dead letter: {TAXONOMY[cause].next_step}",
     )
 
 

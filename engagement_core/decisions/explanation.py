@@ -1,4 +1,4 @@
-"""What is said of an activity's place, and what is said while an attempt owns it."""
+"""The explanation of where an activity is, and its text while an attempt owns the activity."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ __all__ = ["Explanation", "of_owner"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
-    """Three sentences. `phase` is None for a row that is not ours to execute; `next_at` is when something happens next,
-    None when nothing will by itself; `person` is what a person can do, None when there is nothing to be done."""
+    """Three texts: `why` it is where it is, what happens `next`, and what a `person` can do (None if nothing).
+
+    `phase` is None for a row that we do not execute. `next_at` is when something happens next; None if nothing happens
+    automatically.
+    """
 
     phase: Phase | None
     why: str
@@ -26,18 +29,19 @@ class Explanation:
 
 
 def of_owner(owner: Attempt) -> Explanation:
-    """Of a scheduled activity that no other attempt may touch, because this one may have had an effect."""
+    """Explain a scheduled activity that only this attempt may touch, because it may have had an effect."""
     return _newer(owner) if owner.is_foreign else _IN_FLIGHT[owner.phase](owner)
 
 
 def _claimed(owner: Attempt) -> Explanation:
-    why = f"Worker {owner.worker_id} prepares attempt {owner.number}; nothing has been sent yet."
-    return Explanation(phase=Phase.CLAIMED, why=why, next="It is sent, or given back.", next_at=owner.deadline_at)
+    why = f"Worker {owner.worker_id} is preparing attempt {owner.number}; nothing has been sent yet."
+    after = "It is sent, or the claim is given back."
+    return Explanation(phase=Phase.CLAIMED, why=why, next=after, next_at=owner.deadline_at)
 
 
 def _sending(owner: Attempt) -> Explanation:
-    why = f"Worker {owner.worker_id} is sending attempt {owner.number}; the request may be on its way."
-    after = "Its answer is recorded; if none comes, the outcome is unknown and is looked for."
+    why = f"Worker {owner.worker_id} is sending attempt {owner.number}; the request may have left already."
+    after = "Its answer is recorded. If none comes, the outcome is unknown and the post is read back."
     return Explanation(phase=Phase.SENDING, why=why, next=after, next_at=owner.deadline_at)
 
 
@@ -46,7 +50,7 @@ def _unknown(owner: Attempt) -> Explanation:
     return Explanation(
         phase=Phase.UNKNOWN,
         why=f"Attempt {owner.number} may or may not have been applied: {seen}",
-        next="The post is read back, before anything else is sent.",
+        next="The post is read back before anything else is sent.",
         next_at=owner.look_at,
     )
 
@@ -55,9 +59,9 @@ def _newer(owner: Attempt) -> Explanation:
     return Explanation(
         phase=owner.phase,
         why=f"Attempt {owner.number} belongs to a newer release of this software ({owner.event.value}).",
-        next="A worker of that release settles it; a day after its deadline it becomes a dead letter.",
+        next="A worker of that release settles it. If none does, it becomes a dead letter a day after its deadline.",
         next_at=owner.deadline_at + FOREIGN_FOR,
-        person="Ask with `engagement explain` of the newer release.",
+        person="Run `engagement explain` of the newer release.",
     )
 
 

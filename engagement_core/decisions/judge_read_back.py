@@ -1,8 +1,8 @@
-"""What a read-back says about an unknown outcome.
+"""Decides what a read-back proves about an unknown outcome.
 
-The one rule: what the post shows is believed when a complete read is late enough to show everything (a like that is
-there, at any time); absence only when it shows nothing of ours that is not accounted for. A read that fails proves
-nothing. What cannot be proven in a day is left to a person.
+The one rule: what a complete read shows is believed if the read is late enough to show everything; a like that it shows
+is believed at any time. Absence is believed only if such a late read shows nothing of ours that no activity accounts
+for. A failed read proves nothing. What cannot be proven within a day is left to a person.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ Reconciled = Executed | Deferred | Buried | Dropped
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReconcilePolicy:
-    """`visibility_lag`: how long the provider's reads may lag behind its writes. `give_up_after`: then a person
-    decides. Between two looks that prove nothing lies a quarter of the outcome's age, within the two bounds."""
+    """`visibility_lag`: how long the provider's reads may lag behind its writes. `give_up_after`: after that, a person
+    decides. The pause between two reads that prove nothing is a quarter of the outcome's age, but at least
+    `shortest_pause` and at most `longest_pause`."""
 
     visibility_lag: timedelta = timedelta(seconds=90)
     give_up_after: timedelta = timedelta(hours=24)
@@ -41,7 +42,7 @@ class ReconcilePolicy:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     def pause(self, age: timedelta) -> timedelta:
-        """How long to wait before the next look at an outcome that has been unknown for `age`."""
+        """How long to wait before the next read-back of an outcome that has been unknown for `age`."""
         return min(max(age / 4, self.shortest_pause), self.longest_pause)
 
 
@@ -53,18 +54,18 @@ def unknown_attempt(snapshot: Snapshot) -> Attempt | None:
 def decide_reconcile(
     snapshot: Snapshot, *, token: str, seen: ReadBack, read_at: datetime, policy: ReconcilePolicy
 ) -> Decision[Reconciled]:
-    """What a read-back says about the attempt that holds `token`.
+    """Decide what a read-back proves about the attempt that holds `token`.
 
     Args:
         snapshot: what the store shows now; `credited` are the ids that belong to other activities.
-        token: the attempt that was read for.
+        token: the fencing token of the attempt that the read is about.
         seen: what the post shows.
-        read_at: the database's time before the read was made.
-        policy: how long to wait and to insist.
+        read_at: the database's time before the read.
+        policy: how long to wait, and when to give up.
     """
     mine = unknown_attempt(snapshot)
     if mine is None or mine.token != token:
-        return Decision(Dropped(reason="its outcome is not unknown any more"))
+        return Decision(Dropped(reason="its outcome is already known"))
     case = _Case(snapshot=snapshot, mine=mine, policy=policy)
     without_reading = case.decide_without_reading()
     if without_reading is not None:
@@ -77,16 +78,16 @@ def decide_reconcile(
 
 
 def decide_set_aside(snapshot: Snapshot, *, why: str, policy: ReconcilePolicy) -> Decision[Reconciled]:
-    """An unknown outcome that cannot be settled now: look again later, until it is given up.
+    """Set aside an unknown outcome that cannot be settled now: look again later, until it is given up.
 
     Args:
         snapshot: what the store shows.
-        why: what stands in the way, for people.
-        policy: how long to wait and to insist.
+        why: what prevents a decision now, for people.
+        policy: how long to wait, and when to give up.
     """
     mine = unknown_attempt(snapshot)
     if mine is None:
-        return Decision(Dropped(reason="its outcome is not unknown any more"))
+        return Decision(Dropped(reason="its outcome is already known"))
     return _Case(snapshot=snapshot, mine=mine, policy=policy).look_again(why)
 
 
@@ -99,7 +100,7 @@ class _Case:
     policy: ReconcilePolicy
 
     def decide_without_reading(self) -> Decision[Reconciled] | None:
-        """What no read-back changes; None if it is what the post shows that counts."""
+        """A decision that no read-back can change; None if it depends on what the post shows."""
         if self.mine.is_foreign:
             return self.give_up(LEFT_BY_A_NEWER_RELEASE)
         seen_late = find_late_proof(self.snapshot)
@@ -118,8 +119,8 @@ class _Case:
         ours = recognised.ours
         visible_at = self.mine.deadline_at + self.policy.visibility_lag
         is_complete = read_at >= visible_at
-        # A like is the same whoever put it there. Of two comments in the same words the other one may be ours, and
-        # ours not shown yet: whoever takes it early makes its owner believe that it is absent.
+        # A like of the account is our like, whichever activity sent it. A comment with our text may be another
+        # activity's while ours is not shown yet: if we took it now, that activity would believe that its own is absent.
         if ours is not None and (is_complete or self.mine.engagement_type is EngagementType.LIKE):
             return self.present(ours.engagement_id)
         if not is_complete:
@@ -130,7 +131,7 @@ class _Case:
 
     def without_read_back(self) -> Decision[Reconciled]:
         if self.snapshot.now < self.mine.deadline_at:
-            return self._wait_until(self.mine.deadline_at, "the call may still be under way")
+            return self._wait_until(self.mine.deadline_at, "the call may still be running")
         if self.mine.engagement_type is EngagementType.LIKE:
             # A reaction is set, not added: whatever the first call did, a second one changes nothing.
             return self._try_again(Event.REPEAT, Effect.REPEATABLE)
@@ -139,7 +140,7 @@ class _Case:
     def look_again(self, why: str) -> Decision[Reconciled]:
         age = self.snapshot.now - self._began_at
         if age >= self.policy.give_up_after:
-            return self.give_up(f"After {self.policy.give_up_after} {why}.")
+            return self.give_up(f"Given up after {self.policy.give_up_after}: {why}.")
         return self._wait_until(self.snapshot.now + self.policy.pause(age), why)
 
     def give_up(self, why: str) -> Decision[Reconciled]:
@@ -152,7 +153,7 @@ class _Case:
         return Decision(waits, (SaveAttempt(replace(self.mine, look_at=look_at)),))
 
     def _try_again(self, event: Event, effect: Effect) -> Decision[Reconciled]:
-        # A crash is nobody's refusal: it charges no retry (`max_crashes` ends that).
+        # A crash is not a refusal: it is not charged as a retry (`max_crashes` limits crashes).
         charged = not self.mine.crashed
         if charged and count_refusals(self.snapshot.attempts) + 1 >= self.policy.retry.max_attempts:
             return self._bury("It was the last attempt.", effect)
@@ -180,7 +181,7 @@ class _Case:
 
     @property
     def _doubted_since(self) -> datetime:
-        """What an earlier attempt left, although it was believed absent, is this engagement too."""
+        """If an earlier attempt was believed absent and left a comment after all, that is this engagement too."""
         doubted = (each for each in self.snapshot.attempts if each.event is Event.FIND_ABSENT)
         return first_began(doubted) or self._began_at
 

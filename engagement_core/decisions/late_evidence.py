@@ -1,4 +1,4 @@
-"""What happens when an engagement turns out to have happened already: it is recorded, and nothing is sent."""
+"""Late evidence: an engagement turns out to have happened already. It is recorded, and nothing is sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["accept_late_proof", "find_late_proof", "find_present", "mark_execute
 
 
 def find_present(snapshot: Snapshot, attempt: Attempt, *, engagement_id: str | None) -> Decision[Executed]:
-    """A read-back, or the late answer of another attempt, shows it."""
+    """Record that a read-back, or the late answer of another attempt, shows the engagement."""
     shown = {"effect": Effect.APPLIED.value, "engagement_id": engagement_id}
     ended = attempt.after(Event.FIND_PRESENT, effect=Effect.APPLIED, ended_at=snapshot.now, answer=shown)
     executed = mark_executed(snapshot, attempt, Provenance.RECONCILED, engagement_id=engagement_id)
@@ -24,12 +24,12 @@ def find_present(snapshot: Snapshot, attempt: Attempt, *, engagement_id: str | N
 
 
 def find_late_proof(snapshot: Snapshot) -> Attempt | None:
-    """An attempt whose late answer proves that the engagement happened, although it was taken for without effect."""
+    """An attempt whose late answer proves that the engagement happened, but that is not recorded as executed."""
     return next((each for each in snapshot.attempts if each.proves_effect and each.phase is not Phase.EXECUTED), None)
 
 
 def accept_late_proof(snapshot: Snapshot, attempt: Attempt, before: tuple[Write, ...] = ()) -> Decision[Executed]:
-    """Take the word of a late answer. `before` are writes that make room for it."""
+    """Accept a late answer as proof. `before` are writes that must come first, to make room for it."""
     believed = attempt.after(Event.CONFIRM, effect=Effect.APPLIED)
     executed = mark_executed(snapshot, attempt, Provenance.RESPONSE, engagement_id=attempt.engagement_id)
     outcome = Executed(provenance=Provenance.RESPONSE, engagement_type=attempt.engagement_type)
@@ -44,7 +44,7 @@ def mark_executed(
     engagement_id: str | None,
     created_at: datetime | None = None,
 ) -> tuple[Write, ...]:
-    """The write that says so in the activity's row; none if the row was deleted."""
+    """The write that marks the activity's row as executed; none if the row was deleted."""
     if snapshot.activity is None:
         return ()
     executed = MarkExecuted(

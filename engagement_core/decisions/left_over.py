@@ -1,7 +1,7 @@
-"""What is on record of an id that is scheduled again: its row was set back, or deleted and inserted anew.
+"""What earlier attempts mean for an id that is scheduled again: its row was set back, or deleted and inserted anew.
 
-The one rule: it is never sent. What was executed is marked so again if it is the same engagement; anything else is a
-person's to decide.
+The one rule: it is never sent. If the same engagement was executed, it is marked as executed again. A person decides
+about everything else.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _PROVENANCE = {Event.FIND_PRESENT: Provenance.RECONCILED, Event.RESOLVE_EXECUTED
 
 
 def find_left_over(snapshot: Snapshot) -> Attempt | None:
-    """An attempt that has ended and may have had an effect, or had it; None if nothing of the kind is on record."""
+    """An attempt that has ended and had an effect, or may have had one; None if there is none."""
     return next((each for each in snapshot.attempts if each.may_have_had_effect and not each.is_open), None)
 
 
 def decide_left_over(snapshot: Snapshot, attempt: Attempt) -> Decision[Executed | Buried | Dropped]:
-    """What becomes of a scheduled activity that has left `attempt` behind."""
+    """Decide about a scheduled activity whose earlier `attempt` may have had an effect."""
     if _is_executed_already(snapshot, attempt):
         provenance = _PROVENANCE.get(attempt.event, Provenance.RESPONSE)
         executed = mark_executed(snapshot, attempt, provenance, engagement_id=attempt.engagement_id)
@@ -40,9 +40,9 @@ def decide_left_over(snapshot: Snapshot, attempt: Attempt) -> Decision[Executed 
 
 
 def why_left_over(snapshot: Snapshot, attempt: Attempt) -> str:
-    """In a sentence or two, what is on record."""
+    """What is recorded, in one or two sentences."""
     if _is_executed_already(snapshot, attempt):
-        return f"Attempt {attempt.number} has executed it already."
+        return f"Attempt {attempt.number} has already executed it."
     again = "Its row was set back to scheduled, or inserted again."
     if attempt.effect is Effect.APPLIED:
         return f"Attempt {attempt.number} under this id has executed another engagement. {again} Give it a new id."

@@ -1,8 +1,8 @@
-"""Which of the engagements that a post shows is the one that is looked for.
+"""Finds, among the engagements that a post shows, the one that an attempt sent.
 
-The one rule: what is ours is told by its words and its time, and can be nobody else's; and what might be ours forbids
-to believe that nothing is. The provider's clock is not ours: a comment in the very same words that seems to
-have come a little before it was sent is neither taken for it nor overlooked.
+The one rule: a comment is ours if its text and time match and no other activity claims it. While one might be ours,
+absence is not proven. The provider's clock is not ours: a comment with the same text that seems a little older than our
+request is neither accepted as ours nor ignored.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from engagement_core.model.snapshot import Snapshot
 
 __all__ = ["AMBIGUOUS", "UNEXPLAINED", "Recognised", "recognise"]
 
-UNEXPLAINED = "the post shows a comment of the account that nobody accounts for"
-AMBIGUOUS = "the post shows a comment in these words that may be another activity's"
+UNEXPLAINED = "the post shows a comment of the account that belongs to no known activity"
+AMBIGUOUS = "the post shows a comment with this text that may belong to another activity"
 
 _TOLERANCE = timedelta(seconds=5)
-"""The provider's clock against the database's, and dates that it truncates to the second."""
+"""Allows for the difference of the provider's clock and the database's, and for dates truncated to the second."""
 _SKEW = timedelta(minutes=10)
-"""How far the provider's clock may be behind for a comment in the same words to be possibly ours."""
+"""How far behind the provider's clock may be: a comment with the same text that is older is not ours."""
 _NO_DATE = datetime.min.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recognised:
-    """`ours` is the engagement that was looked for; without it, `reason` says why it may be there all the same."""
+    """`ours` is what the attempt sent. If it is None, `reason` says why it may be there all the same."""
 
     ours: Found | None
     reason: str | None = None
 
 
 def recognise(snapshot: Snapshot, attempt: Attempt, seen: Seen, *, since: datetime, lag: timedelta) -> Recognised:
-    """What of `seen` is what `attempt` sent.
+    """Find what `attempt` sent among what was `seen`.
 
     Args:
-        snapshot: `credited` are ids that belong to other activities, `neighbours` what those sent to the same post.
+        snapshot: `credited` are ids that belong to other activities; `neighbours` are what these sent to the same post.
         attempt: what was sent: its type and its text.
         seen: a complete read.
-        since: when the first request left whose effect this may be.
-        lag: how long after its deadline an attempt's effect may still not be shown.
+        since: when the first request was sent whose effect this may be.
+        lag: how long after an attempt's deadline its effect may still be invisible.
     """
     free = _on_nobodys_record(snapshot, seen)
     recent = _not_before(since - _TOLERANCE, free)
@@ -57,7 +57,7 @@ def recognise(snapshot: Snapshot, attempt: Attempt, seen: Seen, *, since: dateti
     alike = [own for own in free if _same_text(own.text, attempt.text)]
     candidates = _not_before(since - _SKEW, alike)
     rivals = _rivals(snapshot, attempt, candidates)
-    # A rival that is executed has posted one of them, and no answer will tell which: what is more may be ours.
+    # An executed rival has posted one of the candidates, and no answer will say which. Only a further one may be ours.
     posted = [rival for rival in rivals if rival.effect is Effect.APPLIED]
     if any(_may_be_named(rival, snapshot.now, lag) for rival in rivals) or 0 < len(candidates) <= len(posted):
         return Recognised(ours=None, reason=AMBIGUOUS)
@@ -65,13 +65,13 @@ def recognise(snapshot: Snapshot, attempt: Attempt, seen: Seen, *, since: dateti
     if not fitting or not _are_theirs([own for own in candidates if own not in fitting], posted):
         strangers = candidates or _of_nobody(snapshot, recent)
         return Recognised(ours=None, reason=UNEXPLAINED if strangers else None)
-    # The earliest that it can be: a later one of the same words may be another activity's, which can be none but that.
+    # Take the earliest that fits. A later one with the same text may be another activity's, and no other one fits that.
     return Recognised(ours=min(fitting, key=_date))
 
 
 def _on_nobodys_record(snapshot: Snapshot, seen: Seen) -> list[Found]:
     named = snapshot.credited | {each.engagement_id for each in snapshot.neighbours if each.engagement_id is not None}
-    # One comment that two pages show is one; an id that two comments bear says nothing of either.
+    # A comment that two pages show is one comment. An id that two different comments have says nothing about either.
     shown = tuple(dict.fromkeys(seen.own))
     bearers = Counter(own.engagement_id for own in shown)
     return [own for own in shown if own.engagement_id not in named or bearers[own.engagement_id] > 1]
@@ -82,7 +82,7 @@ def _not_before(at: datetime, shown: list[Found]) -> list[Found]:
 
 
 def _of_nobody(snapshot: Snapshot, recent: list[Found]) -> list[Found]:
-    """Those that are not, word for word, what a neighbour without an id has sent at that time: each sent one."""
+    """The comments that no neighbour without an id has sent: same text, same time. Each neighbour sent one."""
     left = [each for each in snapshot.neighbours if each.engagement_id is None]
     found = []
     for own in recent:
@@ -99,14 +99,14 @@ def _has_sent(neighbour: Attempt, own: Found) -> bool:
 
 
 def _rivals(snapshot: Snapshot, attempt: Attempt, candidates: list[Found]) -> list[Attempt]:
-    """Neighbours that may have posted one of the candidates, under an id that is on nobody's record."""
+    """Neighbours that may have posted one of the candidates, under an id that no attempt has recorded."""
     nameless = [each for each in snapshot.neighbours if each.engagement_id is None]
     alike = [each for each in nameless if _same_text(each.text, attempt.text)]
     return [each for each in alike if any(_is_of_its_time(own, each, within=_SKEW) for own in candidates)]
 
 
 def _are_theirs(shown: list[Found], posted: list[Attempt]) -> bool:
-    """Each comment is explained by a neighbour of its own, so that none of them may be ours after all."""
+    """Whether a different neighbour explains each comment, so that none of them may be ours after all."""
     left = list(posted)
     for own in shown:
         author = next((each for each in left if _is_of_its_time(own, each, within=_TOLERANCE)), None)
@@ -124,8 +124,8 @@ def _is_of_its_time(own: Found, sent: Attempt, *, within: timedelta) -> bool:
 
 
 def _may_be_named(rival: Attempt, now: datetime, lag: timedelta) -> bool:
-    """Its answer may still come, and name the comment that we would take. Once its own read-back is due, each of us
-    takes one of those in the same words, and it is the same which."""
+    """Whether its answer may still come and name the comment that we would take. Once its own read-back is due, each of
+    us takes one of the comments with the same text, and it does not matter which."""
     return rival.phase is Phase.SENDING or (rival.effect is Effect.UNKNOWN and now < rival.deadline_at + lag)
 
 
@@ -138,8 +138,8 @@ def _same_text(shown: str | None, sent: str | None) -> bool:
 
 
 def _plain(text: str) -> str:
-    # Providers trim, collapse blanks, change entities and compose accents on the way back; an entity that was sent as
-    # such may be changed once more.
+    # Providers trim, collapse blanks, change entities and compose accents in what they return. An entity that was sent
+    # as such may be changed once more.
     for _ in range(3):
         text = html.unescape(text)
     return " ".join(unicodedata.normalize("NFC", text).split())

@@ -1,4 +1,4 @@
-"""What becomes of an attempt that nobody works on any more."""
+"""Decides what becomes of an attempt that nobody works on any more."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _LEFT = Failure(cause=Cause.OUTCOME_UNKNOWN, message=LEFT_BY_A_NEWER_RELEASE)
 
 
 def decide_orphan(snapshot: Snapshot, *, orphan: Orphan) -> Decision[Phase | None]:
-    """What becomes of an attempt that nobody works on: released if nothing can have been sent, else unknown.
+    """Release the attempt if nothing can have been sent, else mark it as unknown; returns its phase, None if unchanged.
 
-    A worker that only slept comes back to a lost claim (its `begin` is fenced off) or to an attempt that is unknown,
-    where its answer is still welcome.
+    A worker that only slept wakes up to a lost claim (the fencing token refuses its `begin`) or to an attempt that is
+    unknown, whose answer is still accepted.
     """
     mine = next((attempt for attempt in snapshot.attempts if attempt.number == orphan.number), None)
     if mine is None or mine.phase not in (Phase.CLAIMED, Phase.SENDING):
@@ -31,7 +31,7 @@ def decide_orphan(snapshot: Snapshot, *, orphan: Orphan) -> Decision[Phase | Non
         return Decision(Phase.SCHEDULED, release(snapshot, mine, crashed=True))
     failure = Failure(cause=Cause.WORKER_LOST, message=_lost(orphan))
     record = {"cause": failure.cause.value, "error_type": failure.error_type.value, "message": failure.message}
-    # What is on record already says more: an answer that could not be recorded in full, for one.
+    # An error that is already recorded says more, for example an answer that could not be recorded in full.
     lost = mine.after(Event.LOSE_TRACK, crashed=orphan.crashed, look_at=mine.deadline_at, error=mine.error or record)
     return Decision(Phase.UNKNOWN, (SaveAttempt(lost),))
 
@@ -39,4 +39,4 @@ def decide_orphan(snapshot: Snapshot, *, orphan: Orphan) -> Decision[Phase | Non
 def _lost(orphan: Orphan) -> str:
     if orphan.crashed:
         return f"The worker was lost while the call was made ({orphan.reason})."
-    return f"Nobody has recorded how the call ended ({orphan.reason})."
+    return f"No worker has recorded how the call ended ({orphan.reason})."

@@ -1,7 +1,7 @@
-"""The last look at a post before a comment that was believed absent is sent again.
+"""The recheck: a last read of the post before a comment that was believed absent is sent again.
 
-The one rule: it is sent only if a complete read shows nothing that may be it. What keeps it from being sent is insisted
-on for as long as an unknown outcome is, and is then left to a person.
+The one rule: the comment is sent only if a complete read shows nothing that may be it. While something prevents the
+sending, the recheck is repeated for as long as an unknown outcome is read back. Then a person decides.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ __all__ = ["decide_last_look"]
 def decide_last_look(
     snapshot: Snapshot, *, claimed: Claimed, text: str, seen: ReadBack, policy: ReconcilePolicy
 ) -> Decision[ClaimResult | None]:
-    """Before a comment that was believed absent is sent again: is it there after all? None means: send it."""
+    """Decide whether a comment that was believed absent is there after all. The result None means: send it again."""
     mine = still_claimed(snapshot, claimed.attempt)
     if mine is None:
-        return Decision(Dropped(reason="the claim was lost to somebody else"))
-    # How long we insist is counted from a person's requeue; what may be ours, from the very first sending.
+        return Decision(Dropped(reason="this worker no longer holds the claim"))
+    # The time until we give up counts from a person's requeue; what may be ours counts from the very first sending.
     since_requeue = attempts_since_requeue(snapshot.attempts)
     insisting_since = first_began(since_requeue) or min(each.claimed_at for each in since_requeue)
     case = _LastLook(snapshot=snapshot, mine=mine, age=snapshot.now - insisting_since, policy=policy)
@@ -50,7 +50,7 @@ def decide_last_look(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _LastLook:
-    """A comment that is about to be sent again, `age` after its first sending since somebody last requeued it."""
+    """A comment that is about to be sent again. `age` is the time since its first sending after the last requeue."""
 
     snapshot: Snapshot
     mine: Attempt
@@ -67,7 +67,7 @@ class _LastLook:
         )
 
     def _bury(self, why: str) -> Decision[ClaimResult | None]:
-        failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message=f"After {self.policy.give_up_after} {why}.")
+        failure = Failure(cause=Cause.OUTCOME_UNKNOWN, message=f"Given up after {self.policy.give_up_after}: {why}.")
         ended = self.mine.after(Event.BURY, effect=Effect.UNKNOWN, ended_at=self.snapshot.now)
         buried = bury(self.snapshot, self.mine.activity_id, failure, counts=False)
         return Decision(buried.result, (SaveAttempt(ended), *buried.writes))

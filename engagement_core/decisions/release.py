@@ -1,4 +1,4 @@
-"""Giving a claim back: nothing was done, so nothing is charged and nobody is to blame."""
+"""Gives a claim back. Nothing was done, so no attempt is charged."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["give_back", "release"]
 def release(
     snapshot: Snapshot, attempt: Attempt, *, not_before: datetime | None = None, crashed: bool = False
 ) -> tuple[Write, ...]:
-    """The writes that release `attempt`; it is due again as before, or at `not_before` when that is later."""
+    """The writes that release `attempt`. The activity is due as before, or at `not_before` if that is later."""
     ended = attempt.after(Event.RELEASE, effect=Effect.NONE, ended_at=snapshot.now, crashed=crashed)
     waited_for = snapshot.activity.next_retry_at if isinstance(snapshot.activity, Activity) else None
     return (SaveAttempt(ended), *wait_again(snapshot, attempt.activity_id, next_retry_at=not_before or waited_for))
 
 
 def give_back(snapshot: Snapshot, *, token: str) -> Decision[None]:
-    """Release whatever the token holds. Only for an execution that knows that it has sent nothing."""
+    """Release what the token holds. Only for an execution that knows that it has sent nothing."""
     mine = next((attempt for attempt in snapshot.attempts if attempt.token == token and attempt.is_open), None)
     return Decision(None, () if mine is None else release(snapshot, mine))

@@ -1,6 +1,7 @@
-"""How an activity comes to wait again after an attempt.
+"""Lets an activity wait again after an attempt.
 
-The one rule: only an activity that is still scheduled waits. What somebody else cancelled or ended meanwhile stays so.
+The one rule: only an activity that is still scheduled waits. If somebody else cancelled or ended it meanwhile, it stays
+so.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def wait_again(
     error: ErrorNote | None = None,
     counts: bool = False,
 ) -> tuple[Write, ...]:
-    """The write that lets it wait until `next_retry_at`, or none; see `MarkScheduled`."""
+    """The write that lets it wait until `next_retry_at`; none if it is not scheduled any more. See `MarkScheduled`."""
     if not is_still_scheduled(snapshot):
         return ()
     return (MarkScheduled(activity_id=activity_id, next_retry_at=next_retry_at, error=error, counts=counts),)

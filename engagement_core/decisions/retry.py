@@ -1,4 +1,4 @@
-"""When a failed attempt is followed by another one.
+"""Decides whether and when a failed attempt is followed by another one.
 
 The one rule: the decision is a value. The policy never sleeps, never raises, never reads a clock.
 """
@@ -13,7 +13,7 @@ from engagement_core.model.errors import Effect, Failure
 __all__ = ["LONGEST_RETRY_AFTER", "Bury", "Reconcile", "RetryAt", "RetryDecision", "RetryPolicy"]
 
 LONGEST_RETRY_AFTER = timedelta(hours=24)
-"""A provider that asks for more than this is misunderstood or broken."""
+"""A provider that asks for a longer wait is misunderstood or broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class RetryAt:
 
 @dataclass(frozen=True, slots=True)
 class Reconcile:
-    """It may have happened: learn what became of it before anything else is sent."""
+    """It may have happened: find out before anything else is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class RetryPolicy:
         """What follows a failure.
 
         Args:
-            failure: what the attempt met.
-            refused: attempts that were refused so far, this one included.
+            failure: what went wrong.
+            refused: how many attempts were refused so far, this one included.
             now: the database's time.
         """
         if failure.effect is not Effect.NONE:

@@ -1,7 +1,7 @@
-"""What an answer means for the activity, the attempt and the account.
+"""Decides what an answer means for the activity, the attempt and the account.
 
 The one rule: *decisions are fenced, evidence never is*. Only the attempt that owns the activity decides what becomes of
-it; but an answer that says what happened is always recorded, however late, and everybody reads it.
+it. But an answer that says what happened is always recorded, however late, and all later decisions read it.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from engagement_core.model.snapshot import Snapshot
 __all__ = ["decide_verdict"]
 
 
-# After one of these the sender has spoken already: deciding again (a commit whose answer was lost) changes nothing.
+# After one of these the verdict is recorded already: to decide again (a commit whose answer was lost) changes nothing.
 _OWN_VERDICTS = frozenset({Event.CONFIRM, Event.REFUSE, Event.RELEASE})
 
 
 def decide_verdict(snapshot: Snapshot, *, attempt: Attempt, answer: Answer, policy: RetryPolicy) -> Decision[Outcome]:
-    """Record what the provider answered to `attempt`. May be decided again: what is recorded already stays.
+    """Record what the provider answered to `attempt`. May be decided again: what is already recorded stays.
 
     Args:
-        snapshot: what the store shows now, which may be more than the sender knew.
+        snapshot: what the store shows now; it may be more than the sender knew.
         attempt: as it was when it was sent.
         answer: what came back.
-        policy: when a refusal is followed by another attempt.
+        policy: whether and when a refusal is followed by another attempt.
     """
     mine = _find(snapshot, attempt)
     if mine is None:
-        return Decision(Dropped(reason="its attempt is not on record any more"))
+        return Decision(Dropped(reason="its attempt is no longer recorded"))
     if mine.phase not in (Phase.SENDING, Phase.UNKNOWN):
         return _late(snapshot, mine, answer)
     if isinstance(answer, Applied):
@@ -88,7 +88,7 @@ def _is_held(snapshot: Snapshot, mine: Attempt) -> bool:
 
 
 def _wait_with_account(snapshot: Snapshot, mine: Attempt, failure: Failure) -> Decision[Outcome]:
-    """One expired login costs one activity: what was under way with it waits, uncharged, like what had not begun."""
+    """One expired login costs one activity. Its other calls wait, uncharged, like activities that had not begun."""
     released = release(snapshot, replace(mine, error=as_record(failure)))
     waits = Deferred(again_in=None, reason=f"its account is held: {failure.message}")
     return Decision(waits, (*released, *account_effects(snapshot, mine.account_id, failure)))
@@ -110,16 +110,16 @@ def _lose_track(snapshot: Snapshot, mine: Attempt, failure: Failure) -> Decision
 
 
 def _late(snapshot: Snapshot, mine: Attempt, answer: Answer) -> Decision[Outcome]:
-    """Somebody else has closed the attempt meanwhile: the answer is evidence now."""
+    """Another worker or a person has closed the attempt meanwhile: the answer is late evidence now."""
     if mine.evidence is not None or mine.event in _OWN_VERDICTS:
-        return Decision(Dropped(reason="its verdict is on record already"))
+        return Decision(Dropped(reason="its verdict is already recorded"))
     witnessed = replace(mine, evidence=as_record(answer))
     another_owns_it = any(other.may_have_had_effect for other in snapshot.attempts if other.token != mine.token)
     is_settled = mine.phase is Phase.EXECUTED or not _may_still_become_executed(snapshot)
     if not isinstance(answer, Applied) or another_owns_it or is_settled:
-        # What the provider said of the account holds, however late it is heard.
+        # What the provider said about the account is valid, however late it arrives.
         of_account = account_effects(snapshot, mine.account_id, answer) if isinstance(answer, Failure) else ()
-        kept = Dropped(reason="its lease was lost; the answer is kept as evidence")
+        kept = Dropped(reason="its lease was lost; the answer is kept as late evidence")
         return Decision(kept, (SaveAttempt(witnessed), *of_account))
     writes: tuple[Write, ...] = (
         SaveAttempt(witnessed.after(Event.CONFIRM, effect=Effect.APPLIED)),

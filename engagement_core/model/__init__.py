@@ -1,1 +1,1 @@
-"""Values: what the domain talks about. Nothing here decides, and nothing here knows of anything outside."""
+"""The values of the domain. They decide nothing and depend on nothing outside."""

@@ -1,4 +1,4 @@
-"""An account that is held, or that keeps failing."""
+"""Accounts that need recovery: those that are held, and those that keep failing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["Failing", "Hold"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hold:
-    """An account that is held because the provider refused it, at `held_at` for the last time.
+    """An account that is held because the provider refused it; `held_at` is the latest refusal.
 
-    `probe_at` is when it is asked for next; None when nobody has decided that yet. `probes` counts how often it was
-    asked for. A hold that follows soon upon one that a probe has lifted begins with that one's count.
+    `probe_at` is the time of the next probe; None if no worker has planned it yet. `probes` counts the probes so far.
+    If an account is held again soon after a probe lifted its hold, the new hold continues the old count.
     """
 
     account: Account
@@ -27,8 +27,10 @@ class Hold:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failing:
-    """An account whose latest sends the provider answered with an error of its own, all of them, and none of which is
-    known to have happened. `began_at` of each, in the order of time."""
+    """An account whose latest sends all met a server error of the provider; none of them is known to have happened.
+
+    `began_at` is when each of them began, earliest first.
+    """
 
     account_id: str
     began_at: tuple[datetime, ...]

@@ -1,6 +1,6 @@
-"""What is to be done and on whose behalf: plain values, each as E-02, E-03 and E-04 describe it.
+"""Activities, pods, accounts and voice cartridges as plain values, as E-02, E-03 and E-04 describe them.
 
-The one rule: a value that exists is well formed. Whatever a table may hold beyond that arrives as `Malformed`.
+The one rule: every value is well formed. A row that is not arrives as `Malformed`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ["Account", "Activity", "EngagementType", "Malformed", "Pod", "PublicS
 
 
 class EngagementType(OpenWord):
-    """The two engagements that exist."""
+    """The two kinds of engagement."""
 
     LIKE = "like"
     COMMENT = "comment"
 
 
 class PublicStatus(str, Enum):
-    """`pod_activities.status` as every other service reads it; we never write another word."""
+    """The words of `pod_activities.status` that every other service knows; we never write another one."""
 
     SCHEDULED = "scheduled"
     EXECUTED = "executed"
@@ -34,7 +34,7 @@ class PublicStatus(str, Enum):
 class Activity:
     """One scheduled engagement, a row of `pod_activities`.
 
-    `status` is the word in the table, which may be another service's (`cancelled`). `next_retry_at` is ours.
+    `status` is the word in the table; it may be a word of another service (`cancelled`). We write `next_retry_at`.
     """
 
     id: str
@@ -50,13 +50,13 @@ class Activity:
 
     @property
     def due_at(self) -> datetime:
-        """The earliest instant at which it may be sent: its time, or its retry's when that is later."""
+        """The earliest time at which it may be sent: `scheduled_for`, or `next_retry_at` if that is later."""
         return self.scheduled_for if self.next_retry_at is None else max(self.scheduled_for, self.next_retry_at)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Malformed:
-    """A row that exists but describes no activity; `problems` says why, one sentence each."""
+    """A row that exists but describes no valid activity; `problems` says why, one sentence each."""
 
     id: str
     status: str
@@ -65,7 +65,7 @@ class Malformed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pod:
-    """The group on whose behalf an activity happens."""
+    """The group on whose behalf an activity is executed."""
 
     id: str
     voice_cartridge_id: str | None
@@ -74,7 +74,7 @@ class Pod:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """The LinkedIn account that acts. `provider_account_id` is the provider's name for it (v1 and later)."""
+    """The LinkedIn account that acts. `provider_account_id` is the provider's id for it (v1 and later)."""
 
     id: str
     profile_id: str | None

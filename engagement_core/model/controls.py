@@ -1,4 +1,4 @@
-"""What keeps a scope from acting: everything, a pod or an account."""
+"""Controls that stop a scope (everything, a pod or an account), and the slow start after a block."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ class BlockScope(OpenWord):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Control:
-    """A row of `engagement_controls` that is in force. `until` is None for one that a person must lift."""
+    """A row of `engagement_controls` that is in force.
+
+    `until` is None if it has no end. Then a person must lift it; a successful probe, too, lifts a hold.
+    """
 
     kind: ControlKind
     scope: BlockScope
@@ -43,14 +46,17 @@ SLOW_START_FOR = timedelta(minutes=10)
 
 
 SLOW_START_PER_SWEEP = 10
-"""How many activities of an account in slow start one sweep finds. More could not begin before the next sweep."""
+"""How many activities of an account in slow start one sweep finds. No more could begin before the next sweep."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SlowStart:
-    """An account that starts slowly after a block. It was released at `released_at`, a shorter time ago than it had
-    been blocked (see `SLOW_START_FOR`). Its sends begin `spacing` apart. `last_began_at` is the latest send of the last
-    24 hours, `last_claimed_at` the latest of the claims that are being prepared."""
+    """An account in slow start after a block.
+
+    The block ended at `released_at`. Slow start lasts as long as the block did (see `SLOW_START_FOR`). Meanwhile the
+    account's sends begin `spacing` apart. `last_began_at` is its latest send of the last 24 hours; `last_claimed_at` is
+    the latest claim among those that are still being prepared.
+    """
 
     released_at: datetime
     last_began_at: datetime | None

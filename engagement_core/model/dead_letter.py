@@ -12,7 +12,7 @@ __all__ = ["DeadLetter"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeadLetter:
-    """An activity that needs a person. `effect` is unknown when nobody could tell whether it happened."""
+    """An activity that needs a person. `effect` is unknown if it is not known whether the engagement happened."""
 
     activity_id: str
     error_type: ErrorType

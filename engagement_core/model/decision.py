@@ -33,7 +33,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ErrorNote:
-    """`last_error`, as the contract spells it."""
+    """The value of `last_error`, as the contract defines it."""
 
     error_type: ErrorType
     message: str
@@ -43,14 +43,14 @@ class ErrorNote:
 
 @dataclass(frozen=True, slots=True)
 class SaveAttempt:
-    """Insert the attempt, or overwrite the one with its number, if that has its token: another's is refused."""
+    """Insert the attempt, or overwrite the one with its number. The store refuses if that one has another token."""
 
     attempt: Attempt
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MarkScheduled:
-    """It waits again. `error` is None when nothing went wrong (a release); then `last_error` stays as it was.
+    """The activity waits again. If nothing went wrong (a release), `error` is None and `last_error` stays as it was.
 
     `counts` says whether this was a failed attempt (`failure_count` grows).
     """
@@ -63,7 +63,7 @@ class MarkScheduled:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MarkExecuted:
-    """It happened. `engagement_id` and `created_at` are the provider's, where it gave them."""
+    """The engagement happened. `engagement_id` and `created_at` come from the provider; None if it gave none."""
 
     activity_id: str
     executed_at: datetime
@@ -76,7 +76,7 @@ class MarkExecuted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MarkFailed:
-    """It will not be tried again until a person says so. `counts`: see `MarkScheduled`."""
+    """The activity failed and is not tried again until a person says so. `counts`: see `MarkScheduled`."""
 
     activity_id: str
     executed_at: datetime
@@ -86,14 +86,14 @@ class MarkFailed:
 
 @dataclass(frozen=True, slots=True)
 class AddDeadLetter:
-    """File it (or replace the one on file for this activity)."""
+    """File the letter, or replace the one that is filed for this activity."""
 
     letter: DeadLetter
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CloseDeadLetter:
-    """A person has dealt with it."""
+    """Close the activity's letter: a person has dealt with it, or late evidence shows that it was executed."""
 
     activity_id: str
     closed_at: datetime
@@ -102,16 +102,16 @@ class CloseDeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Put a control in force. One that is already there for the same kind and scope keeps the later end."""
+    """Put a control in force. If one of the same kind and scope is in force already, the later end applies."""
 
     control: Control
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RaiseAlert:
-    """Queue an alert in the outbox. One with the same `incident` that is still open is not raised again: it counts.
+    """Queue an alert in the outbox. If an incident with the same name (`incident`) is open, it only counts up.
 
-    `message` is complete; `next_step` says once more what a person can do, for whoever shows it apart.
+    `message` is complete; `next_step` repeats what a person can do, for places that show it separately.
     """
 
     incident: str
@@ -126,12 +126,12 @@ Write = SaveAttempt | MarkScheduled | MarkExecuted | MarkFailed | AddDeadLetter 
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[R_co]):
-    """What a pure function made of a snapshot: the value for its caller, and the writes to apply, in order."""
+    """What a pure function decided: `result` for its caller, and `writes` to apply in this order."""
 
     result: R_co
     writes: tuple[Write, ...] = ()
 
 
 def as_it_is(snapshot: Snapshot) -> Decision[Snapshot]:
-    """The decision that changes nothing, for whoever only wants to look."""
+    """The decision that changes nothing, for callers that only read."""
     return Decision(snapshot)

@@ -1,13 +1,13 @@
 """What can go wrong with an engagement, and what follows from it.
 
 The one rule: a cause decides everything else. An adapter says *what it saw* (a `Cause`); this table says what that
-means, in three independent answers:
+means, in three independent answers, and whether a retry can help:
 
     error_type   the word that is written to `last_error` (a closed list)
-    effect       did the engagement happen?  none: proven not | unknown: cannot be told | applied: proven
-    scope        who else is concerned?      activity | account | provider
+    effect       did the engagement happen?  none: proven not | unknown: not known | applied: proven
+    scope        who is affected?            activity | account | provider
 
-and whether trying again can help. Only `effect = none` may ever be retried; `unknown` is reconciled first.
+Only `effect = none` may ever be retried; `unknown` is reconciled first.
 
     cause                error_type       effect    scope      retryable
     -- nothing was sent, or the provider said no
@@ -25,7 +25,7 @@ and whether trying again can help. Only `effect = none` may ever be retried; `un
     unintelligible       api_error        unknown   activity   no
     worker_lost          outcome_unknown  unknown   activity   no
     outcome_unknown      outcome_unknown  unknown   activity   no
-    -- we did not even try
+    -- nothing was tried
     invalid_activity     invalid_activity none      activity   no
     too_late             too_late         none      activity   no
     quarantined          quarantined      none      activity   no
@@ -63,7 +63,7 @@ class ErrorType(OpenWord):
 class Effect(OpenWord):
     """What an attempt is known to have done to the post.
 
-    `REPEATABLE` is for a like that no read-back can settle: whatever it did, doing it again changes nothing.
+    `REPEATABLE` is for a like that no read-back can settle. Whatever the first call did, a second like changes nothing.
     """
 
     NONE = "none"
@@ -73,7 +73,7 @@ class Effect(OpenWord):
 
 
 class Scope(str, Enum):
-    """Whom a failure concerns beyond the activity that met it."""
+    """Whom a failure affects: the activity alone, its account, or the provider."""
 
     ACTIVITY = "activity"
     ACCOUNT = "account"
@@ -81,7 +81,7 @@ class Scope(str, Enum):
 
 
 class Cause(str, Enum):
-    """What was seen, in words that no provider owns."""
+    """What was seen, in words that do not depend on the provider."""
 
     NOT_SENT = "not_sent"
     RATE_LIMITED = "rate_limited"
@@ -103,7 +103,7 @@ class Cause(str, Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Meaning:
-    """A row of the taxonomy; `next_step` tells a person what to do about it."""
+    """A row of the taxonomy; `next_step` tells a person what to do."""
 
     error_type: ErrorType
     effect: Effect
@@ -132,7 +132,7 @@ TAXONOMY: Mapping[Cause, Meaning] = MappingProxyType(
             _E.AUTH_ERROR, _F.NONE, _S.ACCOUNT, False, "Reconnect the account at the provider; then requeue."
         ),
         Cause.PROFILE_BLOCKED: _means(
-            _E.PROFILE_BLOCKED, _F.NONE, _S.ACTIVITY, False, "The profile may not act on this post; do not insist."
+            _E.PROFILE_BLOCKED, _F.NONE, _S.ACTIVITY, False, "The profile may not act on this post. Do not try again."
         ),
         Cause.POST_GONE: _means(
             _E.POST_NOT_FOUND, _F.NONE, _S.ACTIVITY, False, "Check that the post exists and is visible; then requeue."
@@ -152,7 +152,7 @@ TAXONOMY: Mapping[Cause, Meaning] = MappingProxyType(
             _E.TOO_LATE, _F.NONE, _S.ACTIVITY, False, "Move `scheduled_for` if it is still wanted; then requeue."
         ),
         Cause.QUARANTINED: _means(
-            _E.QUARANTINED, _F.NONE, _S.ACTIVITY, False, "Find out why workers die with it; then requeue."
+            _E.QUARANTINED, _F.NONE, _S.ACTIVITY, False, "Find out why workers crash on it; then requeue."
         ),
     }
 )

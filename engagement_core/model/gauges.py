@@ -1,4 +1,7 @@
-"""What waits, is unknown or failed, and who is alive. Reading these numbers costs the same whatever there is."""
+"""The gauges: how much waits, is unknown or failed, and how many workers are alive.
+
+The one rule: reading them costs the same, however much there is.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,11 @@ MOST_COUNTED = 5_001
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gauges:
-    """One look. `due` waits although its time has come, whatever keeps it waiting, and is not being executed;
-    `oldest_due` for so long. `oldest_unknown` was sent so long ago. `dead_letters` are the open ones.
+    """One reading of the gauges.
+
+    `due` counts activities whose time has come and that are not being executed, for whatever reason; `oldest_due` is
+    how long the oldest of them has waited. `unknown` counts unknown outcomes; `oldest_unknown` is how long ago the
+    oldest of them was sent. `dead_letters` counts the open ones.
     """
 
     due: int

@@ -12,7 +12,7 @@ __all__ = ["Alert", "AlertState", "IncidentKind", "OpenIncident"]
 
 
 class IncidentKind(str, Enum):
-    """The closed list of what people are alerted of; `docs/reference/alerts.md` has a section for each."""
+    """The closed list of what raises an alert; `docs/reference/alerts.md` has a section for each."""
 
     AUTH_ERROR = "auth_error"
     RATE_LIMIT = "rate_limit"
@@ -26,12 +26,12 @@ class IncidentKind(str, Enum):
     DATABASE_REFUSES = "database_refuses"
 
     def about(self, subject: str) -> str:
-        """The name of an incident of this kind that concerns one account, error type or host."""
+        """The name of an incident of this kind about one account, error type, host or SQLSTATE."""
         return f"{self.value}:{subject}"
 
 
 class AlertState(OpenWord):
-    """Which of the two things that are said of an incident."""
+    """Whether the alert says that the incident began, or that it is over."""
 
     RAISED = "raised"
     RESOLVED = "resolved"
@@ -41,7 +41,7 @@ class AlertState(OpenWord):
 class Alert:
     """One row of `engagement_alerts`: what happened, to which activity, and what to do next (or that it is over).
 
-    `raised_at` is when the incident began, in both states. `is_new` says that nobody has taken this row before.
+    `raised_at` is when the incident began, in both states. `is_new` says that no worker has taken this row before.
     """
 
     id: int
@@ -57,7 +57,7 @@ class Alert:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenIncident:
-    """An incident that is not over. `times` says how often it was raised since it began, `last_at` when last."""
+    """An incident that is not over. `times` counts how often it was raised; `last_at` is when it was last raised."""
 
     incident: str
     kind: str
@@ -68,5 +68,5 @@ class OpenIncident:
 
     @property
     def subject(self) -> str:
-        """The account, error type or host that it concerns; empty when it concerns everything."""
+        """The account, error type, host or SQLSTATE that it is about; empty if it is about everything."""
         return self.incident.partition(":")[2]

@@ -1,4 +1,4 @@
-"""The facts by which incidents begin and end."""
+"""The facts that decide when incidents begin and end."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ class OldestUnknown:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SilentWorker:
-    """A worker that stopped to beat without leaving, within the last day.
+    """A worker that stopped beating within the last day and did not leave in good order.
 
-    `replaced_by` is a living worker that started after that. `is_news` says that no alert of its host was raised since.
+    `replaced_by` is a living worker that started after that. `is_news` says that no alert about its host was raised
+    since.
     """
 
     worker_id: str
@@ -35,12 +36,12 @@ class SilentWorker:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IncidentFacts:
-    """One look. `seen_at` is the database's time.
+    """One reading of the facts. `seen_at` is the database's time.
 
-    `attempts` were begun within the last minutes that were asked for, and have been judged or lost track of; `errors`
-    counts those of them that are not known to have happened, by error type. Of the subjects of `open_incidents`,
-    `held` are the accounts whose hold is in force, `recovered` those that have executed something that began after
-    their incident was last raised, and `buried` the error types of which there are open dead letters.
+    `attempts` counts the attempts that began within the requested minutes and have a verdict or an unknown outcome.
+    `errors` counts, by error type, those of them that are not known to have happened. The other fields name subjects
+    of `open_incidents`: `held` are the accounts whose hold is in force, `recovered` the accounts that executed
+    something that began after their incident was last raised, `buried` the error types with open dead letters.
     """
 
     seen_at: datetime

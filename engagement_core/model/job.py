@@ -1,4 +1,4 @@
-"""A job that rang for an activity, and how it is settled."""
+"""A job that asks to wake up an activity, and how it is settled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["DeadLettered", "Done", "Later", "Settlement", "Unreadable", "WakeUp"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WakeUp:
-    """A job rang for an activity. `receipt` names the job to the queue that gave it."""
+    """A job rang for an activity. `receipt` identifies the job to the queue that gave it."""
 
     activity_id: str
     receipt: str
@@ -18,7 +18,7 @@ class WakeUp:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unreadable:
-    """A job that names no activity; it already lies in the dead-letter queue with its raw form."""
+    """A job that names no activity. It is already in the dead-letter queue, with its raw form."""
 
     receipt: str
     reason: str
@@ -27,10 +27,10 @@ class Unreadable:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
-    """The wake-up has served its purpose. `status` and `note` are for queues that show what became of their jobs.
+    """The wake-up needs nothing more. `status` and `note` are for queues that show what became of their jobs.
 
-    `status` is the activity's public one (`scheduled`: it is held or in other hands, and nobody knows until when), or
-    `missing`; `note` says more, for people.
+    `status` is the activity's public status or `missing`. `scheduled` means that the activity is held, or that another
+    worker has it, and it is not known for how long. `note` says more, for people.
     """
 
     status: str = "executed"
@@ -39,7 +39,7 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Later:
-    """It came early: ring again at `at`."""
+    """The wake-up came early: ring again at `at`."""
 
     at: datetime
 

@@ -1,4 +1,4 @@
-"""Dead letters as they are filed and searched for."""
+"""Dead letters as they are filed, and the filter that finds them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["FiledLetter", "LetterFilter"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LetterFilter:
-    """Which letters; what is None does not matter. `since` is the earliest `buried_at`."""
+    """Which letters to find. A field that is None matches every letter. `since` is the earliest `buried_at`."""
 
     error_type: ErrorType | None = None
     pod_id: str | None = None
@@ -23,7 +23,7 @@ class LetterFilter:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FiledLetter:
-    """An open letter in its file. `number` grows with every letter that is filed."""
+    """An open letter as it is filed. `number` grows with every letter that is filed."""
 
     number: int
     letter: DeadLetter

@@ -1,7 +1,7 @@
 """The whole state machine of an activity, as one literal table.
 
 The one rule: a phase changes only through `next_phase`. An event that the table does not list for a phase is illegal:
-it raises, and changes nothing.
+it raises `IllegalEvent` and changes nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["ENDED", "PUBLIC_STATUS", "TRANSITIONS", "Event", "IllegalEvent", "Ph
 
 
 class Phase(OpenWord):
-    """Where an activity is. Other services see only the `PUBLIC_STATUS` of it."""
+    """Where an activity is. Other services see only its `PUBLIC_STATUS`."""
 
     SCHEDULED = "scheduled"
     CLAIMED = "claimed"
@@ -45,7 +45,7 @@ class Event(OpenWord):
 
 
 class IllegalEvent(ValueError):
-    """An event that the lifecycle does not know in this phase. Nothing was changed."""
+    """An event that the lifecycle does not allow in this phase. Nothing was changed."""
 
 
 TRANSITIONS: Mapping[tuple[Phase, Event], Phase] = MappingProxyType(
@@ -75,12 +75,12 @@ TRANSITIONS: Mapping[tuple[Phase, Event], Phase] = MappingProxyType(
         (Phase.FAILED, Event.RESOLVE_NOT_EXECUTED): Phase.FAILED,
     }
 )
-"""`release` leaves `sending` only with proof that nothing was done, and for no fault of this activity: the worker sent
-no byte, or the provider refused an account that is held already. A `confirm` that comes late, even to a dead letter or
-to an activity that waits again, is evidence, and evidence is never refused."""
+"""`release` leaves `sending` only with proof that nothing was done, and only if this activity is not at fault: the
+worker sent no byte, or the provider refused an account that is already held. A `confirm` may come late, even for a dead
+letter or for an activity that waits again. It is evidence, and evidence is never refused."""
 
 ENDED = frozenset({Phase.SCHEDULED, Phase.EXECUTED, Phase.FAILED})
-"""Phases in which an attempt has ended and owns the activity no more."""
+"""Phases in which an attempt has ended and no longer owns the activity."""
 
 PUBLIC_STATUS: Mapping[Phase, PublicStatus] = MappingProxyType(
     {

@@ -12,7 +12,7 @@ __all__ = ["NewActivity"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewActivity:
-    """An activity that is to be scheduled; the columns that its creator fills."""
+    """An activity that is to be scheduled: the columns that its creator fills."""
 
     id: str
     pod_id: str

@@ -1,4 +1,4 @@
-"""What is asked of the provider, and what it answers."""
+"""What we ask the provider, and what it answers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Engagement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Applied:
-    """The provider said yes. Its id and time are kept where it gave them (a like has no id)."""
+    """The provider said yes. Its id and time are kept if it gave them (a like has no id)."""
 
     kind: ClassVar[str] = "applied"
     engagement_id: str | None
@@ -44,8 +44,10 @@ class Applied:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NotSent:
-    """The provider is not being called at present (an open breaker; an account that has its share of the threads).
-    Nothing was sent, and nobody is to blame."""
+    """Nothing was sent, because the provider is not called at present. No activity is at fault.
+
+    The breaker is open, or the account is saturated: it already has its share of the threads.
+    """
 
     kind: ClassVar[str] = "not_sent"
     reason: str
@@ -66,13 +68,13 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """A complete read (cursor followed to its end): every engagement of the asked type by our own account."""
+    """A complete read (the cursor was followed to its end): all engagements of the asked type by our own account."""
 
     own: tuple[Found, ...]
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The provider's ids of what was seen."""
+        """The provider's ids of these engagements."""
         return tuple(found.engagement_id for found in self.own if found.engagement_id)
 
 
@@ -85,13 +87,13 @@ ReadBack = Seen | NoReadBack | Failure
 
 
 def ids_to_credit(seen: ReadBack) -> tuple[str, ...] | None:
-    """What a decision about this read may credit (see `ActivityStore.change`): nothing where it shows nothing."""
+    """The ids that a decision about this read may credit (see `ActivityStore.change`); None if it shows nothing."""
     return seen.ids if isinstance(seen, Seen) and seen.own else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccountHealth:
-    """How the provider says that an account is connected, one word for each source: `OK`, or what is wrong with it."""
+    """The state of an account's connection as the provider reports it: one word per source, `OK` or what is wrong."""
 
     words: tuple[str, ...]
 

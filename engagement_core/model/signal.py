@@ -1,4 +1,4 @@
-"""The closed list of events that telemetry hears."""
+"""The closed list of events that telemetry receives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Signal"]
 
 
 class Signal(str, Enum):
-    """The closed list of events. Names are constants, details are fields; nothing is prose."""
+    """The closed list of events. An event has a constant name and detail fields, and never a sentence as its name."""
 
     JOB_RECEIVED = "job_received"
     ACTIVITY_VALIDATED = "activity_validated"

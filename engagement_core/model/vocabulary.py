@@ -1,7 +1,7 @@
-"""Words that are stored: a closed list of ours, which a newer release may have made longer.
+"""Stored words: each from a closed list of ours, which a newer release may have extended.
 
-The one rule: a word that this release does not know is read, kept and written back as it is. It is never an error, and
-never taken for one of ours.
+The one rule: a word that this release does not know is read, kept and written back unchanged. It is never an error, and
+never treated as one of ours.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __all__ = ["OpenWord"]
 
 
 class OpenWord(str, Enum):
-    """An enumeration of text values that reads any other text as a value of its own, which equals no member."""
+    """An enumeration of text values. It reads any other text as a value of its own that equals no member."""
 
     @classmethod
     def _missing_(cls, value: object) -> OpenWord | None:

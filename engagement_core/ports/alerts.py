@@ -1,7 +1,7 @@
-"""Telling people: alerts leave through an outbox, so that they can neither delay nor repeat an engagement.
+"""Alerts to people. They leave through an outbox, so that they can neither delay nor repeat an engagement.
 
-The one rule: what is told is an *incident*, not an event. It is raised once, counts on while it is open, and is told
-once more when it is over.
+The one rule: an alert is about an *incident*, not an event. The first alert says that the incident began. While it is
+open, further raises only count up. A last alert says that it is over.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["AlertOutbox", "Alerts", "AlertsUndelivered"]
 
 
 class AlertsUndelivered(Exception):
-    """The alert did not reach its destination; it stays in the outbox. The message says why, without an address."""
+    """The alert was not delivered; it stays in the outbox. The message says why, without an address."""
 
 
 class Alerts(Protocol):
@@ -25,7 +25,7 @@ class Alerts(Protocol):
         """Deliver one alert.
 
         Raises:
-            AlertsUndelivered: for whatever reason.
+            AlertsUndelivered: it was not delivered, for any reason.
         """
         ...
 
@@ -34,29 +34,29 @@ class AlertOutbox(Protocol):
     """Where alerts wait. Every method raises `StoreUnavailable` like the activity store."""
 
     def put(self, alert: RaiseAlert) -> None:
-        """Queue an alert that belongs to no change of an activity; while its incident is open, it only counts."""
+        """Queue an alert that belongs to no change of an activity. While its incident is open, it only counts up."""
         ...
 
     def resolve(self, incident: OpenIncident, message: str) -> bool:
-        """End the incident and queue the notice that says so; False if it was over, or raised again meanwhile."""
+        """End the incident and queue the alert that says so. False if it was over already, or was raised again."""
         ...
 
     def take(self, *, limit: int) -> tuple[Alert, ...]:
-        """The oldest undelivered alerts whose pause is over, each for this caller alone for the next minute.
+        """The oldest undelivered alerts whose pause is over. Each is this caller's alone for the next minute.
 
-        What is said of one incident is handed out in the order in which it was said: the next only after the one
-        before has been delivered.
+        Alerts about one incident are returned in the order in which they were queued: the next one only after the one
+        before was delivered.
         """
         ...
 
     def delivered(self, alert: Alert) -> None:
-        """It has arrived; it is not taken again."""
+        """The alert was delivered; it is not taken again."""
         ...
 
     def failed(self, alert: Alert) -> None:
-        """It has not arrived: it is taken again after a pause that doubles each time, 5 s at first, 10 min at most."""
+        """The alert was not delivered. It is taken again after a pause that doubles each time, from 5 s to 10 min."""
         ...
 
     def give_back(self, alerts: tuple[Alert, ...]) -> None:
-        """Nobody tried to deliver them: they may be taken at once."""
+        """Nobody tried to deliver these alerts: they may be taken again at once."""
         ...

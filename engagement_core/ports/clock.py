@@ -1,4 +1,4 @@
-"""Time, as the domain is given it: it never asks the operating system itself."""
+"""Time, as the domain receives it. The domain never asks the operating system."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ __all__ = ["Clock", "Deadline"]
 
 
 class Clock(Protocol):
-    """A local clock for durations. What is due is decided by the database's clock, never by this one."""
+    """A local clock for durations. The database's clock, never this one, decides what is due."""
 
     def elapsed(self) -> float:
-        """Seconds since an arbitrary origin; never goes back, and counts the time a machine was suspended."""
+        """Seconds since an arbitrary origin. Never goes back; counts the time that the machine was suspended."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The instant after which an attempt must have neither sent nor waited any more."""
+    """The time after which an attempt must neither send nor wait any more."""
 
     clock: Clock
     at: float
 
     @classmethod
     def after(cls, clock: Clock, duration: timedelta) -> Deadline:
-        """The deadline that lies `duration` from now."""
+        """The deadline that is `duration` from now."""
         return cls(clock, clock.elapsed() + duration.total_seconds())
 
     def remaining(self) -> float:

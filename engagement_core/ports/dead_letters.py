@@ -15,7 +15,7 @@ class DeadLetters(Protocol):
     """Reads the open dead letters. Every method raises `StoreUnavailable` like the activity store."""
 
     def page(self, wanted: LetterFilter, *, limit: int, after: int = 0) -> tuple[FiledLetter, ...]:
-        """Open letters in the order in which they were filed, at most `limit`, with numbers above `after`."""
+        """Open letters with numbers above `after`, in the order in which they were filed, at most `limit`."""
         ...
 
     def count(self, wanted: LetterFilter) -> Mapping[ErrorType, int]:
@@ -23,5 +23,5 @@ class DeadLetters(Protocol):
         ...
 
     def find(self, activity_id: str) -> FiledLetter | None:
-        """The open letter of an activity."""
+        """The open letter of an activity; None if there is none."""
         ...

@@ -1,6 +1,6 @@
-"""How high the water stands: what waits, what is unknown, what failed, who is alive.
+"""Reads the gauges: how much waits, is unknown or failed, and how many workers are alive.
 
-The one rule: looking costs the same whatever there is. A count stops at `MOST_COUNTED`, which then means "more".
+The one rule: a read costs the same, however much there is. A count stops at `MOST_COUNTED`, which then means "more".
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["GaugesReader"]
 
 
 class GaugesReader(Protocol):
-    """Looks. Raises `StoreUnavailable` like the activity store."""
+    """Reads them. Raises `StoreUnavailable` like the activity store."""
 
     def read(self) -> Gauges:
         """What there is now."""

@@ -1,6 +1,6 @@
-"""What the database says of how things are going: the facts by which incidents begin and end.
+"""Reads the facts that decide when incidents begin and end.
 
-The one rule: looking costs next to nothing, however long the backlog or the past. Everything is bounded.
+The one rule: a read costs next to nothing, however long the backlog or the history. Everything is bounded.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ __all__ = ["IncidentFactsReader"]
 
 
 class IncidentFactsReader(Protocol):
-    """Looks. Raises `StoreUnavailable` like the activity store."""
+    """Reads them. Raises `StoreUnavailable` like the activity store."""
 
     def read(self, *, attempts_of: timedelta) -> IncidentFacts:
-        """What is known now. The incidents are read first: whatever happens to them afterwards shows in their `times`.
+        """What is known now. The incidents are read first: if one is raised again afterwards, its `times` show it.
 
         Args:
             attempts_of: how far back attempts are counted.

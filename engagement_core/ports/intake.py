@@ -1,6 +1,6 @@
-"""Where activities come in: what E-03 creates and E-04 schedules, as far as this software does it itself.
+"""Adds activities: what E-03 creates and E-04 schedules, as far as this software does it itself.
 
-The one rule: all or nothing. Whoever adds a batch never has to find out which half of it is there.
+The one rule: all or nothing. Nobody who adds a batch has to find out which half of it was added.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ __all__ = ["Intake", "IntakeRefused"]
 
 
 class IntakeRefused(Exception):
-    """The store does not take one of the activities; none was added.
+    """The store refused one of the activities; none was added.
 
-    `activity_id` is set where the id is what is wrong (it is taken, or comes twice). `position` is which activity of
-    the batch it was, from 1, and `column` which of its values, where the store can tell.
+    `activity_id` is set if the id is wrong: it exists already, or the batch has it twice. `position` is the activity's
+    place in the batch, from 1; `column` names the wrong value. Both are None if the store cannot tell.
     """
 
     def __init__(
@@ -33,13 +33,13 @@ class Intake(Protocol):
     """Adds activities in status scheduled."""
 
     def add(self, activities: Iterable[NewActivity]) -> int:
-        """Add all of them in one transaction, taking them one by one; how many there were.
+        """Add all of them in one transaction, taking them one by one. Returns how many there were.
 
-        An exception that the iterable raises comes out as it is, and nothing is added.
+        An exception that the iterable raises is passed on unchanged, and nothing is added.
 
         Raises:
             IntakeRefused: one of them cannot be stored.
-            StoreUnavailable: the database did not do its part. If it was lost at the very end, whether they were added
-                is not known: adding them again under the same ids is safe.
+            StoreUnavailable: the database failed or could not be reached. If this happened at the very end, it is not
+                known whether they were added: to add them again under the same ids is safe.
         """
         ...

@@ -17,24 +17,24 @@ class LinkedIn(Protocol):
     """A provider's gateway. No method raises, whatever the provider, the network or the engagement's row does."""
 
     def engage(self, engagement: Engagement, deadline: Deadline) -> Answer:
-        """Send one request, once: no retry, no redirect; too late to send in time means not sent (`not_sent`).
+        """Send one request, once: no retry, no redirect. If it is too late to send it in time, it is `not_sent`.
 
-        What answers yes has done it, unless its body says no in so many words.
+        If the provider answers yes, it has done it, unless the body of its answer clearly says no.
         """
         ...
 
     def read_back(self, engagement: Engagement, deadline: Deadline) -> ReadBack:
-        """Which engagements of this account the post shows now. A `Failure` proves nothing."""
+        """The engagements of this account that the post shows now. A `Failure` proves nothing."""
         ...
 
     def available_in(self) -> timedelta:
-        """How long calls are held back by the breaker; zero when they are not."""
+        """How long the breaker will make no call; zero if it lets calls through."""
         ...
 
 
 class AccountProbe(Protocol):
-    """What a provider that knows its accounts' health can be asked. It engages nothing."""
+    """Asks a provider that knows the health of its accounts. It engages nothing."""
 
     def health(self, account: Account, deadline: Deadline) -> AccountHealth | NoReadBack | Failure:
-        """How the account is connected. `NoReadBack` where nobody can be asked; a `Failure` proves nothing."""
+        """How the account is connected. `NoReadBack` if the provider cannot be asked; a `Failure` proves nothing."""
         ...

@@ -1,4 +1,4 @@
-"""The doorbell: jobs in Redis that say "look at this activity". They carry no truth and may be lost at any time."""
+"""The doorbell: jobs in Redis that say "look at this activity". They decide nothing and may be lost at any time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["Queue", "QueueUnavailable"]
 
 
 class QueueUnavailable(Exception):
-    """Redis cannot be reached or refuses us; the sweep goes on without it. The message says which and why."""
+    """Redis cannot be reached or refuses us; the sweep works without it. The message says which and why."""
 
 
 class Queue(Protocol):
-    """Every method raises `QueueUnavailable` when Redis does not do its part, and nothing else."""
+    """Every method raises `QueueUnavailable` when Redis fails or cannot be reached, and nothing else."""
 
     def ring(self, activity_id: str, at: datetime) -> None:
         """Ask for a wake-up at `at` (whole seconds at best). Ringing twice for one activity keeps one job."""
@@ -26,19 +26,19 @@ class Queue(Protocol):
         ...
 
     def settle(self, wake_up: WakeUp, settlement: Settlement) -> None:
-        """Tell the queue what became of a wake-up, so that its own tools show the truth. Safe to repeat."""
+        """Tell the queue what became of a wake-up, so that its own tools show the real state. Safe to repeat."""
         ...
 
     def bury(self, activity_id: str, reason: str) -> None:
-        """Mirror a dead letter into the dead-letter queue; one job per activity, however often it is called."""
+        """Copy a dead letter into the dead-letter queue; one job per activity, however often it is called."""
         ...
 
     def unbury(self, activity_id: str) -> None:
-        """Remove the mirror of a dead letter that was requeued or resolved."""
+        """Remove the copy of a dead letter that was requeued or resolved."""
         ...
 
     def advance(self, look_ahead: timedelta) -> int:
-        """Move jobs whose time comes within `look_ahead` from the schedule to the ready queue; how many."""
+        """Move jobs whose time comes within `look_ahead` from the schedule to the ready queue. Returns how many."""
         ...
 
     def depth(self) -> int:

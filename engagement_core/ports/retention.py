@@ -1,4 +1,4 @@
-"""What nobody needs any more: told, over and lifted things are kept for a while, and then go."""
+"""Deletes what nobody needs any more: delivered alerts of ended incidents, and lifted controls, after a while."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ __all__ = ["Retention"]
 
 
 class Retention(Protocol):
-    """The one rule: nothing goes that is open, in force, undelivered or evidence of a send."""
+    """Deletes old rows. The one rule: nothing is deleted that is open, in force, undelivered or evidence of a send."""
 
     def forget(self, *, older_than: timedelta, limit: int) -> int:
-        """Delete alerts that were delivered and whose incident is over, and what blocked a scope and was lifted, both
-        for longer than `older_than`; at most `limit` rows of each. How many went.
+        """Delete alerts that were delivered and whose incident is over, and controls that were lifted, both for longer
+        than `older_than`; at most `limit` rows of each. Returns how many rows were deleted.
 
         Raises:
-            StoreUnavailable: the database did not do its part.
+            StoreUnavailable: the database failed or could not be reached.
         """
         ...

@@ -1,4 +1,4 @@
-"""What happens, told as it happens: logs, metrics, progress and crash tests all listen to the same events."""
+"""Events, sent as they happen. Logs, metrics, progress and crash tests all listen to the same events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Telemetry"]
 
 
 class Telemetry(Protocol):
-    """A listener. It must never raise, block, or be told a secret or a comment's text."""
+    """A listener. It must never raise or block, and it must never be given a secret or a comment's text."""
 
     def emit(self, signal: Signal, **fields: object) -> None:
         """Something happened; `fields` are plain values (activity_id, attempt, duration_ms, ...)."""

@@ -1,4 +1,4 @@
-"""What gives a pod its voice (E-02)."""
+"""The voice: rewrites a comment as the pod would say it (E-02)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Voice", "VoiceFailed"]
 
 
 class VoiceFailed(Exception):
-    """The voice had nothing usable to say; the original text is used instead. The message says why."""
+    """The voice gave no usable text; the original text is used instead. The message says why."""
 
 
 class Voice(Protocol):
@@ -21,6 +21,6 @@ class Voice(Protocol):
         """The comment in the pod's voice; not yet checked against the comment rules.
 
         Raises:
-            VoiceFailed: for whatever reason; the caller falls back.
+            VoiceFailed: it failed, for any reason; the caller uses the original text.
         """
         ...

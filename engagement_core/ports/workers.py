@@ -1,4 +1,4 @@
-"""Who is alive: workers that beat, so that the others can tell the dead from the busy."""
+"""Heartbeats of workers: they show the others which worker is dead and which is only busy."""
 
 from __future__ import annotations
 

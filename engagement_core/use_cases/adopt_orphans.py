@@ -1,6 +1,6 @@
-"""Use case: what no job rang for, and what nobody works on any more.
+"""Use case: take over attempts that nobody works on any more.
 
-The one rule: it finds, it never sends. What it finds goes through the same claim, or the same lifecycle, as everything.
+The one rule: it finds, it never sends. What it finds goes through the same lifecycle as every other attempt.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["OrphanPolicy", "adopt_orphans"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OrphanPolicy:
-    """A worker silent for `silent_for` is dead; an attempt past its deadline by `margin` is nobody's."""
+    """A worker that is silent for `silent_for` is dead; an attempt past its deadline by `margin` is an orphan."""
 
     silent_for: timedelta = timedelta(seconds=6)
     margin: timedelta = timedelta(seconds=5)
@@ -34,21 +34,21 @@ class OrphanPolicy:
 
 
 def adopt_orphans(store: ActivityStore, telemetry: Telemetry, policy: OrphanPolicy) -> int:
-    """Free or mark as unknown every attempt whose worker is gone; how many.
+    """Release, or mark as unknown, every attempt whose worker is gone. Returns how many.
 
     Raises:
-        StoreUnavailable: the database did not do its part for some of them; the others were adopted.
+        StoreUnavailable: the database failed or could not be reached for some of them; the others were adopted.
     """
     adopted = 0
     refused: StoreUnavailable | None = None
     for orphan in store.orphans(silent_for=policy.silent_for, margin=policy.margin, limit=policy.limit):
         try:
-            # A row that may not be changed need not be: the attempt is what is adopted.
+            # If the database refuses to change the activity's row, the attempt alone is adopted.
             phase, letter, pod_id = change_or_apart(store, orphan.activity_id, partial(_adopt, orphan=orphan))
         except StoreUnavailable as error:
-            refused = error  # perhaps this row alone is locked: the next one has its turn
+            refused = error  # perhaps only this row is locked: go on with the next one
             continue
-        except Exception as error:  # noqa: BLE001 - a defect that one row meets must not keep the others waiting
+        except Exception as error:  # noqa: BLE001 - a defect in one row must not stop the others
             emit_defect(telemetry, error, activity_id=orphan.activity_id)
             continue
         if phase is not None:

@@ -1,9 +1,9 @@
-"""Calls that are under way in this process: an account that does not answer must not have all the threads.
+"""The bulkhead: an account that does not answer must not occupy all threads of this process.
 
-The one rule: it only ever makes work wait. What it knows is this process's own; the next worker learns it by itself.
+The one rule: it only ever makes work wait. It knows the calls of this process alone; every worker learns for itself.
 
-An account is slow from when a call of it has lasted `slow_after` until one of it ends sooner. While it is slow it has
-`most` calls at a time; an account that answers has as many as there are threads.
+An account becomes slow when one of its calls has lasted `slow_after`. It stays slow until one of its calls ends sooner.
+A slow account may have `most` calls at a time; every other account may have as many as there are threads.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["AccountBulkhead"]
 
 
 class AccountBulkhead:
-    """Who is being waited for, and since when. Safe to use from several threads."""
+    """The running calls of each account, and since when. Safe to use from several threads."""
 
     def __init__(self, clock: Clock, *, most: int, slow_after: timedelta = timedelta(seconds=3)) -> None:
         """
         Args:
             clock: measures the calls.
             most: how many calls at a time a slow account may have.
-            slow_after: how long a call may last without its account being slow.
+            slow_after: how long a call may last before its account is slow.
         """
         self._clock = clock
         self._most = most
@@ -38,7 +38,7 @@ class AccountBulkhead:
 
     @contextmanager
     def call(self, account_id: str) -> Iterator[bool]:
-        """The block may call for this account if it is given true: else the account has become crowded meanwhile."""
+        """The block may call for this account if it receives true. False: the account became saturated meanwhile."""
         began = self._clock.elapsed()
         with self._lock:
             has_room = account_id not in self._saturated()
@@ -51,12 +51,12 @@ class AccountBulkhead:
                 self._ended(account_id, began)
 
     def saturated(self) -> frozenset[str]:
-        """Accounts that are slow and have as many calls under way as they may."""
+        """Accounts that are slow and have as many running calls as they may."""
         with self._lock:
             return self._saturated()
 
     def slow_calls(self) -> int:
-        """How many calls are slow: the threads that wait for them are missing elsewhere."""
+        """How many calls are slow. The threads that wait for them are not free for other work."""
         with self._lock:
             return sum(self._lasting(begun) for begun in self._begun.values())
 

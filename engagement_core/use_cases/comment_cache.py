@@ -1,7 +1,7 @@
-"""What was said for which comment, as long as this process remembers it.
+"""The comment cache: this process remembers which text the voice made for which comment.
 
-The one rule: what was said is used only for what it was made from. When the comment, its pod or the voice cartridge has
-changed since, there is nothing to remember.
+The one rule: a text is used only for what it was made from. If the comment, its pod or the voice cartridge has changed
+since, the cache has nothing for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["CacheEntry", "Comment", "CommentCache", "Spoken"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spoken:
-    """What is to be sent. `reason` says why it is the original; `answered` whether the voice said anything at all."""
+    """The text to send. `reason` says why it is the original; `answered` says whether the voice answered at all."""
 
     text: str
     used_voice: bool
@@ -28,14 +28,14 @@ class Spoken:
 
     @classmethod
     def original(cls, activity: Activity, why: str) -> Spoken:
-        """The original, because the voice had nothing to say."""
+        """The original, because the voice gave no text."""
         text = choose_text(activity.comment_text or "", None).text
         return cls(text=text, used_voice=False, reason=why, answered=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comment:
-    """A comment that needs words: all that a voice is told."""
+    """A comment that needs a text: all that a voice is given."""
 
     activity: Activity
     pod: Pod
@@ -43,15 +43,15 @@ class Comment:
 
     @property
     def source(self) -> tuple[object, ...]:
-        """What its words are made from."""
+        """What its text is made from."""
         return (self.activity.comment_text, self.pod.id, self.cartridge)
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
 class CacheEntry:
-    """What is known of one activity: its words once `done` is set, or that it needs none (no source).
+    """What is known of one activity: its text, once `done` is set; or that it needs none (`source` is None).
 
-    From `ask_again_at` on, in the clock's seconds, the voice may be asked once more.
+    From `ask_again_at` on (seconds on the clock), the voice may be asked once more.
     """
 
     source: tuple[object, ...] | None
@@ -61,7 +61,7 @@ class CacheEntry:
 
 
 class CommentCache:
-    """Tellings by activity, at most `capacity` of them: the oldest is forgotten first. For several threads."""
+    """Entries by activity, at most `capacity`; the oldest is dropped first. Safe to use from several threads."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -69,13 +69,13 @@ class CommentCache:
         self._lock = threading.Lock()
 
     def find(self, comment: Comment) -> CacheEntry | None:
-        """What was said, or is being said, for exactly this."""
+        """The entry for exactly this comment, even if its text is not ready yet; None if there is none."""
         with self._lock:
             known = self._tellings.get(comment.activity.id)
             return known if known is not None and known.source == comment.source else None
 
     def is_settled(self, activity_id: str, now: float) -> bool:
-        """There is nothing to prepare, at least for the moment."""
+        """Whether there is nothing to prepare, at least for the moment."""
         with self._lock:
             known = self._tellings.get(activity_id)
             return known is not None and known.ask_again_at > now
@@ -83,9 +83,10 @@ class CommentCache:
     def reserve(
         self, activity_id: str, comment: Comment | None, *, due_in: timedelta, ample: timedelta, now: float
     ) -> CacheEntry | None:
-        """A place for what will be said of `comment`; None: there is nothing to say, or somebody else was quicker.
+        """Reserve an entry for the text of `comment`. None: it needs no text, or another thread was quicker.
 
-        What failed before is asked again only if `due_in` is more than `ample`: the original must not wait for it.
+        If the voice failed before, it is asked again only if `due_in` is more than `ample`: the original must not wait
+        for it.
         """
         with self._lock:
             known = self._tellings.get(activity_id)
@@ -98,20 +99,20 @@ class CommentCache:
                 self._keep(activity_id, CacheEntry(source=None, spoken=_NOTHING))
                 return None
             entry = CacheEntry(
-                source=comment.source, spoken=Spoken.original(comment.activity, "its preparation was cut off")
+                source=comment.source, spoken=Spoken.original(comment.activity, "its preparation was interrupted")
             )
             self._keep(activity_id, entry)
             return entry
 
     def add(self, comment: Comment, spoken: Spoken) -> None:
-        """Remember what has been said."""
+        """Remember the text of a comment."""
         entry = CacheEntry(source=comment.source, spoken=spoken)
         entry.done.set()
         with self._lock:
             self._keep(comment.activity.id, entry)
 
     def forget(self, activity_id: str) -> None:
-        """Nobody needs its words any more."""
+        """Drop the entry: nobody needs its text any more."""
         with self._lock:
             self._tellings.pop(activity_id, None)
 

@@ -1,8 +1,8 @@
-"""Use case: what waits in the outbox reaches people.
+"""Use case: deliver the alerts of the outbox to people.
 
-The one rule: the log waits for nobody. It has each alert once, when it is first taken; the webhook has it at least
-once, and its failures repeat and delay nothing but the webhook itself. (A worker that dies between taking and logging
-costs the log its line where there is a webhook, which is told in any case.)
+The one rule: the log waits for nothing. It gets each alert once, when the alert is first taken. The webhook gets it at
+least once; its failures repeat and delay nothing but the webhook itself. (If a worker dies between taking and logging
+and there is a webhook, the log misses that line; the webhook gets the alert in any case.)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Delivery"]
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """Carries alerts from the outbox to the log and, where there is one, to a webhook."""
+    """Carries alerts from the outbox to the log and, if there is one, to a webhook."""
 
     outbox: AlertOutbox
     log: Alerts
@@ -27,10 +27,10 @@ class Delivery:
     telemetry: Telemetry
 
     def run_once(self, *, limit: int = 20) -> None:
-        """Deliver what waits, the oldest first; the first one that the webhook does not take ends the turn.
+        """Deliver what waits, oldest first. The first alert that the webhook does not accept ends the run.
 
         Raises:
-            StoreUnavailable: the database did not do its part; what was delivered may be delivered again.
+            StoreUnavailable: the database failed or could not be reached; what was delivered may be delivered again.
         """
         taken = self.outbox.take(limit=limit)
         for alert in taken:
@@ -47,8 +47,8 @@ class Delivery:
                 return
 
     def _try(self, alerts: Alerts, alert: Alert) -> Exception | None:
-        """What kept it from arriving. A defect is one alert's own: unlike an address that cannot be reached, it stops
-        no other."""
+        """The error that prevented delivery; None if there was none. A defect concerns one alert and stops no other,
+        unlike an address that cannot be reached."""
         try:
             alerts.send(alert)
         except Exception as error:  # noqa: BLE001 - see above

@@ -1,7 +1,7 @@
-"""Calls of a provider's adapter that may break.
+"""Guards the calls of a provider's adapter, which may raise because of a defect.
 
-The one rule: whatever it raises becomes a value. After the first byte a defect of the adapter's says nothing of the
-effect; and a read that breaks proves nothing, like one that fails.
+The one rule: every exception becomes a value. After the first byte was sent, a defect of the adapter says nothing about
+the effect. A read that raises proves nothing, like a read that fails.
 """
 
 from __future__ import annotations
@@ -31,4 +31,4 @@ def read_back(linkedin: LinkedIn, engagement: Engagement, deadline: Deadline) ->
 
 
 def _broken(what: str, error: Exception) -> Failure:
-    return Failure(cause=Cause.UNINTELLIGIBLE, message=f"{what} broke: {type(error).__name__}: {error}")
+    return Failure(cause=Cause.UNINTELLIGIBLE, message=f"{what} failed unexpectedly: {type(error).__name__}: {error}")

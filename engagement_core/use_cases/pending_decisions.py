@@ -1,10 +1,10 @@
-"""What this process knows and the database does not yet: decisions that could not be committed.
+"""Pending decisions: this process made them, but the database has not accepted them yet.
 
-The one rule: nothing leaves the backlog before the store has accepted it. It lives as long as the process does.
+The one rule: a decision stays pending until the store has accepted it. It lives as long as the process does.
 
-While the database refuses what was sent, it would refuse what is sent next: one row's refusal concerns that row, the
-same refusal of two rows in a row stops all sending. One of what waits is tried again and again, and the first one that
-is accepted opens the way.
+If the database refuses the outcomes of what was sent, it would refuse the next outcomes, too. So the refusal of one row
+concerns that row alone, but the same refusal of two rows in a row stops all sending. One pending decision is then tried
+again and again; the first one that is accepted lets sending continue.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from engagement_core.ports.clock import Clock
 __all__ = ["TRY_AGAIN_AFTER", "PendingDecisions", "write_instead"]
 
 TRY_AGAIN_AFTER = timedelta(seconds=10)
-"""How long the store is not asked again for what it has refused."""
+"""How long to wait before a decision that the store has refused is tried again."""
 
 _ROWS_THAT_STOP = 2
 
@@ -45,13 +45,13 @@ class _Waiting:
 
 
 class PendingDecisions:
-    """Decisions waiting for the database, oldest first. Safe to use from several threads.
+    """Decisions that wait for the database, oldest first. Safe to use from several threads.
 
     Each must be safe to decide twice: the commit that failed may have been applied after all.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
-        """By `clock`, what was refused is tried again after `TRY_AGAIN_AFTER`, one at a time; without it, each time."""
+        """With a `clock`, refused decisions are tried again after `TRY_AGAIN_AFTER`, one at a time; else every time."""
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
         self._lock = threading.Lock()
@@ -63,17 +63,17 @@ class PendingDecisions:
         return len(self._waiting)
 
     def __contains__(self, activity_id: str) -> bool:
-        """Whether the database has yet to be told something about the activity."""
+        """Whether a decision about the activity is pending."""
         return any(each.activity_id == activity_id for each in tuple(self._waiting))
 
     @property
     def activity_ids(self) -> frozenset[str]:
-        """The activities of which the database has yet to be told something."""
+        """The activities about which a decision is pending."""
         return frozenset(each.activity_id for each in tuple(self._waiting))
 
     @property
     def stops_sending(self) -> bool:
-        """The store has refused what became of one activity after the other: what is sent could not be recorded."""
+        """The store has refused the outcomes of several activities: that of a new send could not be recorded."""
         return any(len(rows) >= _ROWS_THAT_STOP for rows in tuple(self._refused.values()))
 
     def add(
@@ -86,14 +86,14 @@ class PendingDecisions:
         instead: _Instead | None = None,
         refused: StoreRefused | None = None,
     ) -> None:
-        """Keep a decision about an activity until the store takes it.
+        """Keep a decision about an activity until the store accepts it.
 
         Args:
             activity_id: the activity.
             decide: the decision.
-            tell: hears its result, and never raises.
-            kind: what sort of verdict it is, see `accepted`; empty for what is no verdict, and stops no sending.
-            instead: what to write down each time that the store refuses it.
+            tell: receives its result, and must not raise.
+            kind: the kind of verdict, see `accepted`; empty for a decision that is no verdict and stops no sending.
+            instead: what to write each time that the store refuses it.
             refused: the store's refusal of it, if that is why it is kept.
         """
         if refused is not None:
@@ -102,16 +102,16 @@ class PendingDecisions:
         self._waiting.append(_Waiting(activity_id, decide, tell, kind, instead, refused is not None))
 
     def accepted(self, kind: str) -> None:
-        """The store has taken a decision of this kind: refusals before it do not stop others of the kind any more."""
+        """The store has accepted a decision of this kind: earlier refusals of the kind no longer stop the sending."""
         if self._refused:
             with self._refused_lock:
                 self._refused = {key: rows for key, rows in self._refused.items() if key[0] != kind}
 
     def flush(self, store: ActivityStore) -> int:
-        """Hand over what waits; how many were accepted. What is not stays, behind the others.
+        """Try all pending decisions; returns how many were accepted. The others stay, refused ones behind the rest.
 
         Raises:
-            Exception: whatever a decision raised, once all had their turn; it stays too.
+            Exception: what a decision raised, after all were tried; that decision stays, too.
         """
         accepted, defect = 0, None
         refused: list[_Waiting] = []
@@ -128,10 +128,10 @@ class PendingDecisions:
                     self._keep_refused(store, each, error)
                     refused.append(each)
                 except StoreUnavailable:
-                    pass  # perhaps this row alone is locked: the next one has its turn
-                except Exception as error:  # noqa: BLE001 - one defect must not hold back the others' evidence
+                    pass  # perhaps only this row is locked: go on with the next one
+                except Exception as error:  # noqa: BLE001 - one defect must not stop the other decisions
                     defect = error
-            for each in refused:  # behind those that were not tried: next time it is their turn
+            for each in refused:  # behind those that were not tried: these are tried next
                 self._waiting.remove(each)
                 self._waiting.append(each)
         if defect is not None:
@@ -157,7 +157,7 @@ class PendingDecisions:
             self._try_again_at = self._clock.elapsed() + TRY_AGAIN_AFTER.total_seconds()
 
     def _count(self, activity_id: str, kind: str, error: StoreRefused) -> None:
-        """Each row once, when it is refused first: what is only tried again says nothing new of the table."""
+        """Count each row once, when it is first refused. A repeated try says nothing new about the table."""
         if kind:
             with self._refused_lock:
                 self._refused.setdefault((kind, error.code), set()).add(activity_id)
@@ -167,8 +167,8 @@ class PendingDecisions:
 
 
 def write_instead(store: ActivityStore, activity_id: str, instead: _Instead | None, refused: StoreRefused) -> None:
-    """Write down what can be written of a decision that was refused. It is best effort: the decision itself is kept."""
+    """Write what can be written of a refused decision. This is best effort: the decision itself stays pending."""
     if instead is not None:
-        # Whatever stands in the way of this too, the next try of the decision comes here again.
+        # If this fails, too, the next try of the decision comes here again.
         with suppress(Exception):
             store.change(activity_id, instead(refused))

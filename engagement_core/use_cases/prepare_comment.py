@@ -1,8 +1,8 @@
-"""Use case: find the words for a comment, ahead of its time where somebody asks for that, and pay for them once.
+"""Use case: get the text of a comment from the voice, ahead of time if asked, and pay for it once.
 
 The one rule: a voice may cost time or money, never a comment. Whatever it does, there is a text.
 
-What was said is kept in this process until the activity is done with; an attempt that has a text needs none of it.
+This process keeps a text until the activity is done. An attempt that has a text already needs no other one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NEVER = timedelta(0)
 
 
 class Preparer:
-    """Asks the voice, once for each activity, and remembers what it said. Safe to use from several threads."""
+    """Asks the voice once for each activity, and remembers its text. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -43,11 +43,11 @@ class Preparer:
     ) -> None:
         """
         Args:
-            store: where `prepare` looks; nothing is written.
-            voice: what is asked.
-            telemetry: is told of what was prepared ahead.
+            store: `prepare` reads from it; nothing is written.
+            voice: the voice to ask.
+            telemetry: receives an event for each comment that was prepared ahead.
             clock: measures the timeout.
-            timeout: the longest that the voice may take for one comment.
+            timeout: the longest time that the voice may take for one comment.
             capacity: how many activities are remembered.
         """
         self._store = store
@@ -58,13 +58,14 @@ class Preparer:
         self._cache = CommentCache(capacity)
 
     def prepare(self, activity_id: str) -> bool:
-        """Ask the voice ahead of time, if this is a comment that waits and has no words yet; whether it was asked.
+        """Ask the voice ahead of time if this comment waits and has no text yet. Returns whether the voice was asked.
 
-        A voice that gave no answer is asked again after a while, as long as there is time before the comment is due.
+        If the voice gave no answer, it is asked again after a while, as long as there is time before the comment is
+        due.
 
         Raises:
-            StoreUnavailable: the database did not do its part.
-            Exception: its row cannot be read; it is not looked at again.
+            StoreUnavailable: the database failed or could not be reached.
+            Exception: its row cannot be read; it is not tried again.
         """
         started = self._clock.elapsed()
         if self._cache.is_settled(activity_id, started):
@@ -73,7 +74,7 @@ class Preparer:
             comment, due_in = self._store.change(activity_id, _look)
         except Exception as error:
             if isinstance(error, StoreRefused) or not isinstance(error, StoreUnavailable):
-                # It cannot be read: its claim will say so. Until then it keeps no other from its words.
+                # The row cannot be read: its claim will say so. Until then it must not keep other comments waiting.
                 self._cache.reserve(activity_id, None, due_in=_NEVER, ample=self._timeout, now=started)
             raise
         telling = self._cache.reserve(activity_id, comment, due_in=due_in, ample=self._timeout, now=started)
@@ -98,9 +99,9 @@ class Preparer:
         return True
 
     def speak(self, activity: Activity, pod: Pod, cartridge: VoiceCartridge | None, deadline: Deadline) -> Spoken:
-        """The words to be sent now: what was prepared, else the voice's, else the original. Never raises.
+        """The text to send now: the prepared one, else the voice's, else the original. Never raises.
 
-        A preparation that is under way is waited for. Neither takes longer than the timeout or the deadline.
+        It waits for a preparation that is running. Neither takes longer than the timeout or the deadline.
         """
         if cartridge is None:
             return Spoken.original(activity, "the pod has no voice cartridge")
@@ -112,11 +113,11 @@ class Preparer:
             self._cache.add(comment, spoken)
             return spoken
         if not telling.done.wait(left):
-            return Spoken.original(activity, "its preparation is still under way")
+            return Spoken.original(activity, "its preparation is still running")
         return telling.spoken
 
     def forget(self, activity_id: str) -> None:
-        """It is done with: nobody needs its words any more."""
+        """The activity is done: nobody needs its text any more."""
         self._cache.forget(activity_id)
 
     def _ask(self, comment: Comment, deadline: Deadline) -> Spoken:
@@ -125,13 +126,13 @@ class Preparer:
         except VoiceFailed as error:
             return Spoken.original(comment.activity, str(error))
         except Exception as error:  # noqa: BLE001 - a defect in a voice must not cost the comment
-            return Spoken.original(comment.activity, f"the voice broke: {type(error).__name__}")
+            return Spoken.original(comment.activity, f"the voice failed unexpectedly: {type(error).__name__}")
         chosen = choose_text(comment.activity.comment_text or "", said)
         return Spoken(text=chosen.text, used_voice=chosen.used_voice, reason="; ".join(chosen.problems) or None)
 
 
 def _look(snapshot: Snapshot) -> Decision[tuple[Comment | None, timedelta]]:
-    """The comment that waits and has no words yet, and in how long it is due. Nothing is written."""
+    """The comment, if it waits and has no text yet, and in how long it is due. Nothing is written."""
     activity, pod, cartridge = snapshot.activity, snapshot.pod, snapshot.cartridge
     if not isinstance(activity, Activity) or pod is None or cartridge is None or not _waits(snapshot, activity):
         return Decision((None, _NEVER))

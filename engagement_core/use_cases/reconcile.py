@@ -1,6 +1,6 @@
-"""Use case: learn what became of an unknown outcome, by reading back what the post shows.
+"""Use case: settle unknown outcomes by reading back what the post shows.
 
-The one rule: an account whose reads are slow is read for once per turn, so that the others do not wait for it.
+The one rule: an account whose reads are slow is read once per turn, so that the others do not wait for it.
 """
 
 from __future__ import annotations
@@ -51,34 +51,34 @@ class Reconciler:
     read_timeout: timedelta = timedelta(seconds=30)
 
     def settle_all(self, *, limit: int = READ_BACKS_PER_TURN) -> int:
-        """Look for every unknown outcome whose time for a look has come; how many were looked for.
+        """Read back every unknown outcome whose `look_at` has come. Returns how many there were.
 
         Raises:
-            StoreUnavailable: the database did not do its part for some of them; the others were settled.
+            StoreUnavailable: the database failed or could not be reached for some of them; the others were settled.
         """
         waiting = self.store.unknowns(limit=limit)
         slow: set[str | None] = set()
-        # Perhaps one row alone is locked or refused: the next one has its turn.
+        # Perhaps only one row is locked or refused: go on with the next one.
         refused = [error for activity_id in waiting if (error := self._try_to_settle(activity_id, slow))]
         if refused:
             raise refused[0]
         return len(waiting)
 
     def _try_to_settle(self, activity_id: str, slow: set[str | None]) -> StoreUnavailable | None:
-        """The store's failure, if it is away; whatever else goes wrong with one row is its own."""
+        """The store's error if it is unavailable, else None. Any other error concerns this row alone."""
         try:
             self._settle(activity_id, slow)
         except StoreRefused as error:
             return self._set_aside(activity_id, str(error), refusal_alerts(activity_id, error))
         except StoreUnavailable as error:
             return error
-        except Exception as error:  # noqa: BLE001 - a defect that one row meets must not keep the others waiting
+        except Exception as error:  # noqa: BLE001 - a defect in one row must not stop the others
             emit_defect(self.telemetry, error, activity_id=activity_id)
             return self._set_aside(activity_id, f"{type(error).__name__}: {error}")
         return None
 
     def _set_aside(self, activity_id: str, why: str, alerts: tuple[Write, ...] = ()) -> StoreUnavailable | None:
-        """Look again later; its give-up clock runs."""
+        """Read back again later. The time until it is given up goes on."""
 
         def decide(snapshot: Snapshot) -> Decision[Reconciled]:
             decision = decide_set_aside(snapshot, why=why, policy=self.policy)
@@ -96,19 +96,19 @@ class Reconciler:
         return None
 
     def settle(self, activity_id: str) -> Reconciled:
-        """Read back what became of one activity, and decide.
+        """Read back one activity's unknown outcome, and decide.
 
         Raises:
-            StoreUnavailable: the database did not do its part.
+            StoreUnavailable: the database failed or could not be reached.
         """
         return self._settle(activity_id, set())
 
     def _settle(self, activity_id: str, slow: set[str | None]) -> Reconciled:
-        """`slow` are the accounts whose reads were slow in this turn; the activity's is put there if its read is."""
+        """`slow` are the accounts whose reads were slow in this turn; this one is added if its read is slow, too."""
         snapshot = self.store.change(activity_id, as_it_is)
         mine = unknown_attempt(snapshot)
         if mine is None:
-            return Dropped(reason="its outcome is not unknown any more")
+            return Dropped(reason="its outcome is already known")
         if mine.account_id in slow:
             later = partial(_wait_for_another_turn, token=mine.token, pause=self.policy.shortest_pause)
             return self.store.change(activity_id, later)
@@ -143,7 +143,7 @@ class Reconciler:
 
     def _read(self, snapshot: Snapshot, mine: Attempt) -> ReadBack:
         if snapshot.account is None or snapshot.account.id != mine.account_id:
-            return Failure(cause=Cause.ACCOUNT_SIGNED_OUT, message="the account that acted is not on record any more")
+            return Failure(cause=Cause.ACCOUNT_SIGNED_OUT, message="the account that acted no longer exists")
         engagement = Engagement(
             engagement_type=mine.engagement_type,
             post_id=mine.post_id,
@@ -154,9 +154,9 @@ class Reconciler:
 
 
 def _wait_for_another_turn(snapshot: Snapshot, *, token: str, pause: timedelta) -> Decision[Reconciled]:
-    """Nothing was read, so nothing is concluded, however long it has waited."""
+    """Nothing was read, so nothing is decided, however long it has waited."""
     mine = unknown_attempt(snapshot)
     if mine is None or mine.token != token:
-        return Decision(Dropped(reason="its outcome is not unknown any more"))
+        return Decision(Dropped(reason="its outcome is already known"))
     waits = Deferred(again_in=pause, reason="the account's reads are slow")
     return Decision(waits, (SaveAttempt(replace(mine, look_at=snapshot.now + pause)),))

@@ -1,6 +1,6 @@
-"""Use case: an account that was refused is asked for until it can act again; one that keeps failing cools down.
+"""Use case: probe a held account until it can act again; let an account that keeps failing cool down.
 
-The one rule: only a clear yes lifts a hold. Any other answer, or none, proves nothing; the next question comes later.
+The one rule: only a clear yes lifts a hold. Any other answer, or none, proves nothing; the next probe comes later.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ __all__ = ["AccountRecovery"]
 
 @dataclass(frozen=True, kw_only=True)
 class AccountRecovery:
-    """Looks after the accounts. Any number of workers may do so at once. `probe` is None where nobody can be asked:
-    then only a person lifts a hold."""
+    """Recovers accounts. Any number of workers may do so at once. `probe` is None if the provider cannot be asked: then
+    only a person lifts a hold."""
 
     register: AccountRegister
     probe: AccountProbe | None
@@ -37,10 +37,11 @@ class AccountRecovery:
     limit: int = 20
 
     def run_once(self) -> None:
-        """Ask for every held account whose time has come, and let those cool down that keep failing.
+        """Probe every held account whose probe is due, and let accounts that keep failing cool down.
 
         Raises:
-            StoreUnavailable: the database did not do its part; the next turn goes on where this one stopped.
+            StoreUnavailable: the database failed or could not be reached; the next run continues where this one
+                stopped.
         """
         self._slow_down()
         if self.probe is not None:
@@ -48,7 +49,7 @@ class AccountRecovery:
                 self._one(hold.account.id, partial(self._look_after, hold, self.probe))
 
     def _one(self, account_id: str, do: Callable[[], None]) -> None:
-        """What goes wrong with one account, the database apart, keeps no other waiting."""
+        """An error with one account must not stop the others, unless the database is unavailable."""
         try:
             do()
         except StoreRefused as error:
@@ -60,7 +61,7 @@ class AccountRecovery:
 
     def _look_after(self, hold: Hold, probe: AccountProbe) -> None:
         at, probes = next_probe(hold, self.policy)
-        # The next question is on record before this one is asked: whoever asks may die, and another may be here too.
+        # Record the next probe before this one is made: this worker may die, and another worker may be here, too.
         is_mine = self.register.plan(hold, probe_at=at, probes=probes)
         if not is_mine or probes == hold.probes:
             return
@@ -80,7 +81,7 @@ class AccountRecovery:
         until = cools_down_until(failing, self.policy)
         if until is None or until <= failing.seen_at:
             return
-        reason = f"the provider answered {len(failing.began_at)} times in a row with an error of its own"
+        reason = f"the provider answered {len(failing.began_at)} times in a row with a server error"
         self.register.cool_down(failing.account_id, until=until, reason=reason)
         self.telemetry.emit(
             Signal.ACCOUNT_COOLED_DOWN, account_id=failing.account_id, until=until.isoformat(), reason=reason

@@ -1,6 +1,6 @@
-"""What can still be written down of an activity whose row the database refuses to change.
+"""Records what can still be recorded when the database refuses to change an activity's row.
 
-The one rule: only our own tables are written, so that what is known survives the process, and a person learns of it.
+The one rule: only our own tables are written, so that what is known survives the process and a person learns of it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ T = TypeVar("T")
 
 
 def change_or_apart(store: ActivityStore, activity_id: str, decide: Callable[[Snapshot], Decision[T]]) -> T:
-    """Change an activity; where the database refuses that, without what the decision writes to the activity's row.
+    """Change an activity. If the database refuses, try again without the writes to the activity's own row.
 
     Raises:
-        StoreUnavailable: the database did not do its part, or refused that too.
+        StoreUnavailable: the database failed or could not be reached, or refused that too.
     """
     try:
         return store.change(activity_id, decide)
@@ -49,38 +49,38 @@ def _apart(decide: Callable[[Snapshot], Decision[T]]) -> Callable[[Snapshot], De
 def keep_answer(
     snapshot: Snapshot, *, attempt: Attempt, answer: Answer, refused: StoreRefused, stops: bool
 ) -> Decision[None]:
-    """Write the answer beside the attempt, as evidence, and tell people why it is not more than that.
+    """Keep the answer with the attempt, as evidence, and alert people why it is not recorded in full.
 
     Args:
         snapshot: what the store shows.
         attempt: as it was when it was sent.
         answer: what came back.
         refused: what the database said.
-        stops: whether nothing is sent any more for that reason.
+        stops: whether sending is stopped for that reason.
     """
     mine = next((each for each in snapshot.attempts if each.token == attempt.token), None)
     alerts = refusal_alerts(attempt.activity_id, refused, stops=stops)
     if mine is None or mine.evidence is not None or not mine.is_open:
         return Decision(None, alerts)
     kept = replace(mine, evidence=as_record(answer), error=mine.error or _not_recorded(refused))
-    # What the provider said of the account holds at once, whatever becomes of the row.
+    # What the provider said about the account is valid at once, whatever becomes of the row.
     of_account = account_effects(snapshot, mine.account_id, answer) if isinstance(answer, Failure) else ()
     return Decision(None, (SaveAttempt(kept), *of_account, *alerts))
 
 
 def refusal_alerts(activity_id: str, refused: StoreRefused, *, stops: bool = False) -> tuple[RaiseAlert, ...]:
-    """One incident for each kind of refusal, and one of its own while nothing is sent for it."""
+    """One incident for each kind of refusal, and a separate one while sending is stopped."""
     kind = IncidentKind.DATABASE_REFUSES
     row = _alert(
         kind.about(refused.code),
         activity_id,
-        f"The database refuses to record what became of activity {activity_id}: {refused}. The outcome is kept, and"
+        f"The database refuses to record the outcome of activity {activity_id}: {refused}. The outcome is kept, and"
         " recording it is tried again every 10 s.",
     )
     if not stops:
         return (row,)
-    what = f"Nothing is sent: the database refuses to record one outcome after the other: {refused}."
-    return (row, _alert(kind.value, activity_id, f"{what} Sending goes on once one of them is recorded."))
+    what = f"Sending is stopped: the database refuses to record one outcome after another: {refused}."
+    return (row, _alert(kind.value, activity_id, f"{what} Sending continues once one of them is recorded."))
 
 
 def _alert(incident: str, activity_id: str, what: str) -> RaiseAlert:
@@ -95,4 +95,4 @@ def _alert(incident: str, activity_id: str, what: str) -> RaiseAlert:
 
 
 def _not_recorded(refused: StoreRefused) -> AnswerRecord:
-    return {"message": f"Its outcome is known, and the database refuses to record it: {refused}."}
+    return {"message": f"Its outcome is known, but the database refuses to record it: {refused}."}

@@ -1,6 +1,6 @@
-"""Use case: look at the vital signs, and tell what has begun and what is over.
+"""Use case: read the incident facts, raise the incidents that have begun and resolve those that are over.
 
-The one rule: it only looks. Nothing that it finds, and nothing that fails here, touches an engagement.
+The one rule: it only watches. Nothing that it finds, and nothing that fails here, affects an engagement.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ __all__ = ["Watch"]
 
 _OFTEN = timedelta(seconds=10)
 _SOON = timedelta(seconds=3)
-"""Longer than the beat of a worker that has just got its database back."""
+"""Longer than the time between two heartbeats of a worker that has just got its database back."""
 
 
 @dataclass(kw_only=True)
 class Watch:
-    """Every worker watches, each in one thread of its own."""
+    """Watches for incidents. Every worker does so, in one thread of its own."""
 
     store: ActivityStore
     queue: Queue
@@ -41,10 +41,10 @@ class Watch:
     _silent_before: frozenset[tuple[str, datetime]] = field(default=frozenset(), init=False, repr=False)
 
     def run_once(self) -> timedelta:
-        """Look once, raise and resolve; returns when to look again.
+        """Read the facts once, raise and resolve. Returns how long to wait before the next run.
 
         Raises:
-            StoreUnavailable: the database did not do its part; the next look finds the same.
+            StoreUnavailable: the database failed or could not be reached; the next run finds the same.
         """
         facts, is_sure = self._in_doubt(self.reader.read(attempts_of=self.policy.attempts_of))
         judgement = judge(facts, waiting=self._waiting(), policy=self.policy)
@@ -58,7 +58,7 @@ class Watch:
         return _OFTEN if is_sure else _SOON
 
     def check_breaker(self) -> None:
-        """Raise an alert while the provider is not being called. Often enough, no opening is missed.
+        """Raise an alert while the breaker is open. Call this often enough, and no opening is missed.
 
         Raises:
             StoreUnavailable: as above.
@@ -75,7 +75,7 @@ class Watch:
             return due
 
     def _in_doubt(self, facts: IncidentFacts) -> tuple[IncidentFacts, bool]:
-        """Only who was silent at the last look too is news: while the database was away, everybody was silent."""
+        """Only a worker that was silent in the last run, too, is news: while the database was away, all were silent."""
         doubtful = {each for each in facts.silent if (each.worker_id, each.beat_at) not in self._silent_before}
         self._silent_before = frozenset((each.worker_id, each.beat_at) for each in facts.silent)
         silent = tuple(replace(each, is_news=each.is_news and each not in doubtful) for each in facts.silent)

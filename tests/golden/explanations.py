@@ -64,7 +64,7 @@ _NEVER_ANSWERED = frozenset({Cause.WORKER_LOST, Cause.OUTCOME_UNKNOWN})
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """One activity somewhere. `name` is that of its golden file; `cause` is what led there, if something went wrong."""
+    """One activity in one state. `name` is the name of its golden file; `cause` is the cause that led there, if any."""
 
     name: str
     snapshot: Snapshot
@@ -83,7 +83,7 @@ def page(place: Place) -> str:
 
 
 def places() -> Iterator[Place]:
-    """All of them."""
+    """All places."""
     yield from _waiting()
     yield from _blocked()
     yield from _doomed()
@@ -149,7 +149,7 @@ def _in_flight() -> Iterator[Place]:
 
 
 def _answered() -> Iterator[Place]:
-    """What the first answer makes of a like, and the third refusal."""
+    """What the first answer, and the third refusal, make of a like."""
     for cause in Cause:
         if cause in _WITHOUT_CALL | _NEVER_ANSWERED:
             continue
@@ -163,7 +163,7 @@ def _answered() -> Iterator[Place]:
 
 
 def _buried() -> Iterator[Place]:
-    """A letter for each cause; for those without a call, as the claim writes them."""
+    """A letter for each cause; causes without a call are buried by the claim."""
     for cause in Cause:
         called = () if cause in _WITHOUT_CALL else (an_attempt(Phase.FAILED, error=_record(cause)),)
         snapshot = a_snapshot(attempts=called)
@@ -248,7 +248,7 @@ def _applied(snapshot: Snapshot, writes: tuple[Write, ...]) -> Place:
 
 
 def main() -> None:
-    """Write them all, and remove what is none any more."""
+    """Write all files, and remove those that have no place any more."""
     FOLDER.mkdir(exist_ok=True)
     for stale in FOLDER.glob("*.txt"):
         stale.unlink()

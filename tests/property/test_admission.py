@@ -31,7 +31,7 @@ accounts = st.builds(
 def test_admits_only_when_nothing_at_all_stands_in_the_way(
     account: Account, controls: tuple[Control, ...], sent: int
 ) -> None:
-    """A single obstacle is enough, and a deferral never ends before every control does."""
+    """One obstacle is enough, and a deferral never ends before every control has ended."""
     admission = admit(a_snapshot(controls=controls, sent_in_last_day=sent), account)
     used_up = account.daily_limit is not None and sent >= account.daily_limit
     assert isinstance(admission, Admit) == (not controls and account.status not in HELD_STATUSES and not used_up)

@@ -15,7 +15,7 @@ PLAIN = st.text("abc xyz!?,", min_size=1, max_size=60).filter(str.strip)
 
 @given(original=ANYTHING, spoken=ANYTHING | st.none())
 def test_choosing_never_raises(original: str, spoken: str | None) -> None:
-    """Whatever a table or a voice holds, there is a choice, and it says which of the two it is."""
+    """Whatever a table or a voice contains, one text is chosen, and the choice says which one."""
     chosen = choose_text(original, spoken)
     assert not (chosen.used_voice and (spoken is None or chosen.problems))
 
@@ -39,17 +39,17 @@ def test_the_original_is_always_an_acceptable_result(original: str) -> None:
 
 @given(text=ANYTHING)
 def test_white_space_around_a_comment_changes_no_judgement(text: str) -> None:
-    """Comments are judged as they are sent, which is trimmed."""
+    """Comments are judged in the form in which they are sent: trimmed."""
     assert check_comment(f" \n{text}\t ") == check_comment(text)
 
 
 @given(original=PLAIN, before=PLAIN, added=ADDED, after=PLAIN)
 def test_an_addition_is_found_wherever_it_stands(original: str, before: str, added: str, after: str) -> None:
-    """No position hides a link, mention, hashtag or brace that the original has not."""
+    """No position hides a link, mention, hashtag or brace that the original does not have."""
     assert check_spoken(original, f"{before} {added} {after}") != ()
 
 
 @given(length=st.integers(min_value=1, max_value=2 * MAX_LENGTH), character=st.sampled_from(["x", "é", "👏", "字"]))
 def test_the_limit_counts_code_points(length: int, character: str) -> None:
-    """Every script has the same 1250 characters."""
+    """The limit is 1250 characters in every script."""
     assert (check_comment(character * length) == ()) == (length <= MAX_LENGTH)

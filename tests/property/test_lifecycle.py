@@ -12,7 +12,7 @@ PROOFS = {Event.REFUSE, Event.RELEASE, Event.FIND_ABSENT, Event.REPEAT, Event.RE
 
 
 def walk(events: list[Event]) -> list[tuple[Event, Phase]]:
-    """The events that were legal, each with the phase that it led to."""
+    """The legal events, each with the phase that it led to."""
     phase, path = Phase.SCHEDULED, []
     for event in events:
         try:
@@ -25,7 +25,7 @@ def walk(events: list[Event]) -> list[tuple[Event, Phase]]:
 
 @st.composite
 def long_paths(draw: st.DrawFn) -> list[Event]:
-    """Events that are legal one after the other, for as long as there are any."""
+    """Sequences of legal events, each continued until no event is legal."""
     phase, events = Phase.SCHEDULED, []
     for _ in range(draw(st.integers(0, 40))):
         legal = sorted(event for at, event in TRANSITIONS if at is phase)
@@ -38,7 +38,7 @@ def long_paths(draw: st.DrawFn) -> list[Event]:
 
 @given(long_paths())
 def test_two_sends_have_a_proof_between_them(events: list[Event]) -> None:
-    """The promise, as far as the table can make it."""
+    """This is the promise, as far as the table can ensure it."""
     proven = True
     for event, phase in walk(events):
         if event is Event.BEGIN_SENDING:
@@ -51,6 +51,6 @@ def test_two_sends_have_a_proof_between_them(events: list[Event]) -> None:
 
 @given(st.lists(st.sampled_from(Event), max_size=40))
 def test_nothing_follows_execution(events: list[Event]) -> None:
-    """Whatever comes after it is illegal."""
+    """Every event after it is illegal."""
     phases = [phase for _, phase in walk(events)]
     assert Phase.EXECUTED not in phases[:-1]

@@ -26,7 +26,7 @@ failures = st.builds(
 
 @given(policies, failures, st.integers(1, 20))
 def test_retry_is_neither_early_nor_endless(policy: RetryPolicy, failure: Failure, refused: int) -> None:
-    """It respects backoff, hint and count, and happens only where nothing was left behind."""
+    """It respects the backoff, `Retry-After` and the number of attempts, and needs a proof that there was no effect."""
     decision = policy.decide(failure, refused=refused, now=NOW)
     if not isinstance(decision, RetryAt):
         return
@@ -40,7 +40,7 @@ def test_retry_is_neither_early_nor_endless(policy: RetryPolicy, failure: Failur
 
 @given(policies, failures, st.integers(1, 20))
 def test_every_failure_has_exactly_one_answer(policy: RetryPolicy, failure: Failure, refused: int) -> None:
-    """Unknown is reconciled, proven is retried or buried."""
+    """An unknown effect is reconciled; a proven absence of effect is retried or buried."""
     decision = policy.decide(failure, refused=refused, now=NOW)
     assert isinstance(decision, Reconcile) == (failure.effect is Effect.UNKNOWN)
     assert isinstance(decision, Bury) == (

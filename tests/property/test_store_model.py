@@ -42,7 +42,7 @@ HELD = {Phase.CLAIMED, Phase.SENDING}
 
 @dataclass(frozen=True)
 class Way:
-    """How the next steps go: what the provider does, what it says, how far its reads lag, what is said twice."""
+    """How the next steps go: what the provider does and answers, how far its reads lag, and what is recorded twice."""
 
     applies: bool
     loses_answer: bool
@@ -70,7 +70,7 @@ ways = st.builds(
 
 @dataclass
 class Execution:
-    """What one worker has in its hands: a claim, and when it has sent, the answer."""
+    """What one worker holds: a claim, and the answer once it has sent."""
 
     claimed: Claimed
     answer: Answer | None = None
@@ -86,11 +86,11 @@ IN_THE_END = Way(
 
 
 class OneActivity(RuleBasedStateMachine):
-    """Every step may come at any time; only what a single worker does comes in its own order."""
+    """Every step may come at any time; only the steps of one worker come in their own order."""
 
     @initialize(kind=st.sampled_from(EngagementType), reads_back=st.booleans())
     def begin_the_story(self, kind: EngagementType, reads_back: bool) -> None:
-        """A like or a comment, at a provider that can be asked or not."""
+        """A like or a comment, at a provider with or without read-back."""
         self.clock = InMemoryClock(origin=NOW)
         self.store = InMemoryActivityStore(now=self.clock.now)
         self.store.activities[KEY] = a_like() if kind is EngagementType.LIKE else a_comment()
@@ -103,7 +103,7 @@ class OneActivity(RuleBasedStateMachine):
         self.tokens = 0
 
     def change(self, decide: Any, crediting: tuple[str, ...] | None = None) -> Any:
-        """Through the store, like everything."""
+        """Change it through the store, like every change."""
         return self.store.change(KEY, decide, crediting=crediting)
 
     def attempts(self) -> list[Attempt]:
@@ -117,7 +117,7 @@ class OneActivity(RuleBasedStateMachine):
         return activity
 
     def read(self, lag: timedelta) -> ReadBack:
-        """What the provider shows, behind its writes by `lag`."""
+        """What the provider shows; its reads are `lag` behind its writes."""
         if not self.reads_back:
             return NoReadBack()
         is_like = self.row().engagement_type is EngagementType.LIKE
@@ -136,12 +136,12 @@ class OneActivity(RuleBasedStateMachine):
     @precondition(lambda self: self.attempts())
     @rule(seconds=st.sampled_from([1, 5, 31, 130, 3600]))
     def time_passes(self, seconds: float) -> None:
-        """For everybody at once."""
+        """Time passes for all of them at once."""
         self.clock.advance(timedelta(seconds=seconds))
 
     @rule(how=ways, steps=st.sampled_from([4, 4, 3, 2, 1]))
     def somebody_takes_it(self, how: Way, steps: int) -> None:
-        """A wake-up, whether or not anything is due; the worker may stop after any step, and go on later."""
+        """A worker gets a wake-up, whether or not anything is due; it may stop after any step, and continue later."""
         self.tokens += 1
         holder = Holder(worker_id=f"worker-{self.tokens}", token=f"token-{self.tokens}")
         claim = self.change(partial(decide_claim, holder=holder, policy=ClaimPolicy()))
@@ -152,7 +152,7 @@ class OneActivity(RuleBasedStateMachine):
     @precondition(lambda self: self.executions)
     @rule(data=st.data(), how=ways, steps=st.integers(1, 3))
     def somebody_goes_on(self, data: st.DataObject, how: Way, steps: int) -> None:
-        """Perhaps after having slept for hours."""
+        """A worker continues, perhaps after it has slept for hours."""
         self.go_on(data.draw(st.sampled_from(self.executions)), how, steps)
 
     def go_on(self, mine: Execution, how: Way, steps: int) -> None:
@@ -168,7 +168,7 @@ class OneActivity(RuleBasedStateMachine):
                 self.record(mine, how)
 
     def begin(self, mine: Execution, how: Way) -> None:
-        """After one more look, where the claim asks for it."""
+        """Begin to send, after a recheck if the claim asks for it."""
         self.executions.remove(mine)
         if mine.claimed.needs_recheck and self.reads_back:
             seen = self.read(how.lag)
@@ -181,7 +181,7 @@ class OneActivity(RuleBasedStateMachine):
             self.executions.append(mine)
 
     def send(self, mine: Execution, how: Way) -> None:
-        """Before the deadline, or not at all; the answer may be lost."""
+        """Send before the deadline, or not at all; the answer may be lost."""
         if self.clock.now() >= mine.claimed.attempt.deadline_at:
             mine.answer = Failure(cause=Cause.NOT_SENT, message="Too late to be sent.")
             return
@@ -192,7 +192,7 @@ class OneActivity(RuleBasedStateMachine):
         mine.answer = Failure(cause=Cause.NO_ANSWER, message="No answer came.") if how.loses_answer else told
 
     def record(self, mine: Execution, how: Way) -> None:
-        """Perhaps twice: the first commit may have been applied after all."""
+        """Record the answer, perhaps twice: the first commit may have been applied after all."""
         self.change(self.verdict(mine))
         if not how.records_again:
             self.executions.remove(mine)
@@ -205,7 +205,7 @@ class OneActivity(RuleBasedStateMachine):
     @precondition(lambda self: self.executions)
     @rule(data=st.data(), dies=st.booleans())
     def somebody_gives_up(self, data: st.DataObject, dies: bool) -> None:
-        """With all that it knows, or, if it has sent nothing, giving back what it holds."""
+        """A worker stops: it records all that it knows or, if it has sent nothing, gives back its claim."""
         mine = data.draw(st.sampled_from(self.executions))
         self.executions.remove(mine)
         if mine.answer is None and not dies:
@@ -214,7 +214,7 @@ class OneActivity(RuleBasedStateMachine):
     @precondition(lambda self: any(attempt.phase in HELD for attempt in self.attempts()))
     @rule()
     def orphans_are_adopted(self) -> None:
-        """Also of workers that only slept: they come back."""
+        """Attempts of workers that only slept are adopted, too; these workers come back."""
         for attempt in self.attempts():
             orphan = Orphan(activity_id=KEY, number=attempt.number, reason="silent")
             self.change(partial(decide_orphan, orphan=orphan))
@@ -222,7 +222,7 @@ class OneActivity(RuleBasedStateMachine):
     @precondition(lambda self: any(attempt.phase is Phase.UNKNOWN for attempt in self.attempts()))
     @rule(how=ways)
     def unknown_is_looked_for(self, how: Way) -> None:
-        """When its time for a look has come."""
+        """An unknown outcome is read back when its `look_at` has come."""
         mine = unknown_attempt(self.change(_look))
         if mine is None:
             return
@@ -236,14 +236,14 @@ class OneActivity(RuleBasedStateMachine):
     @precondition(lambda self: self.attempts())
     @rule(status=st.sampled_from(["scheduled", "scheduled", "scheduled", "failed", "cancelled"]))
     def somebody_updates_the_row_carelessly(self, status: str) -> None:
-        """Another service, or a person with psql: back to scheduled, or away and back."""
+        """Another service, or a person with psql, sets the row back to scheduled, or to another status and back."""
         word = status if self.row().status == "scheduled" else "scheduled"
         self.store.activities[KEY] = replace(self.row(), status=word)
 
     @precondition(lambda self: self.row().status == "failed")
     @rule(waits=st.booleans())
     def a_person_reviews_it(self, waits: bool) -> None:
-        """Resolves it as the post shows it, perhaps too early, and requeues it."""
+        """A person resolves it by what the post shows, perhaps too early, and requeues it."""
         if waits:
             self.clock.advance(timedelta(minutes=5))
         shown = [at for at in self.effects if at <= self.clock.now() - POLICY.visibility_lag]
@@ -252,7 +252,7 @@ class OneActivity(RuleBasedStateMachine):
 
     @invariant()
     def it_happens_once_at_most(self) -> None:
-        """The promise. A like that nobody can read back may be set again."""
+        """This is the promise. Only a like without a read-back may be sent again."""
         assert self.may_repeat or len(self.effects) <= 1
 
     @invariant()
@@ -262,11 +262,11 @@ class OneActivity(RuleBasedStateMachine):
 
     @invariant()
     def what_is_executed_has_happened(self) -> None:
-        """Nothing is called executed that was never sent."""
+        """Nothing is recorded as executed that was never sent."""
         assert self.row().status != "executed" or self.effects
 
     def teardown(self) -> None:
-        """Everybody tells what they know, and everything is looked for: what happened is on record."""
+        """All answers are recorded and all unknown outcomes are read back: everything that happened is recorded."""
         if not hasattr(self, "store"):
             return
         for mine in self.executions:

@@ -1,6 +1,6 @@
-"""What the simulation shows and the promise does not cover.
+"""The limits that the simulation shows and that the promise does not cover.
 
-The one rule: a limit stands in docs/explanation/simulation.md too, and `test_found_defects.py` has worlds that show it.
+The one rule: docs/explanation/simulation.md names every limit too, and `test_found_defects.py` has worlds that show it.
 """
 
 from __future__ import annotations

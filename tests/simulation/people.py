@@ -29,7 +29,7 @@ __all__ = ["block", "lift", "meddle", "reinsert", "rename", "review", "set_trigg
 
 
 def write_by_hand(world: World) -> None:
-    """The account's owner likes or comments without us, sometimes in the very words that we are about to use."""
+    """The account's owner likes or comments by hand, sometimes with the same text that we are about to use."""
     account = world.tables.accounts[str(world.rng.randint(1, world.size.accounts))]
     planned = [thing for thing in sorted(world.promise.siblings) if thing[1] == account.id]
     if not planned:
@@ -47,7 +47,7 @@ def write_by_hand(world: World) -> None:
 
 
 def review(world: World) -> None:
-    """Look at every dead letter: say what became of it, send it on its way again; and look after the accounts."""
+    """Look at every dead letter, resolve and requeue it; and take care of the accounts."""
     for key, letter in sorted(world.tables.dead_letters.items()):
         if letter.effect is Effect.UNKNOWN and len(world.promise.siblings[world.promise.things[key]]) == 1:
             saw_it = any(one.activity_id == key for one in world.promise.done)
@@ -63,7 +63,7 @@ def review(world: World) -> None:
 
 
 def _act(world: World, key: str, decide: Callable[[Snapshot], Decision[Any]]) -> Any:
-    """What a person's decision came to; the table may refuse it."""
+    """Apply a person's decision; the table may refuse it."""
     try:
         return commit(world, key, decide)
     except StoreRefused as error:
@@ -79,7 +79,7 @@ def lift(world: World) -> None:
 
 
 def block(world: World) -> None:
-    """Somebody pauses something, or the account falls out of favour."""
+    """A person pauses something, or an account is blocked."""
     number = str(world.rng.randint(1, world.size.accounts))
     world.note("person", "blocks account", number)
     if world.rng.random() < 0.5:
@@ -95,7 +95,7 @@ def block(world: World) -> None:
 
 
 def meddle(world: World) -> None:
-    """Another service updates a row without asking anybody."""
+    """Another service updates a row without asking."""
     key = world.rng.choice(sorted(world.promise.things))
     activity = world.tables.activities.get(key)
     if not isinstance(activity, Activity):
@@ -141,7 +141,7 @@ def _insert(world: World, activity: Activity) -> None:
 
 
 def rename(world: World) -> None:
-    """A service changes an id: the old one is gone, and the new one is another activity."""
+    """A service changes an id: the old activity is gone, and the new one is another activity."""
     key = world.rng.choice(sorted(world.promise.things))
     activity = world.tables.activities.get(key)
     if not isinstance(activity, Activity):
@@ -157,7 +157,7 @@ def rename(world: World) -> None:
 
 
 def upgrade(world: World) -> None:
-    """A worker of a newer release leaves an open attempt in a word of its own."""
+    """A worker of a newer release leaves an open attempt with a word that this release does not know."""
     attempts = [each for of in world.tables.attempts.values() for each in of.values() if each.is_open]
     if not attempts:
         return
@@ -169,7 +169,7 @@ def upgrade(world: World) -> None:
 
 
 def set_trigger(world: World) -> None:
-    """Somebody's trigger refuses what is written to some rows, or to all, for a while."""
+    """A trigger of somebody else refuses writes to some rows, or to all, for a while."""
     keys = sorted(world.tables.activities)
     chosen = frozenset(world.rng.sample(keys, world.rng.choice((1, 2, len(keys)))))
     words = world.rng.choice((("executed",), ("executed", "failed"), ("scheduled", "executed", "failed")))

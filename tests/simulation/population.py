@@ -18,7 +18,7 @@ _BUT_FEW = 0.03
 
 
 def populate(world: World) -> None:
-    """Fill the tables, and tell the promise what cannot be told apart."""
+    """Fill the tables, and tell the promise which engagements cannot be told apart."""
     cartridge = VoiceCartridge(id="voice", personality_style=None, tone=None, templates=None)
     world.tables.cartridges[cartridge.id] = cartridge
     for number in range(1, world.size.accounts + 1):

@@ -28,7 +28,7 @@ Thing = tuple[str, str, str, str]
 
 
 class PromiseBroken(BaseException):
-    """An invariant does not hold; `rule` names it. No exception, because the code under test survives those."""
+    """An invariant is broken; `rule` names it. It is no `Exception`, because the code under test survives those."""
 
     def __init__(self, rule: str, message: str) -> None:
         super().__init__(f"{rule}: {message}")
@@ -37,7 +37,7 @@ class PromiseBroken(BaseException):
 
 @dataclass(eq=False)
 class Sent:
-    """One request that left for the provider. `applies` is what the provider will do with it, whatever it says."""
+    """One request that was sent to the provider. `applies` is what the provider will do, whatever it answers."""
 
     activity_id: str
     token: str
@@ -51,7 +51,7 @@ class Sent:
 
     @property
     def was_refused(self) -> bool:
-        """Its sender was told, by somebody who knows, that nothing was done."""
+        """The provider told its sender, truthfully, that nothing was done."""
         return isinstance(self.answer, NotSent) or (
             isinstance(self.answer, Failure) and self.answer.effect is Effect.NONE
         )
@@ -59,8 +59,8 @@ class Sent:
 
 @dataclass(kw_only=True)
 class Promise:
-    """Watches one world. `tampered` are activities whose rows somebody else has changed: those may end anywhere, but
-    are not sent twice either."""
+    """Watches one world. `tampered` are activities whose rows somebody else has changed: they may end in any status,
+    but they are not sent twice either."""
 
     store: InMemoryActivityStore
     reads_back: bool
@@ -77,7 +77,7 @@ class Promise:
     cooled_until: dict[str, datetime] = field(default_factory=dict)
 
     def began(self, before: Snapshot, attempt: Attempt, truth: Activity | Malformed | None) -> None:
-        """The intent to send was committed; `truth` is the row as it was in that instant."""
+        """The intent to send was committed; `truth` is the row at that moment."""
         key = attempt.activity_id
         _check(
             "not scheduled",
@@ -152,7 +152,7 @@ class Promise:
         return next((one for one in self.sent[attempt.activity_id] if one.token == attempt.token), None)
 
     def leaves(self, one: Sent) -> None:
-        """A request leaves for the provider, now."""
+        """A request is sent to the provider now."""
         key = one.activity_id
         attempt = next((a for a in self.store.attempts.get(key, {}).values() if a.token == one.token), None)
         _check(
@@ -210,7 +210,7 @@ class Promise:
         return self.manual[thing] + sum(1 for other in self.done if self.things[other.activity_id] == thing)
 
     def _twice(self, thing: Thing) -> str:
-        """The rule that is broken when it happens twice: some causes have a name of their own."""
+        """The name of the rule that is broken if it happens twice; some causes have a name of their own."""
         if thing[0] == EngagementType.COMMENT.value and len(self.siblings[thing]) > 1:
             return "identical comments"
         return "twice, readdressed" if self.siblings[thing] & self.readdressed else "twice"
@@ -229,7 +229,7 @@ class Promise:
             )
 
     def check_end(self) -> None:
-        """After the calm: nothing is lost, and every row tells the truth."""
+        """After the calm: nothing is lost, and every row is true."""
         self.check_words()
         for key in sorted(self.store.activities):
             if key not in self.tampered:

@@ -52,7 +52,7 @@ _READ_FAILURES = (Cause.NO_ANSWER, Cause.SERVER_ERROR, Cause.RATE_LIMITED, Cause
 
 @dataclass(frozen=True, kw_only=True)
 class _Shown:
-    """Something that stands on a post. By `visible_by` every read shows it."""
+    """An engagement that a post shows. From `visible_by` on, every read shows it."""
 
     engagement_id: str | None
     text: str | None
@@ -73,7 +73,7 @@ class Provider:
     _ids: int = 0
 
     def put(self, engagement: Engagement, visible_by: datetime) -> Applied:
-        """Something appears on a post, ours or a person's. A reaction is set, not added."""
+        """Add an engagement to a post, ours or a person's. A reaction is set, not added."""
         now = self.world.db_now()
         is_like = engagement.engagement_type is EngagementType.LIKE
         shown = self.posts.setdefault((engagement.engagement_type, engagement.post_id, engagement.account.id), [])
@@ -91,7 +91,7 @@ class Provider:
         return Applied(engagement_id=new.engagement_id, created_at=self._date(now))
 
     def show(self, engagement: Engagement) -> Seen:
-        """What a read that is made now finds."""
+        """What a read shows now."""
         rng, temper, now = self.world.rng, self.world.temper, self.world.db_now()
         on_post = self.posts.get((engagement.engagement_type, engagement.post_id, engagement.account.id), [])
         visible = [each for each in on_post if now >= each.visible_by or rng.random() < temper.shows_early]
@@ -168,7 +168,7 @@ class WorkersLinkedIn(LinkedIn):
         return self._said("read", seen)
 
     def _travel(self, one: Sent, script: Script, deadline: Deadline, answered: list[Answer]) -> tuple[int, bool]:
-        """Let the request go its way, whatever becomes of the worker; how long that one waits, and if it hears."""
+        """Deliver the request, whatever becomes of the worker. Returns how long the worker waits, and if it hears."""
         world = self.worker.world
         final_at = one.deadline_at + world.visibility_lag
         last = max(world.micros_until(final_at if world.provider.reads_back else one.deadline_at), 0)

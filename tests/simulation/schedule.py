@@ -25,13 +25,13 @@ class Killed(BaseException):
 
 
 def micros(duration: timedelta) -> int:
-    """Virtual time is counted in whole microseconds, as a `datetime` is: nothing is ever rounded."""
+    """Virtual time in whole microseconds, like a `datetime`: nothing is ever rounded."""
     return duration // timedelta(microseconds=1)
 
 
 @dataclass(eq=False)
 class Process:
-    """Whose task it is. A process that is stopped (SIGSTOP) goes on at `stopped_until`."""
+    """The process of a task. If it is stopped (SIGSTOP), it continues at `stopped_until`."""
 
     name: str
     stopped_until: int = 0
@@ -72,7 +72,7 @@ class Scheduler:
 
     @property
     def current(self) -> Task | None:
-        """The task that runs; None while an event happens."""
+        """The running task; None while an event happens."""
         return self._current
 
     def at(self, when: int, event: Callable[[], object]) -> None:
@@ -101,14 +101,14 @@ class Scheduler:
             raise Killed
 
     def kill(self, process: Process) -> None:
-        """No task of this process does another step. The current one, if it is one, must raise `Killed` itself."""
+        """No task of this process makes another step. If it is the current one, it must raise `Killed` itself."""
         for task in [task for task in self._live if task.process is process]:
             task.doomed = True
             if task is not self._current:
                 task.turn = self._push(self.now, task)
 
     def end(self) -> None:
-        """Nothing happens any more: `run` returns."""
+        """Nothing more happens: `run` returns."""
         self._over = True
 
     def run(self) -> None:

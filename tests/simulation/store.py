@@ -38,10 +38,10 @@ _Decide = Callable[[Snapshot], Decision[T]]
 
 @dataclass
 class Tables(InMemoryActivityStore):
-    """The in-memory store, which can also be looked at without a change.
+    """The in-memory store; it can also be read without a change.
 
-    While `trigger` is set, it refuses writes of these statuses to rows of these ids; what a trigger swallows is the
-    same to whoever writes.
+    While `trigger` is set, it refuses writes of these statuses to rows of these ids. To the writer, a write that a
+    trigger swallows looks the same.
     """
 
     trigger: tuple[frozenset[str], frozenset[str]] | None = None
@@ -58,7 +58,7 @@ class Tables(InMemoryActivityStore):
         return super().change(activity_id, obey_trigger, crediting=crediting)
 
     def show(self, activity_id: str, crediting: tuple[str, ...] | None) -> Snapshot:
-        """What a change would be shown now."""
+        """The snapshot that a change would get now."""
         return self._show(activity_id, crediting)
 
 
@@ -68,7 +68,7 @@ def _is_forbidden(write: Write, keys: frozenset[str], statuses: frozenset[str]) 
 
 
 def _begins(before: Snapshot, attempt: Attempt) -> bool:
-    """Not one that has begun, and is saved again with what is known of it by now."""
+    """Whether it begins now; false for an attempt that has begun and is only saved again."""
     has_begun = any(each.token == attempt.token and each.began_at is not None for each in before.attempts)
     return attempt.event is Event.BEGIN_SENDING and not has_begun
 
@@ -77,7 +77,7 @@ _STATUSES = {MarkScheduled: "scheduled", MarkExecuted: "executed", MarkFailed: "
 
 
 def commit(world: World, activity_id: str, decide: _Decide[T], crediting: tuple[str, ...] | None = None) -> T:
-    """Change an activity now, watched by the promise."""
+    """Change an activity now, while the promise watches."""
     seen: list[tuple[Snapshot, Decision[Any]]] = []
 
     def watched(snapshot: Snapshot) -> Decision[T]:
@@ -150,7 +150,7 @@ class WorkersStore(ActivityStore):
         return found
 
     def _reach(self, what: str) -> None:
-        """The way to the server, which may not be there."""
+        """Reach the server, which may be unavailable."""
         self.worker.step(what, 3_000)
         world = self.worker.world
         if self.worker.is_cut_off() or world.rng.random() < world.temper.unavailable:
@@ -159,6 +159,6 @@ class WorkersStore(ActivityStore):
 
 
 def name_of(decide: Callable[..., Any]) -> str:
-    """What kind of decision it is."""
+    """The name of the kind of decision."""
     inner = decide.func if isinstance(decide, partial) else decide
     return str(getattr(inner, "__name__", inner))

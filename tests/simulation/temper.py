@@ -15,7 +15,7 @@ __all__ = ["CALM", "Script", "Temper", "draw_temper"]
 
 
 class Script(Enum):
-    """What the provider does with one call, and what it says."""
+    """What the provider does with one call, and what it answers."""
 
     DONE = "applied, and says so"
     DONE_WITHOUT_ID = "applied, with a body that nobody can read"

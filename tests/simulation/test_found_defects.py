@@ -21,7 +21,7 @@ _ONE_ACCOUNT = replace(SMALL, accounts=1, activities=12)
 
 @dataclass(frozen=True, kw_only=True)
 class _Worlds:
-    """`seeds` worlds of one kind; among so many the defect shows with near certainty."""
+    """`seeds` worlds of one kind; in so many worlds the defect shows almost certainly."""
 
     rule: str
     seeds: int
@@ -78,7 +78,7 @@ _LIMIT = _Worlds(
 
 @pytest.mark.parametrize("worlds", _FOUND, ids=lambda worlds: worlds.rule)
 def test_the_defect_does_not_show_in_its_worlds(worlds: _Worlds) -> None:
-    """The rule that was broken once is kept in all the worlds that provoke it."""
+    """All worlds that provoke the defect keep the rule that was broken once."""
     for seed in range(worlds.seeds):
         error = broken(seed, worlds.size, worlds.temper, worlds.reads_back, limits=KNOWN_LIMITS.keys() - {worlds.rule})
         assert error is None, f"seed {seed}: {error}"
@@ -86,6 +86,6 @@ def test_the_defect_does_not_show_in_its_worlds(worlds: _Worlds) -> None:
 
 @pytest.mark.xfail(strict=True, raises=PromiseBroken, reason=KNOWN_LIMITS["identical comments"])
 def test_identical_comments_are_told_apart() -> None:
-    """The known limit is still there; when this passes, the limit goes, from the documentation too."""
+    """The known limit still exists. When this passes, remove the limit, from the documentation too."""
     for seed in range(_LIMIT.seeds):
         run(seed, _LIMIT.size, _LIMIT.temper, _LIMIT.reads_back)

@@ -33,20 +33,20 @@ _CROWD = replace(SMALL, workers=4, activities=10)
 
 
 def test_verdict_without_a_fence_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A late refusal that closes somebody else's attempt sends again what that one is sending."""
+    """A late refusal that closes another worker's attempt sends again what that worker is sending."""
     monkeypatch.setattr(verdict, "_find", lambda snapshot, _: snapshot.attempts[-1])
     stopping = Temper(stop=0.04, deaf=0.2, provider={Script.RATE_LIMITED: 1, Script.DONE_UNHEARD: 1})
     _found_within(600, {"no proof", "twice", "letter denies effect"}, temper=stopping, size=_CROWD)
 
 
 def test_begin_without_a_fence_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that believes its own memory begins a claim that it has lost."""
+    """A worker that trusts its own memory begins to send with a claim that it has lost."""
     monkeypatch.setattr(begin, "still_claimed", lambda _, mine: mine)
     _found_within(300, {"rivals", "lost"})
 
 
 def test_unknown_outcome_that_is_sent_again_blindly_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The very bug that every other executor has."""
+    """This is the bug that every other executor has."""
     decide = RetryPolicy.decide
 
     def blind(self: RetryPolicy, failure: Failure, **facts: Any) -> RetryDecision:
@@ -69,7 +69,7 @@ def test_absence_that_is_believed_too_early_is_found(monkeypatch: pytest.MonkeyP
 
 
 def test_verdict_without_the_row_lock_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between what a decision was shown and what it writes, somebody else has decided."""
+    """Between what a decision was shown and what it writes, another worker has decided."""
     locked = WorkersStore.change
 
     def unlocked(
@@ -91,7 +91,7 @@ def test_verdict_without_the_row_lock_is_found(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_orphan_in_sending_that_is_released_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That a worker died says nothing about its request."""
+    """The death of a worker says nothing about its request."""
 
     def careless(snapshot: Snapshot, *, orphan: Orphan) -> Decision[Phase | None]:
         mine = next((attempt for attempt in snapshot.attempts if attempt.number == orphan.number), None)
@@ -104,7 +104,7 @@ def test_orphan_in_sending_that_is_released_is_found(monkeypatch: pytest.MonkeyP
 
 
 def test_claim_given_back_by_activity_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the token says whose claim it is: by now the activity may be in somebody else's hands."""
+    """Only the token says whose claim it is: another worker may have the activity by now."""
 
     def too_much(snapshot: Snapshot, *, token: str) -> Decision[None]:
         anybodys = next((attempt for attempt in snapshot.attempts if attempt.is_open), None)
@@ -115,7 +115,7 @@ def test_claim_given_back_by_activity_is_found(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_evidence_that_nobody_reads_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is on record as done must not be sent again."""
+    """What is recorded as done must not be sent again."""
 
     def blind(snapshot: Snapshot) -> Attempt | None:
         return None

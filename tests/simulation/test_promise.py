@@ -24,7 +24,7 @@ _STORY = 300
 
 @pytest.mark.timeout(60 + _SEEDS / 10)
 def test_no_world_breaks_the_promise(seed: int) -> None:
-    """Fresh worlds in each run: crashes, stops, outages, a provider that lies, people who meddle."""
+    """Each run has new worlds: crashes, stops, outages, a provider that lies, people who change rows."""
     for number in range(_SEEDS):
         world = seed * 1_000_003 + number
         error = broken(world)
@@ -32,7 +32,7 @@ def test_no_world_breaks_the_promise(seed: int) -> None:
 
 
 def test_one_world(seed: int) -> None:
-    """The world of `SIMULATION_SEED`, or any; with its trace when it breaks the promise."""
+    """The world of `SIMULATION_SEED`, or any world; if it breaks the promise, its trace is shown."""
     chosen = os.environ.get("SIMULATION_SEED")
     world = create(int(chosen or seed))
     try:
@@ -43,7 +43,7 @@ def test_one_world(seed: int) -> None:
 
 
 def _story(seed: int, size: Size = SMALL) -> str:
-    """What happened in a world that broke the promise: the end of it, and how to see the rest."""
+    """The end of what happened in a world that broke the promise, and how to see the rest."""
     world = create(seed, size)
     with pytest.raises(PromiseBroken) as broke:
         world.run()
@@ -65,7 +65,7 @@ def test_a_seed_replays_exactly() -> None:
 
 
 def test_a_seed_replays_in_another_process() -> None:
-    """Whatever the hashes of its strings: a failure on one machine can be looked at on another."""
+    """The hashes of its strings do not matter: a failure on one machine can be replayed on another."""
     script = "import sys; from simulation.world import run; print(run(int(sys.argv[1])).digest())"
     tests = Path(__file__).parents[1]
     paths = os.pathsep.join((str(tests), str(tests.parent)))
@@ -78,7 +78,7 @@ def test_a_seed_replays_in_another_process() -> None:
 
 
 def test_different_seeds_tell_different_stories() -> None:
-    """A replay that always told the same story would prove nothing."""
+    """A replay that was always the same would prove nothing."""
     assert len({run(number).digest() for number in range(3)}) == 3
 
 

@@ -54,7 +54,7 @@ class _WorkersClock(Clock):
 
 @dataclass(eq=False)
 class _WorkersVoice(Voice):
-    """Never says the same twice, so that a text that is not frozen shows."""
+    """Never gives the same text twice, so that a text that is not frozen is noticed."""
 
     worker: Worker
 
@@ -68,7 +68,7 @@ class _WorkersVoice(Voice):
 
 
 class _Defects(Telemetry):
-    """What happens is seen at the ports, defects apart: those the code under test survives, and tells."""
+    """Everything is observed at the ports, except defects: the code under test survives and reports those."""
 
     def emit(self, signal: Signal, **fields: object) -> None:
         """See the port."""
@@ -78,7 +78,7 @@ class _Defects(Telemetry):
 
 @dataclass(eq=False)
 class Worker(Process):
-    """One process. It is alive until it is killed; a new one then has another name, as the real one has."""
+    """One process. It lives until it is killed. A new process has another name, as in reality."""
 
     world: World = field(kw_only=True)
     concurrency: int = field(kw_only=True)
@@ -112,14 +112,14 @@ class Worker(Process):
         )
 
     def start(self) -> None:
-        """Register, and begin to work."""
+        """Register and begin to work."""
         self.world.note(self.name, "starts")
         self.world.tables.beats[self.name] = self.world.db_now()
         for loop in (self._sweep, self._rescue, self._settle):
             self.world.scheduler.spawn(f"{self.name}/{loop.__name__}", self, partial(self._go_on, loop))
 
     def step(self, what: str, scale: int, *, at_least: int = 0) -> None:
-        """One step at a port: it takes time, and the process may be stopped or die in it. `scale` in microseconds."""
+        """One step at a port. It takes time, and the process may be stopped or killed in it. `scale`: microseconds."""
         world, temper = self.world, self.world.temper
         fate = world.rng.random()
         if fate < temper.crash and world.may_kill():
@@ -144,7 +144,7 @@ class Worker(Process):
         self.stopped_until = max(self.stopped_until, self.world.scheduler.now + duration)
 
     def beat(self) -> None:
-        """Its last sign of life, if its heart can be heard: at most one beat ago."""
+        """Its latest heartbeat that was received: at most one beat ago."""
         world, now = self.world, self.world.scheduler.now
         if not self.is_alive or self.is_cut_off() or now < max(self.stopped_until, self.deaf_until):
             return
@@ -155,11 +155,11 @@ class Worker(Process):
         world.tables.beats[self.name] = max(last, world.tables.beats[self.name])
 
     def is_cut_off(self) -> bool:
-        """The database cannot be reached from here."""
+        """Whether this worker cannot reach the database."""
         return self.world.scheduler.now < max(self.cut_off_until, self.world.outage_until)
 
     def ring(self, activity_id: str) -> None:
-        """A wake-up, for now."""
+        """Wake up this activity now."""
         self.ringing.discard(activity_id)
         if not self.is_alive:
             return
@@ -170,7 +170,7 @@ class Worker(Process):
             self.waiting.append(activity_id)
 
     def ring_at(self, activity_id: str, when: int) -> None:
-        """A wake-up, for later; one at a time for each activity."""
+        """Wake up this activity later; only one wake-up at a time for each activity."""
         if activity_id not in self.ringing:
             self.ringing.add(activity_id)
             self.world.scheduler.at(when, partial(self.ring, activity_id))

@@ -41,7 +41,7 @@ _LONGEST_CALM = timedelta(hours=26)
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How big a world is. All activities fall due within `horizon`; after `kills` crashes nobody dies any more."""
+    """The size of a world. All activities fall due within `horizon`; after `kills` crashes nothing more is killed."""
 
     accounts: int
     activities: int
@@ -96,7 +96,7 @@ class World:
         populate(self)
 
     def _far_behind(self) -> timedelta:
-        """The clock of one provider in six is minutes behind. (Drawn apart: a seed's world stays what it was.)"""
+        """The clock of one provider in six is minutes behind. (Drawn apart: the world of a seed stays the same.)"""
         apart = random.Random(self.seed)  # noqa: S311 - repeatable on purpose
         return timedelta(seconds=apart.choice((0, 0, 0, 0, 0, 200)))
 
@@ -118,11 +118,11 @@ class World:
         return _ORIGIN + timedelta(microseconds=self.scheduler.now)
 
     def micros_until(self, when: datetime) -> int:
-        """From the database's now."""
+        """The time from the database's now, in microseconds."""
         return micros(when - self.db_now())
 
     def note(self, who: str, *what: object) -> None:
-        """A line of the trace."""
+        """Add a line to the trace."""
         self.trace.append((self.scheduler.now, who, *what))
 
     def latency(self, scale: int) -> int:
@@ -137,11 +137,11 @@ class World:
         return self.rng.choices(list(weights), list(weights.values()))[0]
 
     def holds(self, attempt: Attempt) -> None:
-        """The current task was given this attempt: the provider is not told, but the promise wants to know."""
+        """The current task was given this attempt. The provider does not learn it, but the promise must know it."""
         self._held[self.scheduler.current] = attempt
 
     def sent_by_current(self, engagement: Engagement) -> Sent:
-        """The request that the current task makes."""
+        """The request of the current task."""
         attempt = self._held[self.scheduler.current]
         return Sent(
             activity_id=attempt.activity_id,
@@ -153,18 +153,18 @@ class World:
         )
 
     def give_birth(self) -> None:
-        """A new worker process, with a name that nobody had before."""
+        """Start a new worker process, with a name that no other one had."""
         self._born += 1
         worker = Worker(name=f"w{self._born}", world=self, concurrency=self.rng.choice((1, 2, 4)))
         self.workers.append(worker)
         worker.start()
 
     def may_kill(self) -> bool:
-        """Whether there is a death left to be died."""
+        """Whether another process may still be killed."""
         return self._killed < self.size.kills
 
     def replace(self, dead: Worker) -> None:
-        """A worker has died: it may have said good-bye, and another one comes, or not before the calm."""
+        """A worker has died: it may have signed off. Another one starts, or none before the calm."""
         self._killed += 1
         self.workers.remove(dead)
         if self.rng.random() < 0.1:
@@ -173,7 +173,7 @@ class World:
             self.scheduler.at(self.scheduler.now + self.rng.randrange(20_000_000), self.give_birth)
 
     def hear_beats(self) -> None:
-        """Bring the registry up to date: between two looks at it nobody can tell when a beat was."""
+        """Bring the registry up to date. Between two calls, it is not known when a beat came."""
         for worker in self.workers:
             worker.beat()
 
@@ -186,18 +186,18 @@ class World:
         return max(usual, min(ahead - micros(LOOK_AHEAD), _LONGEST_PAUSE) + usual)
 
     def is_settled(self) -> bool:
-        """Nothing is left to be done without a person."""
+        """Nothing is left to do without a person."""
         waits = any(self._waits(key) for key in self.tables.activities)
         return not (waits or self.absent) and next(self._open_attempts(), None) is None
 
     def _waits(self, key: str) -> bool:
-        """It is scheduled; but what a newer release has ended is not ours to settle."""
+        """It is scheduled. We do not settle what a newer release has ended."""
         attempts = self.tables.attempts.get(key, {}).values()
         is_scheduled = self.tables.activities[key].status == _SCHEDULED
         return is_scheduled and not any(each.is_foreign and not each.is_open for each in attempts)
 
     def _plan(self) -> None:
-        """What happens besides the work, at random times of the horizon."""
+        """Plan everything besides the work, at random times of the horizon."""
         plan = (
             (self.temper.meddles, meddle),
             (self.temper.manual, write_by_hand),
@@ -220,7 +220,7 @@ class World:
             self.rng.choice(self.workers).ring(self.rng.choice(sorted(self.tables.activities)))
 
     def _go_out(self) -> None:
-        """The database goes away, for everybody or for one worker."""
+        """The database becomes unavailable, for all workers or for one."""
         until = self.scheduler.now + self.rng.randrange(60_000_000)
         if self.workers and self.rng.random() < 0.5:
             worker = self.rng.choice(self.workers)
@@ -231,7 +231,7 @@ class World:
             self.note("database", "goes away")
 
     def _calm_down(self) -> None:
-        """All faults end, and a fresh worker comes. What is left of the others may go on."""
+        """All faults end, and a new worker starts. The remaining workers may continue."""
         self.note("world", "CALM")
         self.temper = CALM
         self.outage_until = 0
@@ -260,7 +260,7 @@ class World:
         return (each for of in self.tables.attempts.values() for each in of.values() if each.is_open)
 
     def _nothing_before(self) -> int:
-        """The next instant at which there is anything to do, as far as the tables know."""
+        """The next time at which something must be done, as far as the tables show."""
         if self.tables.due(look_ahead=timedelta(0), limit=1):
             return self.scheduler.now
         now = self.db_now()
@@ -274,7 +274,7 @@ class World:
         return self.scheduler.now + (_LONGEST_PAUSE if soonest is None else self.micros_until(soonest))
 
     def as_text(self, *only: str) -> str:
-        """The trace for people; `only` lines that speak of one of these."""
+        """The trace for people; with `only`, the lines about these alone."""
         lines = (f"{at / 1e6:12.6f}  {who:10} " + " ".join(str(each) for each in what) for at, who, *what in self.trace)
         return "\n".join(line for line in lines if not only or any(word in line for word in only))
 
@@ -284,7 +284,7 @@ class World:
 
 
 def _next_at(attempt: Attempt, now: datetime) -> datetime | None:
-    """When there is something to do for an open attempt."""
+    """When an open attempt needs something next."""
     if attempt.is_foreign:
         return attempt.deadline_at + FOREIGN_FOR
     return attempt.look_at if attempt.phase is Phase.UNKNOWN else now
@@ -308,7 +308,7 @@ def broken(
     reads_back: bool | None = None,
     limits: Collection[str] = KNOWN_LIMITS,
 ) -> PromiseBroken | None:
-    """How the world of a seed breaks the promise, those rules aside that have known limits."""
+    """How the world of a seed breaks the promise; rules with known limits do not count."""
     try:
         run(seed, size, temper, reads_back)
     except PromiseBroken as error:
@@ -317,6 +317,6 @@ def broken(
 
 
 def create(seed: int, size: Size = SMALL, temper: Temper | None = None, reads_back: bool | None = None) -> World:
-    """The world of a seed, before its time passes."""
+    """Create the world of a seed, before its time passes."""
     rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
     return World(seed=seed, size=size, temper=temper or draw_temper(rng), rng=rng, reads_back=reads_back)

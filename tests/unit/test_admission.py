@@ -1,4 +1,4 @@
-"""The gate: what keeps an account from acting, until when, and in which words."""
+"""Admission: what stops an account from acting, until when, and with which reason."""
 
 from __future__ import annotations
 
@@ -23,25 +23,27 @@ def a_control(
 
 
 def test_an_account_without_obstacles_may_act() -> None:
-    """Nothing stands in the way unless something says so."""
+    """An account may act unless something forbids it."""
     assert admit(a_snapshot(), an_account()) == Admit()
 
 
 @pytest.mark.parametrize("status", sorted(HELD_STATUSES))
 def test_held_account_waits_for_a_person(status: str) -> None:
-    """The five words of the contract, and no end in sight."""
-    assert admit(a_snapshot(), an_account(status=status)) == Defer(until=None, reason=f"account account-1 is {status}")
+    """The contract's five words hold the account, without an end."""
+    assert admit(a_snapshot(), an_account(status=status)) == Defer(
+        until=None, reason=f"the status of account account-1 is {status}"
+    )
 
 
 @pytest.mark.parametrize("status", [None, "", "ok", "OK", "connecting", "whatever E-01 invents"])
 def test_any_other_status_is_usable(status: str | None) -> None:
-    """The list of words that hold is closed, the list of words is open."""
+    """Only the listed words hold an account; every other word is usable."""
     assert admit(a_snapshot(), an_account(status=status)) == Admit()
 
 
 @pytest.mark.parametrize(("limit", "sent", "admitted"), [(5, 4, True), (5, 5, False), (5, 6, False), (0, 0, False)])
 def test_the_cap_is_reached_when_it_is_used_up(limit: int, sent: int, admitted: bool) -> None:
-    """The fifth of five may go, the sixth may not; a limit of nothing allows nothing."""
+    """With a limit of five, the fifth is admitted and the sixth is not; a limit of zero admits nothing."""
     admission = admit(a_snapshot(sent_in_last_day=sent), an_account(daily_limit=limit))
     assert isinstance(admission, Admit) == admitted
 
@@ -62,7 +64,7 @@ def test_no_cap_counts_nothing() -> None:
 
 
 def test_of_several_cool_downs_the_longest_decides() -> None:
-    """Whoever comes back when the first one ends comes in vain."""
+    """To wait only for the shortest one would be in vain."""
     shorter = a_control(ControlKind.COOL_DOWN, NOW + SECOND)
     longer = a_control(ControlKind.COOL_DOWN, NOW + 60 * SECOND, (BlockScope.POD, "pod-1"), "asked to")
     admission = admit(a_snapshot(controls=(shorter, longer)), an_account())
@@ -70,7 +72,7 @@ def test_of_several_cool_downs_the_longest_decides() -> None:
 
 
 def test_what_a_person_must_lift_comes_before_any_cool_down() -> None:
-    """No end is later than every end."""
+    """A control without an end lasts longer than any with an end."""
     cool_down = a_control(ControlKind.COOL_DOWN, NOW + 60 * SECOND)
     hold = a_control(ControlKind.HOLD, None, reason="signed out")
     admission = admit(a_snapshot(controls=(cool_down, hold)), an_account())

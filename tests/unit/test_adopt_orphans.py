@@ -40,7 +40,7 @@ def test_orphan_that_had_not_begun_is_released_at_once() -> None:
 
 
 def test_orphan_that_had_begun_becomes_unknown() -> None:
-    """It may have been sent: nothing else is, until that is known."""
+    """It may have been sent: nothing else is sent until that is known."""
     mine = an_attempt(Phase.SENDING)
     decision = decide_orphan(a_snapshot(attempts=(mine,)), orphan=ORPHAN)
     assert decision.result is Phase.UNKNOWN
@@ -56,7 +56,7 @@ def test_orphan_that_had_begun_becomes_unknown() -> None:
 
 @pytest.mark.parametrize("phase", [Phase.SCHEDULED, Phase.UNKNOWN, Phase.EXECUTED, Phase.FAILED])
 def test_rescuer_that_lost_the_race_against_the_finisher_changes_nothing(phase: Phase) -> None:
-    """The verdict came first."""
+    """The verdict was recorded first."""
     assert decide_orphan(a_snapshot(attempts=(an_attempt(phase),)), orphan=ORPHAN) == Decision(None)
 
 
@@ -74,7 +74,7 @@ def test_release_of_an_orphan_never_schedules_what_somebody_took_away() -> None:
 
 
 def test_adopting_tells_whom_it_found_and_counts_them() -> None:
-    """Once each; the second round finds nothing."""
+    """Each is reported once; the second run finds nothing."""
     store, telemetry = InMemoryActivityStore(now=lambda: NOW), InMemoryTelemetry()
     for number, phase in enumerate((Phase.CLAIMED, Phase.SENDING, Phase.UNKNOWN)):
         key = f"activity-{number}"
@@ -89,7 +89,7 @@ def test_adopting_tells_whom_it_found_and_counts_them() -> None:
 
 
 def test_letter_of_what_a_newer_release_left_is_told_like_every_other() -> None:
-    """After a day in which its own release could have adopted it."""
+    """This comes after a day in which its own release could have adopted it."""
     store, telemetry = InMemoryActivityStore(now=lambda: NOW + timedelta(days=2)), InMemoryTelemetry()
     store.activities["activity-1"] = a_like()
     store.attempts["activity-1"] = {1: replace(an_attempt(Phase.SENDING), event=Event("handed_over"))}
@@ -100,7 +100,7 @@ def test_letter_of_what_a_newer_release_left_is_told_like_every_other() -> None:
 
 
 def test_worker_that_beats_keeps_what_it_holds() -> None:
-    """A live job is not rescued by an impatient rescuer; past the deadline and the margin it is."""
+    """A running attempt is not adopted too early; past its deadline and the margin it is."""
     now = NOW
     store = InMemoryActivityStore(now=lambda: now)
     mine = an_attempt(Phase.SENDING)
@@ -115,7 +115,7 @@ def test_worker_that_beats_keeps_what_it_holds() -> None:
 
 
 class OneRowLocked(InMemoryActivityStore):
-    """Refuses every change of the first activity, as a store does whose row somebody else has locked."""
+    """Refuses every change of the first activity, like a store whose row is locked by another session."""
 
     def change(self, activity_id: str, decide: Any, **crediting: Any) -> Any:
         """See the port."""
@@ -125,7 +125,7 @@ class OneRowLocked(InMemoryActivityStore):
 
 
 def two_attempts(phase: Phase) -> OneRowLocked:
-    """Two activities, each with an attempt that somebody has to look after."""
+    """Two activities, each with an attempt that must be adopted or settled."""
     store = OneRowLocked(now=lambda: NOW)
     for number in range(2):
         key = f"activity-{number}"
@@ -143,7 +143,7 @@ def test_one_row_that_the_store_refuses_does_not_keep_the_other_orphans() -> Non
 
 
 def test_one_row_that_the_store_refuses_does_not_keep_the_other_unknown_outcomes() -> None:
-    """As with orphans."""
+    """The same holds for unknown outcomes."""
     clock = InMemoryClock(origin=NOW)
     store = two_attempts(Phase.UNKNOWN)
     reconciler = Reconciler(store=store, linkedin=InMemoryLinkedIn(), telemetry=InMemoryTelemetry(), clock=clock)
@@ -153,7 +153,7 @@ def test_one_row_that_the_store_refuses_does_not_keep_the_other_unknown_outcomes
 
 
 class SlowReads(InMemoryLinkedIn):
-    """Lets the clock go on by ten seconds for each read of one account, and counts the reads of each."""
+    """Advances the clock by ten seconds for each read of one account, and counts the reads of each."""
 
     def __init__(self, clock: InMemoryClock, slow: str) -> None:
         super().__init__(now=clock.now)
@@ -168,7 +168,7 @@ class SlowReads(InMemoryLinkedIn):
 
 
 def test_account_whose_reads_are_slow_does_not_keep_the_others_unknown_outcomes() -> None:
-    """It is read for once per turn; what is passed over comes soon, and first."""
+    """It is read once per turn. What was skipped is tried again soon, and first."""
     clock = InMemoryClock(origin=NOW)
     store = InMemoryActivityStore(now=clock.now)
     for number, account_id in enumerate(("slow", "slow", "slow", "quick", "quick")):

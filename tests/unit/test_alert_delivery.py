@@ -1,4 +1,4 @@
-"""How alerts leave the outbox, and what makes a worker look at all."""
+"""How alerts leave the outbox, and when a worker raises them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MINUTE = timedelta(minutes=1)
 
 @dataclass
 class Webhook:
-    """A webhook that refuses what it is told to refuse, by message."""
+    """A webhook that refuses the messages that the test names."""
 
     refuses: set[str] = field(default_factory=set)
     tried: list[str] = field(default_factory=list)
@@ -83,7 +83,7 @@ def test_log_and_webhook_are_both_told() -> None:
 
 
 def test_log_waits_for_no_webhook_and_is_not_told_again_because_of_it() -> None:
-    """The webhook gets each at least once; whoever had it has it once."""
+    """The webhook gets each alert at least once; the log gets it once."""
     webhook = Webhook(refuses={"a"})
     post = Post(webhook)
     post.raise_alerts("a", "b", "c")
@@ -102,7 +102,7 @@ def test_log_waits_for_no_webhook_and_is_not_told_again_because_of_it() -> None:
 
 
 def test_dead_webhook_is_tried_less_and_less() -> None:
-    """In an hour a dozen times, not 1800 times."""
+    """It is tried a dozen times an hour, not 1800 times."""
     webhook = Webhook(refuses={"a"})
     post = Post(webhook)
     post.raise_alerts("a")
@@ -113,7 +113,7 @@ def test_dead_webhook_is_tried_less_and_less() -> None:
 
 
 def test_resolved_is_logged_as_good_news() -> None:
-    """Another event, so that nobody is woken by it."""
+    """It is another event, so that it wakes nobody."""
     post = Post()
     post.raise_alerts("a")
     facts = InMemoryIncidentFacts(store=post.tables.fake).read(attempts_of=MINUTE)
@@ -138,7 +138,7 @@ def a_watch(post: Post, **changes: object) -> Watch:
 
 
 def test_everybody_was_silent_while_the_database_was_away() -> None:
-    """Only who is silent at the next look, three seconds later, is lost; it is told once."""
+    """A worker is lost only if it is still silent in the next run, three seconds later; this is reported once."""
     post = Post()
     watch = a_watch(post)
     for worker in ("a:1", "b:1"):
@@ -165,7 +165,7 @@ def test_backlog_is_seen_in_the_store_whatever_the_queue_says(outage: str | None
 
 
 def test_backlog_is_seen_in_the_queue_too() -> None:
-    """Ready jobs that nobody receives."""
+    """Ready jobs that no worker receives count as a backlog."""
     post = Post()
     queue = InMemoryQueue(post.clock.now)
     for number in range(3):
@@ -175,7 +175,7 @@ def test_backlog_is_seen_in_the_queue_too() -> None:
 
 
 def test_breaker_is_looked_at_by_itself() -> None:
-    """Open is told; closed is not."""
+    """An open breaker raises an alert; a closed one does not."""
     post = Post()
     linkedin = InMemoryLinkedIn()
     watch = a_watch(post, linkedin=linkedin)

@@ -21,7 +21,7 @@ def test_an_attempt_is_open_while_it_is_in_flight(phase: Phase) -> None:
     [(Effect.NONE, False), (Effect.UNKNOWN, True), (Effect.APPLIED, True), (Effect.REPEATABLE, False)],
 )
 def test_only_proof_of_no_effect_allows_another_attempt(effect: Effect, forbids: bool) -> None:
-    """Or a like, for which a second one changes nothing."""
+    """So does a like, for which a second one changes nothing."""
     assert an_attempt(effect=effect).may_have_had_effect == forbids
 
 
@@ -56,7 +56,7 @@ def test_a_crash_while_sending_charges_no_retry(event: Event) -> None:
 
 
 def test_a_requeue_starts_both_counts_afresh() -> None:
-    """What was before the last requeue is history."""
+    """Attempts before the last requeue do not count."""
     attempts = (
         earlier(1, requeued_at=NOW),
         earlier(2, crashed=True),
@@ -69,7 +69,7 @@ def test_a_requeue_starts_both_counts_afresh() -> None:
 
 
 def test_without_a_requeue_all_attempts_count() -> None:
-    """None is forgotten."""
+    """No attempt is left out."""
     attempts = (earlier(1), earlier(2), earlier(3, crashed=True, event=Event.RELEASE))
     assert attempts_since_requeue(attempts) == attempts
     assert (count_refusals(attempts), count_crashes(attempts)) == (2, 1)

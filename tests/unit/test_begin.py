@@ -1,4 +1,4 @@
-"""The last decision before a comment is sent: everything that allowed the claim is asked again."""
+"""The last decision before a comment is sent: everything that allowed the claim is checked again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ AT_ONCE = timedelta(0)
 def begin(
     activity: Any = None, *, mine: Attempt = MINE, text: str = "Hello!", attempts: Any = None, **shown: Any
 ) -> Decision[ClaimResult]:
-    """My begin, of a comment that was claimed as it was, while the store now shows this."""
+    """Begin my attempt at a comment as it was claimed, while the store now shows this."""
     snapshot = a_snapshot(activity or a_comment(), attempts=(mine,) if attempts is None else attempts, **shown)
     return decide_begin(snapshot, claimed=a_claim(MINE, a_comment()), text=text)
 
@@ -55,7 +55,7 @@ def given_back(decision: Decision[ClaimResult]) -> Attempt:
 
 
 def test_sending_begins_with_the_text_frozen() -> None:
-    """What is returned is what is stored, and what is stored is what is sent."""
+    """The returned attempt is the stored one, and its text is what is sent."""
     decision = begin(text="Hello!")
     saved = the(SaveAttempt, decision).attempt
     assert (saved.phase, saved.event, saved.effect) == (Phase.SENDING, Event.BEGIN_SENDING, Effect.UNKNOWN)
@@ -66,7 +66,7 @@ def test_sending_begins_with_the_text_frozen() -> None:
 
 
 def test_a_text_that_is_frozen_already_wins() -> None:
-    """Whatever the voice has said this time."""
+    """It wins whatever the voice says this time."""
     decision = begin(mine=replace(MINE, text="First!"), text="Second!")
     assert the(SaveAttempt, decision).attempt.text == "First!"
 
@@ -84,8 +84,8 @@ def test_a_text_that_is_frozen_already_wins() -> None:
     ids=["gone", "another token", "begun", "unknown", "released", "taken over"],
 )
 def test_lost_claim_is_fenced_off(attempts: tuple[Attempt, ...]) -> None:
-    """A worker that slept changes nothing and sends nothing."""
-    assert begin(attempts=attempts) == Decision(Dropped(reason="the claim was lost to somebody else"))
+    """A worker that slept meanwhile changes nothing and sends nothing."""
+    assert begin(attempts=attempts) == Decision(Dropped(reason="this worker no longer holds the claim"))
 
 
 @pytest.mark.parametrize(
@@ -106,18 +106,18 @@ def test_activity_that_was_taken_away_is_not_sent(activity: Any) -> None:
 
 @pytest.mark.parametrize("status", ["cancelled", "executed", "failed"])
 def test_giving_back_never_schedules_what_somebody_took_away(status: str) -> None:
-    """The other service's word stands."""
+    """The other service's status stays."""
     assert all_of(MarkScheduled, begin(a_comment(status=status))) == []
 
 
 def test_late_give_back_never_schedules_what_somebody_took_away() -> None:
-    """The same from the backlog, perhaps minutes later."""
+    """The same holds for a pending decision that is applied minutes later."""
     snapshot = a_snapshot(a_comment(status="cancelled"), attempts=(MINE,))
     assert all_of(MarkScheduled, give_back(snapshot, token=ME.token)) == []
 
 
 def test_moved_activity_waits_for_its_new_time() -> None:
-    """It is given back and comes again when it is due."""
+    """It is given back and claimed again when it is due."""
     decision = begin(a_comment(scheduled_for=NOW + DAY))
     assert decision.result == Deferred(again_in=DAY, reason="it was moved while it was prepared")
     given_back(decision)
@@ -135,22 +135,24 @@ def test_moved_activity_waits_for_its_new_time() -> None:
     ids=["another post", "another text", "no profile", "another account", "no account"],
 )
 def test_edited_activity_is_prepared_again(activity: Any, account: Any) -> None:
-    """What would be sent is not what was prepared: it is claimed anew, at once."""
+    """The prepared text does not fit any more: the activity is claimed again at once."""
     decision = begin(activity, account=account)
     assert decision.result == Deferred(again_in=AT_ONCE, reason="it was edited while it was prepared")
     given_back(decision)
 
 
 def test_the_deadline_is_checked_before_the_intent_is_written() -> None:
-    """A voice that took too long costs the attempt, not the promise."""
+    """A voice that took too long costs the attempt, but nothing is sent too late."""
     decision = begin(mine=replace(MINE, deadline_at=NOW))
-    assert decision.result == Deferred(again_in=AT_ONCE, reason="preparing it took longer than an attempt may last")
+    assert decision.result == Deferred(
+        again_in=AT_ONCE, reason="its preparation took longer than the attempt's time limit"
+    )
     given_back(decision)
     assert isinstance(begin(mine=replace(MINE, deadline_at=NOW + SECOND)).result, Claimed)
 
 
 def test_gate_that_closed_meanwhile_holds_it_back() -> None:
-    """A pause that has returned is respected by what was claimed before it."""
+    """When `pause` has returned, an earlier claim respects it too."""
     pause = Control(kind=ControlKind.PAUSE, scope=BlockScope.ALL, scope_id="", until=None, reason="stop")
     decision = begin(controls=(pause,))
     assert decision.result == Deferred(again_in=None, reason="pause on all: stop")
@@ -158,7 +160,7 @@ def test_gate_that_closed_meanwhile_holds_it_back() -> None:
 
 
 def test_cap_that_was_used_up_meanwhile_holds_it_back() -> None:
-    """The cap is charged at begin, so begin is where it is kept."""
+    """The cap is charged at begin, so it is also checked at begin."""
     limited = an_account(daily_limit=5)
     snapshot = a_snapshot(a_comment(), attempts=(MINE,), account=limited, sent_in_last_day=5)
     decision = decide_begin(snapshot, claimed=a_claim(MINE, a_comment(), account=limited), text="Hello!")
@@ -170,18 +172,18 @@ def test_cap_that_was_used_up_meanwhile_holds_it_back() -> None:
     ("account", "sent"), [(an_account(status="restricted"), 0), (an_account(daily_limit=5), 5)], ids=["held", "capped"]
 )
 def test_account_that_was_held_meanwhile_sends_nothing(account: Any, sent: int) -> None:
-    """The gate is asked about the account as it is now."""
+    """Admission checks the account as it is now."""
     assert isinstance(begin(account=account, sent_in_last_day=sent).result, Deferred)
 
 
 def test_give_back_keeps_the_time_of_a_waiting_retry() -> None:
-    """A release is not a retry: it neither delays nor hurries."""
+    """A release is not a retry: it makes the next try neither earlier nor later."""
     decision = begin(a_comment(scheduled_for=NOW - DAY, next_retry_at=NOW + SECOND))
     assert the(MarkScheduled, decision) == MarkScheduled(activity_id="activity-1", next_retry_at=NOW + SECOND)
 
 
 def test_late_evidence_is_believed_instead_of_sending() -> None:
-    """My claim makes room, and the earlier attempt is what happened."""
+    """My claim is released, and the earlier attempt is recorded as executed."""
     witness = earlier(1, event=Event.FIND_ABSENT, text="First!", evidence={"effect": "applied", "engagement_id": "c-1"})
     mine = replace(MINE, number=2)
     decision = begin(mine=mine, attempts=(witness, mine))
@@ -195,7 +197,7 @@ def test_late_evidence_is_believed_instead_of_sending() -> None:
 
 @pytest.mark.parametrize("phase", [Phase.CLAIMED, Phase.SENDING, Phase.UNKNOWN])
 def test_what_an_execution_holds_can_be_given_back(phase: Phase) -> None:
-    """It knows that it has sent nothing, whatever others have made of its silence."""
+    """The execution knows that it has sent nothing, even if others believe that its worker is dead."""
     held = an_attempt(phase, began_at=None)
     given_back(give_back(a_snapshot(attempts=(held,)), token=ME.token))
 
@@ -207,11 +209,11 @@ def test_giving_back_twice_changes_nothing(phase: Phase) -> None:
 
 
 def test_nobody_gives_back_what_another_one_holds() -> None:
-    """The token decides."""
+    """The fencing token decides."""
     assert give_back(a_snapshot(attempts=(earlier(1, Phase.CLAIMED),)), token=ME.token) == Decision(None)
 
 
 def test_a_release_without_a_row_to_read_keeps_no_time() -> None:
-    """A malformed row has no retry to keep."""
+    """A malformed row has no retry time to keep."""
     snapshot = Snapshot(now=NOW, activity=Malformed(id="activity-1", status="scheduled", problems=("bad",)))
     assert release(snapshot, MINE)[1] == MarkScheduled(activity_id="activity-1", next_retry_at=None)

@@ -1,4 +1,4 @@
-"""Which accounts have their share of the threads."""
+"""Which accounts are saturated: they have their share of the threads."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ MOMENT = timedelta(milliseconds=1)
 
 @pytest.fixture
 def clock() -> InMemoryClock:
-    """Standing still."""
+    """A clock that stands still."""
     return InMemoryClock()
 
 
 @pytest.fixture
 def calls(clock: InMemoryClock) -> AccountBulkhead:
-    """Two at a time for who is slow."""
+    """A bulkhead that gives a slow account two calls at a time."""
     return AccountBulkhead(clock, most=2, slow_after=SLOW)
 
 
 def test_an_account_that_answers_has_as_many_as_it_likes(calls: AccountBulkhead, clock: InMemoryClock) -> None:
-    """However many begin at once, and up to the moment in which one of them is slow."""
+    """Any number may begin at once, until one of them is slow."""
     with ExitStack() as stack:
         for _ in range(5):
             stack.enter_context(calls.call("a"))
@@ -44,7 +44,7 @@ def test_an_account_that_answers_has_as_many_as_it_likes(calls: AccountBulkhead,
 
 
 def test_a_slow_account_may_try_again_up_to_its_share(calls: AccountBulkhead, clock: InMemoryClock) -> None:
-    """It was slow, and nothing has shown yet that it is not: two at a time, counted from their beginning."""
+    """It was slow, and no quick call has shown otherwise: two calls at a time, counted from their beginning."""
     with calls.call("a"):
         clock.advance(SLOW)
     assert calls.saturated() == frozenset()
@@ -56,7 +56,7 @@ def test_a_slow_account_may_try_again_up_to_its_share(calls: AccountBulkhead, cl
 
 
 def test_one_quick_answer_ends_it(calls: AccountBulkhead, clock: InMemoryClock) -> None:
-    """The account answers: it has all the threads again."""
+    """The account answers, so it may use all threads again."""
     with calls.call("a"):
         clock.advance(SLOW)
     with calls.call("a"):
@@ -66,7 +66,7 @@ def test_one_quick_answer_ends_it(calls: AccountBulkhead, clock: InMemoryClock) 
 
 
 def test_accounts_do_not_concern_each_other(calls: AccountBulkhead, clock: InMemoryClock) -> None:
-    """One is slow, the other is not."""
+    """One account is slow, the other is not."""
     with calls.call("a"), calls.call("a"), calls.call("b"), calls.call("b"):
         clock.advance(SLOW)
         assert calls.saturated() == {"a", "b"}
@@ -77,7 +77,7 @@ def test_accounts_do_not_concern_each_other(calls: AccountBulkhead, clock: InMem
 
 
 def test_a_call_that_breaks_is_over(calls: AccountBulkhead) -> None:
-    """Whatever ends it."""
+    """A call that raises ends like any other."""
     with pytest.raises(RuntimeError), calls.call("a"):
         raise RuntimeError
     assert calls.saturated() == frozenset()
@@ -85,12 +85,12 @@ def test_a_call_that_breaks_is_over(calls: AccountBulkhead) -> None:
 
 
 def test_an_activity_of_a_crowded_account_waits_uncharged() -> None:
-    """Nothing is written, and it is looked at again soon; with room it is claimed."""
+    """Nothing is written, and it is tried again soon; once there is room, it is claimed."""
     saturated = Holder(worker_id="worker-1", token="t", saturated=frozenset({"account-1"}))
     decision = decide_claim(a_snapshot(a_like()), holder=saturated, policy=ClaimPolicy())
     assert isinstance(decision.result, Deferred)
     assert decision.result.again_in == timedelta(seconds=2)
-    assert "account-1 does not answer" in decision.result.reason
+    assert "account-1 is slow" in decision.result.reason
     assert decision.writes == ()
     free = decide_claim(a_snapshot(a_like()), holder=ME, policy=ClaimPolicy())
     assert isinstance(free.result, Claimed)

@@ -1,4 +1,4 @@
-"""The claim: what is asked again under the lock before an activity is anybody's."""
+"""The claim: what is checked again under the lock before a worker owns an activity."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_attempts_are_numbered_on() -> None:
 
 
 def test_lateness_is_told() -> None:
-    """It is what a user sees."""
+    """The lateness is what a user notices."""
     result = claim(a_snapshot(now=NOW + 3 * SECOND)).result
     assert isinstance(result, Claimed)
     assert result.lateness == 3 * SECOND
@@ -90,12 +90,12 @@ def test_lateness_is_told() -> None:
 
 @pytest.mark.parametrize("early_by", [SECOND, SECOND / 1_000_000])
 def test_activity_that_is_not_due_is_not_claimed(early_by: timedelta) -> None:
-    """Early is wrong, were it by a microsecond; the answer says how long to wait."""
+    """It is not claimed even one microsecond early; the answer says how long to wait."""
     assert claim(a_snapshot(now=NOW - early_by)) == Decision(Deferred(again_in=early_by, reason="it is not due yet"))
 
 
 def test_a_retry_is_due_at_its_own_time() -> None:
-    """Not at the activity's, which is long past."""
+    """Not at the activity's time, which is long past."""
     waiting = a_like(scheduled_for=NOW - DAY, next_retry_at=NOW + SECOND)
     assert claim(a_snapshot(waiting)) == Decision(Deferred(again_in=SECOND, reason="it is not due yet"))
     assert isinstance(claim(a_snapshot(waiting, now=NOW + SECOND)).result, Claimed)
@@ -108,7 +108,7 @@ def test_an_activity_moved_into_the_future_waits_for_its_new_time() -> None:
 
 
 def test_activity_that_does_not_exist_is_dropped() -> None:
-    """A job may ring for anything."""
+    """A job may ring for an id that does not exist."""
     assert claim(Snapshot(now=NOW, activity=None)) == Decision(
         Dropped(reason="there is no such activity", status="missing")
     )
@@ -116,14 +116,14 @@ def test_activity_that_does_not_exist_is_dropped() -> None:
 
 @pytest.mark.parametrize("status", ["executed", "failed", "cancelled", "SCHEDULED", "", "draft"])
 def test_any_other_status_is_not_ours(status: str) -> None:
-    """Nothing is claimed, and nothing is written over another service's word."""
+    """Nothing is claimed, and another service's status is not overwritten."""
     assert claim(a_snapshot(a_like(status=status))) == Decision(
         Dropped(reason=f"its status is {status!r}, not 'scheduled'", status=status)
     )
 
 
 def test_a_job_for_what_has_failed_hears_why() -> None:
-    """Whoever looks at the queue reads the reason, not that somebody else was quicker."""
+    """A person who looks at the queue reads the reason of the failure."""
     failed = an_attempt(Phase.FAILED, event=Event.BURY, effect=Effect.NONE, error={"message": "The post is gone."})
     assert claim(a_snapshot(a_like(status="failed"), attempts=(failed,))) == Decision(
         Dropped(reason="it failed: The post is gone.", status="failed")
@@ -132,7 +132,7 @@ def test_a_job_for_what_has_failed_hears_why() -> None:
 
 @pytest.mark.parametrize("phase", [Phase.CLAIMED, Phase.SENDING, Phase.UNKNOWN])
 def test_open_attempt_that_may_have_had_an_effect_forbids_another_one(phase: Phase) -> None:
-    """Whoever holds it decides what becomes of it."""
+    """The worker that holds it decides what becomes of it."""
     assert claim(a_snapshot(attempts=(earlier(1, phase),))) == Decision(Dropped(reason="attempt 1 owns it"))
 
 
@@ -146,7 +146,7 @@ def test_open_attempt_that_may_have_had_an_effect_forbids_another_one(phase: Pha
     ],
 )
 def test_what_a_newer_release_left_in_words_of_its_own_is_its_own(words: dict[str, Any]) -> None:
-    """What such a word means cannot be told, so nothing is sent and nothing is written."""
+    """This release does not know what such a word means, so nothing is sent and nothing is written."""
     left = replace(earlier(1, Phase.SENDING), **words)
     assert claim(a_snapshot(attempts=(left,))) == Decision(Dropped(reason="attempt 1 owns it"))
 
@@ -174,7 +174,7 @@ def test_row_that_was_set_back_after_it_was_executed_is_marked_as_executed_again
 def test_id_that_was_used_for_another_engagement_is_a_dead_letter(
     changes: dict[str, Any], activity: dict[str, Any]
 ) -> None:
-    """Whether it is wanted once more is for a person to say, with a new id."""
+    """A person decides whether it is wanted once more, with a new id."""
     done = replace(earlier(1, Phase.EXECUTED, effect=Effect.APPLIED), **changes)
     cause, why = buried(claim(a_snapshot(a_like(**activity), attempts=(done,))))
     assert cause is Cause.INVALID_ACTIVITY
@@ -192,12 +192,12 @@ def test_id_whose_outcome_nobody_knows_is_a_dead_letter() -> None:
 
 @pytest.mark.parametrize("effect", [Effect.NONE, Effect.REPEATABLE])
 def test_attempt_that_left_nothing_that_matters_allows_another_one(effect: Effect) -> None:
-    """Refused, found absent, or a like that may be repeated."""
+    """It was refused, found absent, or is a like that may be repeated."""
     assert isinstance(claim(a_snapshot(attempts=(earlier(1, effect=effect),))).result, Claimed)
 
 
 def test_malformed_row_is_buried_with_all_its_problems() -> None:
-    """It is told to a person instead of being met by every sweep for ever."""
+    """A person is alerted; otherwise every sweep would find the row again for ever."""
     row = Malformed(id="activity-1", status="scheduled", problems=("post_id is missing", "pod_id is missing"))
     decision = claim(a_snapshot(row))
     assert buried(decision) == (Cause.INVALID_ACTIVITY, "post_id is missing; pod_id is missing.")
@@ -207,7 +207,7 @@ def test_malformed_row_is_buried_with_all_its_problems() -> None:
 
 
 def test_malformed_row_of_another_status_is_left_alone() -> None:
-    """A cancelled row may be as malformed as it likes."""
+    """It does not matter that a cancelled row is malformed."""
     row = Malformed(id="activity-1", status="cancelled", problems=("pod_id is missing",))
     assert claim(a_snapshot(row)).writes == ()
 
@@ -231,12 +231,12 @@ def test_activity_that_cannot_be_executed_is_buried(changes: dict[str, Any], why
 
 
 def test_longest_comment_is_claimed() -> None:
-    """1250 characters are fine."""
+    """1250 characters are allowed."""
     assert isinstance(claim(a_snapshot(replace(a_comment(), comment_text="x" * 1250))).result, Claimed)
 
 
 def test_like_needs_no_text() -> None:
-    """Nor does a text that could not be sent keep it back."""
+    """A text that could not be sent does not stop a like."""
     assert isinstance(claim(a_snapshot(a_like(comment_text="x" * 1251))).result, Claimed)
 
 
@@ -267,7 +267,7 @@ def test_activity_for_which_nobody_can_act_is_buried(pod: Pod | None, why: str) 
 
 
 def test_closed_gate_defers_without_a_charge() -> None:
-    """Nothing is written, and the answer says until when."""
+    """Nothing is written, and the answer says until when it waits."""
     cool_down = Control(
         kind=ControlKind.COOL_DOWN,
         scope=BlockScope.ACCOUNT,
@@ -281,23 +281,23 @@ def test_closed_gate_defers_without_a_charge() -> None:
 
 
 def test_gate_that_a_person_must_open_has_no_time() -> None:
-    """The sweep finds the activity when it is open."""
+    """The sweep finds the activity when the account may act again."""
     assert claim(a_snapshot(account=an_account(status="expired"))) == Decision(
-        Deferred(again_in=None, reason="account account-1 is expired")
+        Deferred(again_in=None, reason="the status of account account-1 is expired")
     )
 
 
 def test_five_dead_workers_are_enough() -> None:
-    """An activity that kills whoever takes it must not do so for ever."""
+    """An activity that crashes every worker must not do so for ever."""
     four = tuple(earlier(n, event=Event.RELEASE, crashed=True) for n in range(1, 5))
     assert isinstance(claim(a_snapshot(attempts=four)).result, Claimed)
     five = (*four, earlier(5, event=Event.RELEASE, crashed=True))
-    why = "5 times a worker died while it had it, or did not finish it in time."
+    why = "5 times a worker died while it worked on it, or did not finish it in time."
     assert buried(claim(a_snapshot(attempts=five))) == (Cause.QUARANTINED, why)
 
 
 def test_a_requeue_ends_the_quarantine() -> None:
-    """Somebody has found out why."""
+    """A person has found out why the workers crashed."""
     five = tuple(earlier(n, event=Event.RELEASE, crashed=True) for n in range(1, 6))
     requeued = (*five[:-1], replace(five[-1], requeued_at=NOW))
     assert isinstance(claim(a_snapshot(attempts=requeued)).result, Claimed)
@@ -309,13 +309,13 @@ def test_what_is_too_late_is_not_sent(late_by: timedelta, sent: bool) -> None:
     decision = claim(a_snapshot(now=NOW + late_by), max_lateness=10 * SECOND)
     assert isinstance(decision.result, Claimed) == sent
     if not sent:
-        assert buried(decision) == (Cause.TOO_LATE, "it was due 11 s ago, and 10 s is the most.")
+        assert buried(decision) == (Cause.TOO_LATE, "it was due 11 s ago; the limit is 10 s.")
         assert the(MarkFailed, decision).error.error_type is ErrorType.TOO_LATE
 
 
 @pytest.mark.parametrize(("requeued_at", "sent"), [(None, False), (NOW + 15 * SECOND, True)])
 def test_retries_and_cool_downs_make_it_late_and_a_person_does_not(requeued_at: Any, sent: bool) -> None:
-    """It is counted from its time, whatever it has waited for since; who requeues it says that it is still wanted."""
+    """Lateness counts from its time, whatever it waited for; a person who requeues it still wants it."""
     waited = a_like(next_retry_at=NOW + 19 * SECOND)
     before = earlier(1, requeued_at=requeued_at)
     shown = a_snapshot(waited, attempts=(before,), now=NOW + 20 * SECOND)
@@ -341,7 +341,7 @@ def test_late_evidence_is_believed_instead_of_sending() -> None:
 
 
 def test_late_evidence_is_believed_before_the_time_has_come() -> None:
-    """What has happened needs no due time, no gate and no account."""
+    """What has happened needs no due time, no admission and no account."""
     witness = earlier(1, evidence={"effect": "applied", "engagement_id": None})
     waiting = a_like(next_retry_at=NOW + DAY)
     decision = claim(a_snapshot(waiting, attempts=(witness,), account=an_account(status="expired")))
@@ -349,7 +349,7 @@ def test_late_evidence_is_believed_before_the_time_has_come() -> None:
 
 
 def test_the_first_text_wins() -> None:
-    """A retry neither pays the voice again nor changes what was said."""
+    """A retry neither pays for the voice again nor changes the text."""
     before = (earlier(1, text="First!"), earlier(2, text="Second!"))
     assert the(SaveAttempt, claim(a_snapshot(a_comment(), attempts=before))).attempt.text == "First!"
 
@@ -361,7 +361,7 @@ def test_a_requeue_frees_the_text() -> None:
 
 
 def test_comment_that_was_believed_absent_is_suspect() -> None:
-    """One more look before that POST; a like needs none."""
+    """It is read back once more before it is sent; a like needs no recheck."""
     absent = (earlier(1, event=Event.FIND_ABSENT, text="Great post!", requeued_at=NOW), earlier(2))
     for activity, needs_recheck in ((a_comment(), True), (a_like(), False)):
         result = claim(a_snapshot(activity, attempts=absent)).result
@@ -373,7 +373,7 @@ def test_comment_that_was_believed_absent_is_suspect() -> None:
 
 
 def test_burial_tells_one_story() -> None:
-    """The row, the letter and the alert carry the same reason and the same time."""
+    """The row, the letter and the alert have the same reason and the same time."""
     decision = claim(a_snapshot(a_comment(post_id="")))
     failed, letter, alert = the(MarkFailed, decision), the(AddDeadLetter, decision).letter, the(RaiseAlert, decision)
     assert (failed.error.message, letter.message) == ("post_id is empty.", "post_id is empty.")

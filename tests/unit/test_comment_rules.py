@@ -1,4 +1,4 @@
-"""Which words may be said in an account's name."""
+"""The rules for a comment in an account's name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_comment_that_shows_nothing_is_empty(text: str | None) -> None:
 
 
 def test_a_comment_longer_than_the_provider_takes_is_a_problem() -> None:
-    """One character too many is too many, and the problem names both numbers."""
+    """One character too many is a problem, and the problem names both numbers."""
     assert check_comment("x" * 1251) == ("it has 1251 characters; the provider takes 1250",)
 
 
@@ -54,7 +54,7 @@ def test_characters_that_cannot_be_sent_are_named(text: str, named: str) -> None
 
 
 def test_every_problem_is_reported_at_once() -> None:
-    """A person who corrects a row must not find the next problem only afterwards."""
+    """A person who corrects a row must not find the next problem only after the first."""
     assert len(check_comment("{{" + "\x00" * 1300 + "x")) == 3
 
 
@@ -75,7 +75,7 @@ def test_every_problem_is_reported_at_once() -> None:
     ],
 )
 def test_a_voice_may_rephrase(spoken: str) -> None:
-    """What resembles a forbidden thing without being one is allowed."""
+    """A text that only resembles something forbidden is allowed."""
     assert check_spoken(ORIGINAL, spoken) == ()
 
 
@@ -85,42 +85,42 @@ def test_a_voice_may_rephrase(spoken: str) -> None:
         ("  ", "it is empty"),
         ("x" * 1251, "it has 1251 characters; the provider takes 1250"),
         ("Hi {{0}}", "it has double braces, which the provider reads as a mention"),
-        ("{opener} Great post!", "it has braces that the original has not"),
-        ("Great post! }", "it has braces that the original has not"),
-        ("Great post! https://example.com/x", "it has a link that the original has not"),
-        ("Great post! See www.example", "it has a link that the original has not"),
-        ("Great post! See Example.com.", "it has a link that the original has not"),
-        ("Great post.Love it", "it has a link that the original has not"),
-        ("Great post! me@example.com", "it has a link that the original has not"),
-        ("Great post, @ada!", "it has a mention that the original has not"),
-        ("Great post! \uff20ada", "it has a mention that the original has not"),
-        ("Great post! #growth", "it has a hashtag that the original has not"),
-        ("Great post! \uff03growth", "it has a hashtag that the original has not"),
-        ("<p>Great post!</p>", "it has HTML that the original has not"),
-        ("Great<br/>post!", "it has HTML that the original has not"),
-        ("Great <!-- x --> post", "it has HTML that the original has not"),
-        ("Fish &amp; chips", "it has HTML that the original has not"),
-        ("Great&#33;", "it has HTML that the original has not"),
+        ("{opener} Great post!", "it has braces that the original does not have"),
+        ("Great post! }", "it has braces that the original does not have"),
+        ("Great post! https://example.com/x", "it has a link that the original does not have"),
+        ("Great post! See www.example", "it has a link that the original does not have"),
+        ("Great post! See Example.com.", "it has a link that the original does not have"),
+        ("Great post.Love it", "it has a link that the original does not have"),
+        ("Great post! me@example.com", "it has a link that the original does not have"),
+        ("Great post, @ada!", "it has a mention that the original does not have"),
+        ("Great post! \uff20ada", "it has a mention that the original does not have"),
+        ("Great post! #growth", "it has a hashtag that the original does not have"),
+        ("Great post! \uff03growth", "it has a hashtag that the original does not have"),
+        ("<p>Great post!</p>", "it has HTML that the original does not have"),
+        ("Great<br/>post!", "it has HTML that the original does not have"),
+        ("Great <!-- x --> post", "it has HTML that the original does not have"),
+        ("Fish &amp; chips", "it has HTML that the original does not have"),
+        ("Great&#33;", "it has HTML that the original does not have"),
         ('"Great post!"', "it is wrapped in quotation marks"),
         ("'Great post!'", "it is wrapped in quotation marks"),
         ("\u201cGreat post!\u201d", "it is wrapped in quotation marks"),
         ("\u00abGreat post!\u00bb", "it is wrapped in quotation marks"),
         ("```\nGreat post!\n```", "it is wrapped in quotation marks"),
-        ("Sure! Here is your comment:\nGreat post!", "it speaks about the comment instead of being it"),
-        ("Sure! Here you go: Great post!", "it speaks about the comment instead of being it"),
-        ("Of course. I've made it warmer: Great post!", "it speaks about the comment instead of being it"),
-        ("Sure! I've rewritten it: Great post!", "it speaks about the comment instead of being it"),
-        ("Here's a friendlier version: Great post!", "it speaks about the comment instead of being it"),
-        ("Here are three options\n1. Great post!", "it speaks about the comment instead of being it"),
-        ("Comment: Great post!", "it speaks about the comment instead of being it"),
-        ("**Rewritten comment:** Great post!", "it speaks about the comment instead of being it"),
-        ("As an AI language model, I think it is great.", "it speaks about the comment instead of being it"),
-        ("I'm sorry, but I can't help with that.", "it speaks about the comment instead of being it"),
-        ("I cannot rewrite this.", "it speaks about the comment instead of being it"),
+        ("Sure! Here is your comment:\nGreat post!", "it talks about the comment instead of being the comment"),
+        ("Sure! Here you go: Great post!", "it talks about the comment instead of being the comment"),
+        ("Of course. I've made it warmer: Great post!", "it talks about the comment instead of being the comment"),
+        ("Sure! I've rewritten it: Great post!", "it talks about the comment instead of being the comment"),
+        ("Here's a friendlier version: Great post!", "it talks about the comment instead of being the comment"),
+        ("Here are three options\n1. Great post!", "it talks about the comment instead of being the comment"),
+        ("Comment: Great post!", "it talks about the comment instead of being the comment"),
+        ("**Rewritten comment:** Great post!", "it talks about the comment instead of being the comment"),
+        ("As an AI language model, I think it is great.", "it talks about the comment instead of being the comment"),
+        ("I'm sorry, but I can't help with that.", "it talks about the comment instead of being the comment"),
+        ("I cannot rewrite this.", "it talks about the comment instead of being the comment"),
     ],
 )
 def test_what_a_voice_may_not_add_is_named(spoken: str, problem: str) -> None:
-    """Each of these is how a voice's result has gone wrong somewhere."""
+    """Each example is a real way in which a voice's result was wrong."""
     assert problem in check_spoken(ORIGINAL, spoken)
 
 
@@ -146,7 +146,7 @@ def test_another_link_than_the_originals_is_a_problem() -> None:
 
 
 def test_a_good_result_is_chosen_trimmed() -> None:
-    """What was counted is what is sent."""
+    """The text that was counted is the text that is sent."""
     assert choose_text(ORIGINAL, " Fantastic post!\r\nReally. ") == Chosen(
         text="Fantastic post!\nReally.", used_voice=True
     )
@@ -155,7 +155,9 @@ def test_a_good_result_is_chosen_trimmed() -> None:
 def test_a_bad_result_costs_the_voice_not_the_comment() -> None:
     """The original is sent, and the reason is kept."""
     chosen = choose_text(" Great post! ", "Great post! #growth")
-    assert chosen == Chosen(text=ORIGINAL, used_voice=False, problems=("it has a hashtag that the original has not",))
+    assert chosen == Chosen(
+        text=ORIGINAL, used_voice=False, problems=("it has a hashtag that the original does not have",)
+    )
 
 
 def test_a_voice_that_failed_leaves_the_original() -> None:

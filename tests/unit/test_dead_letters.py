@@ -47,7 +47,7 @@ def test_requeue_schedules_it_now_and_closes_the_letter() -> None:
 
 
 def test_requeue_keeps_a_time_that_was_moved_into_the_future() -> None:
-    """`too_late` says to move `scheduled_for`: that time counts."""
+    """The next step of `too_late` is to move `scheduled_for`: that time counts."""
     later = NOW + timedelta(days=1)
     assert decide_requeue(
         a_snapshot(a_like(status="failed", scheduled_for=later), attempts=(BURIED,))
@@ -55,7 +55,7 @@ def test_requeue_keeps_a_time_that_was_moved_into_the_future() -> None:
 
 
 def test_requeue_starts_the_count_of_attempts_afresh() -> None:
-    """Refusals and crashes from before are not held against it."""
+    """Earlier refusals and crashes do not count any more."""
     crashes = tuple(earlier(number, event=Event.RELEASE, crashed=True) for number in range(1, 6))
     refused = earlier(6, event=Event.REFUSE)
     snapshot = a_letter(*crashes, refused)
@@ -68,13 +68,13 @@ def test_requeue_starts_the_count_of_attempts_afresh() -> None:
 
 
 def test_requeue_leaves_the_last_attempt_where_it_ended_if_it_was_not_the_one_that_failed() -> None:
-    """What was buried before sending left an attempt that the lifecycle does not requeue."""
+    """An activity that was buried before sending has an attempt that the lifecycle does not requeue."""
     saved = the(SaveAttempt, decide_requeue(a_letter(earlier(1)))).attempt
     assert saved == replace(earlier(1), requeued_at=NOW)
 
 
 def test_a_letter_without_attempts_can_be_requeued() -> None:
-    """An invalid activity was never tried; somebody has corrected it."""
+    """An invalid activity was never tried; a person has corrected it."""
     decision = decide_requeue(a_letter())
     assert decision.result == Requeued(due_at=NOW)
     assert not all_of(SaveAttempt, decision)
@@ -95,14 +95,14 @@ def test_a_row_that_is_still_invalid_is_not_requeued() -> None:
 
 @pytest.mark.parametrize("status", ["scheduled", "executed", "cancelled"])
 def test_only_what_failed_is_requeued(status: str) -> None:
-    """Requeueing twice, or something that another service took back, changes nothing."""
+    """To requeue twice, or to requeue what another service took back, changes nothing."""
     decision = decide_requeue(a_snapshot(a_like(status=status), attempts=(BURIED,)))
     assert status in refusal(decision.result)
     assert not decision.writes
 
 
 def test_what_does_not_exist_is_refused() -> None:
-    """By both."""
+    """Requeue and resolve both refuse it."""
     nothing = Snapshot(now=NOW, activity=None)
     assert refusal(decide_requeue(nothing).result) == "there is no such activity"
     assert refusal(decide_resolve(nothing, executed=True, visibility_lag=LAG).result) == "there is no such activity"
@@ -117,17 +117,17 @@ def test_what_may_have_happened_is_not_requeued() -> None:
 
 @pytest.mark.parametrize("phase", [Phase.CLAIMED, Phase.SENDING, Phase.UNKNOWN])
 def test_what_is_under_way_is_not_requeued(phase: Phase) -> None:
-    """Somebody else wrote `failed` over an activity that a worker has."""
-    assert "under way" in refusal(decide_requeue(a_letter(an_attempt(phase))).result)
+    """Another service wrote `failed` over an activity that a worker has."""
+    assert "an attempt is still open" in refusal(decide_requeue(a_letter(an_attempt(phase))).result)
 
 
 def test_what_has_happened_is_not_requeued() -> None:
-    """Whatever the row says."""
+    """It is refused whatever the row says."""
     assert "has happened" in refusal(decide_requeue(a_letter(an_attempt(Phase.EXECUTED))).result)
 
 
 def test_a_requeued_letter_says_what_it_waits_for() -> None:
-    """A held account is not resumed by requeueing its work."""
+    """To requeue the work of a held account does not resume the account."""
     hold = Control(
         kind=ControlKind.HOLD, scope=BlockScope.ACCOUNT, scope_id="account-1", until=None, reason="signed out"
     )
@@ -135,12 +135,12 @@ def test_a_requeued_letter_says_what_it_waits_for() -> None:
     assert isinstance(result, Requeued)
     assert result.obstacle == "hold on account account-1: signed out"
     assert decide_requeue(a_letter(BURIED, account=an_account(status="expired"))).result == Requeued(
-        due_at=NOW, obstacle="account account-1 is expired"
+        due_at=NOW, obstacle="the status of account account-1 is expired"
     )
 
 
 def test_resolved_as_executed_it_is_executed_by_a_persons_word() -> None:
-    """With the text that was sent, and no id that nobody knows."""
+    """The text that was sent is recorded; the id stays empty, because it is not known."""
     decision = decide_resolve(a_letter(UNKNOWN), executed=True, visibility_lag=LAG)
     assert decision.result == Resolved(executed=True)
     assert the(MarkExecuted, decision) == MarkExecuted(
@@ -173,7 +173,7 @@ def test_resolved_as_not_executed_it_can_be_requeued() -> None:
 
 @pytest.mark.parametrize("executed", [True, False])
 def test_nobody_resolves_before_the_provider_can_have_shown_it(executed: bool) -> None:
-    """A person who looks too early has seen nothing, and not absence."""
+    """A person who looks too early cannot know that it is absent."""
     deadline = NOW - LAG + SECOND
     decision = decide_resolve(a_letter(replace(UNKNOWN, deadline_at=deadline)), executed=executed, visibility_lag=LAG)
     assert refusal(decision.result) == "the provider may not show it before 2024-03-15 14:30:01 UTC: look again then"
@@ -189,12 +189,12 @@ def test_there_is_nothing_to_resolve_where_the_outcome_is_known() -> None:
 
 
 def test_what_is_still_reconciled_is_not_resolved() -> None:
-    """The read-back may yet prove it."""
+    """The read-back may still prove it."""
     attempts = (an_attempt(Phase.UNKNOWN, deadline_at=LONG_AGO),)
     scheduled = a_snapshot(a_comment(), attempts=attempts)
-    assert "under way" in refusal(decide_resolve(scheduled, executed=True, visibility_lag=LAG).result)
+    assert "an attempt is still open" in refusal(decide_resolve(scheduled, executed=True, visibility_lag=LAG).result)
     overwritten = a_letter(*attempts)
-    assert "under way" in refusal(decide_resolve(overwritten, executed=True, visibility_lag=LAG).result)
+    assert "an attempt is still open" in refusal(decide_resolve(overwritten, executed=True, visibility_lag=LAG).result)
 
 
 @pytest.mark.parametrize("executed", [True, False])

@@ -11,7 +11,7 @@ from engagement_core.model.errors import TAXONOMY, Cause, Effect, ErrorType, Fai
 
 
 def test_the_tree_in_the_docstring_is_the_table() -> None:
-    """What a reader sees first is what holds."""
+    """A reader of the docstring must see the real table."""
     rows = re.findall(r"^    (\w+) +(\w+) +(\w+) +(\w+) +(yes|no)$", errors.__doc__ or "", re.MULTILINE)
     assert rows == [
         (
@@ -48,7 +48,7 @@ def test_no_cause_claims_success() -> None:
 
 @pytest.mark.parametrize("cause", Cause)
 def test_every_next_step_is_a_sentence_for_a_person(cause: Cause) -> None:
-    """It stands in alerts and dead letters."""
+    """Alerts and dead letters show it."""
     step = TAXONOMY[cause].next_step
     assert step[0].isupper()
     assert step.endswith(".")
@@ -56,7 +56,7 @@ def test_every_next_step_is_a_sentence_for_a_person(cause: Cause) -> None:
 
 @pytest.mark.parametrize("cause", [cause for cause, means in TAXONOMY.items() if means.effect is Effect.UNKNOWN])
 def test_unknown_outcomes_ask_for_a_look_and_never_for_a_requeue(cause: Cause) -> None:
-    """Requeueing what may have happened is the one thing that nobody should be told to do."""
+    """Nobody should be told to requeue what may have happened."""
     assert "resolve" in TAXONOMY[cause].next_step
     assert "requeue" not in TAXONOMY[cause].next_step
 

@@ -232,7 +232,7 @@ def test_a_defect_in_a_voice_does_not_cost_the_comment() -> None:
     assert isinstance(stage.execute(), Executed)
     assert stage.linkedin.calls[0].text == "Great post!"
     (prepared,) = stage.telemetry.fields_of(Signal.COMMENT_PREPARED)
-    assert prepared["reason"] == "the voice broke: ZeroDivisionError"
+    assert prepared["reason"] == "the voice failed unexpectedly: ZeroDivisionError"
 
 
 def _adopt_at_the_call(stage: Stage) -> None:

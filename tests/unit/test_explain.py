@@ -35,7 +35,12 @@ _LOST = an_attempt(Phase.UNKNOWN, error={"message": "No answer came."}, look_at=
         ({}, Phase.SCHEDULED, "waits for a worker", NOW),
         ({"controls": (_PAUSE,)}, Phase.SCHEDULED, "pause on pod pod-1: on holiday", None),
         ({"controls": (_COOL,)}, Phase.SCHEDULED, "cool-down on account account-1", NOW + 60 * SECOND),
-        ({"account": an_account(status="expired")}, Phase.SCHEDULED, "account account-1 is expired", None),
+        (
+            {"account": an_account(status="expired")},
+            Phase.SCHEDULED,
+            "the status of account account-1 is expired",
+            None,
+        ),
         ({"activity": replace(a_comment(), comment_text=" ")}, Phase.SCHEDULED, "cannot be executed", NOW),
         ({"account": None}, Phase.SCHEDULED, "has no row in linkedin_accounts", NOW),
         (
@@ -45,7 +50,7 @@ _LOST = an_attempt(Phase.UNKNOWN, error={"message": "No answer came."}, look_at=
             None,
         ),
         ({"attempts": (an_attempt(Phase.CLAIMED),)}, Phase.CLAIMED, "nothing has been sent", NOW + 29 * SECOND),
-        ({"attempts": (an_attempt(Phase.SENDING),)}, Phase.SENDING, "may be on its way", NOW + 29 * SECOND),
+        ({"attempts": (an_attempt(Phase.SENDING),)}, Phase.SENDING, "may have left already", NOW + 29 * SECOND),
         ({"attempts": (_LOST,)}, Phase.UNKNOWN, "No answer came.", NOW + 9 * SECOND),
         (
             {"attempts": (replace(_LOST, phase=Phase.FAILED, event=Event.BURY),)},
@@ -65,7 +70,7 @@ _LOST = an_attempt(Phase.UNKNOWN, error={"message": "No answer came."}, look_at=
     ],
 )
 def test_every_place_has_a_reason(shown: dict[str, Any], phase: Phase | None, says: str, next_at: Any) -> None:
-    """And a time, where something happens by itself."""
+    """There is also a time, if something happens automatically."""
     found = explain(replace(a_snapshot(), **shown), None)
     assert (found.phase, found.next_at) == (phase, next_at)
     assert says in found.why
@@ -90,5 +95,5 @@ def test_every_dead_letter_says_what_a_person_can_do(cause: Cause) -> None:
 
 
 def test_what_does_not_exist_is_said_to() -> None:
-    """Nothing follows."""
+    """Nothing happens next."""
     assert explain(replace(a_snapshot(), activity=None), None).why == "There is no such activity."

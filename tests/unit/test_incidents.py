@@ -1,4 +1,4 @@
-"""When an incident begins, when it is over, and that it does not flicker in between."""
+"""When an incident begins and when it is over, without flickering in between."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "alerts.md"
 
 
 def an_incident(kind: IncidentKind, subject: str = "", *, quiet: timedelta = SECOND, **changes: Any) -> OpenIncident:
-    """An open incident that began an hour before it was raised last, `quiet` ago."""
+    """An open incident that was last raised `quiet` ago and began an hour before that."""
     incident = OpenIncident(
         incident=kind.about(subject) if subject else kind.value,
         kind=kind.value,
@@ -41,7 +41,7 @@ def an_incident(kind: IncidentKind, subject: str = "", *, quiet: timedelta = SEC
 
 
 def judged(facts: IncidentFacts = CALM, *incidents: OpenIncident, waiting: int = 0) -> Judgement:
-    """What is said of these facts while these incidents are open."""
+    """The judgement of these facts while these incidents are open."""
     return judge(replace(facts, open_incidents=incidents), waiting=waiting, policy=POLICY)
 
 
@@ -51,7 +51,7 @@ def is_over(incident: OpenIncident, facts: IncidentFacts = CALM, waiting: int = 
 
 
 def the_alert(judgement: Judgement) -> RaiseAlert:
-    """The one that is raised."""
+    """The only alert that was raised."""
     (alert,) = judgement.raised
     return alert
 
@@ -82,7 +82,7 @@ def test_when_all_is_well_nothing_is_said() -> None:
     ids=lambda value: value.value if isinstance(value, IncidentKind) else None,
 )
 def test_condition_is_raised_once_with_the_next_step(facts: IncidentFacts, waiting: int, kind: IncidentKind) -> None:
-    """And not while its incident is open: a lost worker counts only as long as it is news."""
+    """It is not raised while its incident is open. A lost worker counts only as long as it is news."""
     alert = the_alert(judged(facts, waiting=waiting))
     assert alert.kind == kind.value
     assert alert.next_step
@@ -110,13 +110,11 @@ def test_nothing_is_raised_at_the_limit(facts: IncidentFacts, waiting: int) -> N
 
 
 def test_alerts_name_what_a_person_looks_for() -> None:
-    """The activity, the error that prevails, the worker and its host."""
+    """They name the activity, the most frequent error, the worker and its host."""
     unknown = the_alert(judged(unknown_for(2 * HOUR)))
     assert (unknown.activity_id, "unknown for 2 h" in unknown.message) == ("activity-7", True)
     errors = replace(CALM, attempts=40, errors={"api_error": 3, "rate_limit": 9})
-    assert (
-        "12 of 40 attempts of the last 5 min failed, most of them with rate_limit" in the_alert(judged(errors)).message
-    )
+    assert "12 of 40 attempts of the last 5 min failed, most often with rate_limit" in the_alert(judged(errors)).message
     lost = the_alert(judged(replace(CALM, silent=(LOST,))))
     assert (lost.incident, "host:1:a" in lost.message) == ("worker_lost:host", True)
 
@@ -125,11 +123,11 @@ def test_breaker_alert_says_for_how_long() -> None:
     """It is raised whenever the breaker is found open."""
     alert = breaker_open(timedelta(seconds=4.2))
     assert alert.incident == "breaker_open"
-    assert "no call is made for 4 s" in alert.message
+    assert "No call is made for 4 s" in alert.message
 
 
 def test_backlog_and_error_rate_are_over_at_half_of_what_began_them() -> None:
-    """Else they would begin and end at every look."""
+    """Otherwise they would begin and end at every run."""
     depth, rate = an_incident(IncidentKind.QUEUE_DEPTH), an_incident(IncidentKind.ERROR_RATE)
     assert [is_over(depth, waiting=waiting) for waiting in (1_000, 501, 500)] == [False, False, True]
     assert [is_over(rate, attempts(20, failed)) for failed in (2, 1)] == [False, True]
@@ -138,7 +136,7 @@ def test_backlog_and_error_rate_are_over_at_half_of_what_began_them() -> None:
 
 
 def test_unknown_outcome_is_over_when_none_is_that_old() -> None:
-    """Whichever it was that began it."""
+    """It does not matter which activity began it."""
     incident = an_incident(IncidentKind.UNKNOWN_OUTCOME)
     assert not is_over(incident, unknown_for(HOUR))
     assert is_over(incident, unknown_for(HOUR - SECOND))
@@ -155,7 +153,7 @@ def test_lost_worker_is_over_when_it_is_replaced_and_the_host_is_quiet() -> None
     assert not is_over(an_incident(IncidentKind.WORKER_LOST, "host", quiet=4 * MINUTE), replaced)
     assert is_over(quiet)
     (over,) = judged(replaced, quiet).over
-    assert "host:2:b works in its place." in over.message
+    assert "Worker host:2:b has replaced it." in over.message
 
 
 def test_breaker_is_over_when_nobody_has_found_it_open_for_a_minute() -> None:
@@ -165,7 +163,7 @@ def test_breaker_is_over_when_nobody_has_found_it_open_for_a_minute() -> None:
 
 
 def test_sign_out_is_over_when_the_hold_is_lifted() -> None:
-    """Not earlier, however long it takes."""
+    """Not earlier, however long that takes."""
     incident = an_incident(IncidentKind.AUTH_ERROR, "account-1", quiet=300 * HOUR)
     assert not is_over(incident, replace(CALM, held=frozenset({"account-1"})))
     assert is_over(incident, replace(CALM, held=frozenset({"account-2"})))
@@ -180,7 +178,7 @@ def test_rate_limit_is_over_after_a_success_or_an_hour() -> None:
 
 
 def test_dead_letters_are_over_when_none_of_the_type_is_open_or_none_came_for_a_day() -> None:
-    """A letter that nobody ever deals with does not silence its kind for ever."""
+    """A letter that nobody deals with must not silence its kind for ever."""
     incident = an_incident(IncidentKind.DEAD_LETTER, "api_error", quiet=24 * HOUR)
     some = replace(CALM, buried=frozenset({"api_error"}))
     assert not is_over(incident, some)
@@ -189,13 +187,13 @@ def test_dead_letters_are_over_when_none_of_the_type_is_open_or_none_came_for_a_
 
 
 def test_unreadable_payload_is_over_after_a_day() -> None:
-    """There is nothing by which one could tell earlier."""
+    """Nothing shows earlier that it is over."""
     assert not is_over(an_incident(IncidentKind.UNREADABLE_PAYLOAD, quiet=24 * HOUR))
     assert is_over(an_incident(IncidentKind.UNREADABLE_PAYLOAD, quiet=25 * HOUR))
 
 
 def test_notice_says_how_long_and_how_often() -> None:
-    """How often only where it was an event, and not a look, that counted."""
+    """It says how often only for kinds that count events."""
     letters = an_incident(IncidentKind.DEAD_LETTER, "api_error", quiet=HOUR, times=100)
     depth = an_incident(IncidentKind.QUEUE_DEPTH, quiet=10 * SECOND, times=8)
     (first, second) = judged(CALM, letters, depth).over
@@ -204,7 +202,7 @@ def test_notice_says_how_long_and_how_often() -> None:
 
 
 def test_incident_of_a_kind_that_nobody_knows_stays() -> None:
-    """A newer version has raised it."""
+    """A newer release has raised it."""
     assert not is_over(replace(an_incident(IncidentKind.QUEUE_DEPTH), kind="x", incident="x"))
 
 
@@ -225,7 +223,7 @@ def buried(activity_id: str, cause: Cause) -> Any:
 
 
 def test_trouble_with_an_account_is_one_incident_of_the_account() -> None:
-    """A sign-out says how its other work goes on."""
+    """The alert of a sign-out says how the account's other work continues."""
     signed_out = the(RaiseAlert, Decision(None, buried("a-1", Cause.ACCOUNT_SIGNED_OUT)))
     assert (signed_out.incident, signed_out.kind) == ("auth_error:account-1", "auth_error")
     assert "engagement resume --account account-1" in signed_out.message

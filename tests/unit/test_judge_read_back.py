@@ -1,4 +1,4 @@
-"""What a read-back proves: presence at any time, absence only late, completely and without a stranger."""
+"""What a read-back proves: presence, and, only late and after a complete read, absence."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def found(text: str | None = "Hello there!", engagement_id: str | None = "c-1", 
 def look(
     seen: ReadBack, activity: Any = None, *, mine: Attempt = LOST, attempts: Any = None, **shown: Any
 ) -> Decision[Reconciled]:
-    """A look at the post, begun when everything is visible, and decided at once."""
+    """Judge a read of the post that began when everything is visible."""
     snapshot = a_snapshot(activity or a_comment(), attempts=attempts or (mine,), **{"now": VISIBLE, **shown})
     return decide_reconcile(snapshot, token=ME.token, seen=seen, read_at=snapshot.now, policy=POLICY)
 
 
 def test_own_comment_with_the_same_text_is_present() -> None:
-    """It was executed; how we know is written down, and the id is credited."""
+    """It was executed; the provenance is recorded, and the id is credited."""
     decision = look(Seen(own=(found("Something else", "c-0", NOW - DAY), found())))
     assert decision.result == Executed(provenance=Provenance.RECONCILED)
     saved = the(SaveAttempt, decision).attempt
@@ -74,12 +74,12 @@ def test_own_comment_with_the_same_text_is_present() -> None:
 
 @pytest.mark.parametrize("shown", [" Hello there!\n", "Hello\u00a0there!", "Hello  there!", "Hello\nthere!"])
 def test_spaces_that_the_provider_changed_do_not_matter(shown: str) -> None:
-    """Texts come back trimmed and collapsed."""
+    """The provider trims and collapses blanks."""
     assert isinstance(look(Seen(own=(found(shown),))).result, Executed)
 
 
 def test_entities_that_the_provider_changed_do_not_matter() -> None:
-    """Texts come back escaped, or unescaped."""
+    """The provider escapes or unescapes entities."""
     escaped, plain = "Q&amp;A &lt;3", "Q&A <3"
     assert isinstance(look(Seen(own=(found(escaped),)), mine=replace(LOST, text=plain)).result, Executed)
     assert isinstance(look(Seen(own=(found(plain),)), mine=replace(LOST, text=escaped)).result, Executed)
@@ -88,14 +88,14 @@ def test_entities_that_the_provider_changed_do_not_matter() -> None:
 
 
 def test_accents_that_the_provider_composed_do_not_matter() -> None:
-    """The same letters in another normal form are the same words."""
+    """The same letters in another normal form are the same text."""
     composed, apart = "Caf\u00e9!", "Cafe\u0301!"
     assert isinstance(look(Seen(own=(found(composed),)), mine=replace(LOST, text=apart)).result, Executed)
     assert isinstance(look(Seen(own=(found(apart),)), mine=replace(LOST, text=composed)).result, Executed)
 
 
 def test_a_like_is_believed_before_the_lag_is_over_and_a_comment_is_not() -> None:
-    """A like is the same whoever put it there; a comment in the same words may be another activity's."""
+    """Any like of the account is our like; a comment with the same text may be another activity's."""
     like = Seen(own=(Found(engagement_id=None, text=None, created_at=None),))
     assert isinstance(look(like, a_like(), mine=LOST_LIKE, now=NOW).result, Executed)
     early = look(Seen(own=(found(),)), now=NOW)
@@ -110,7 +110,7 @@ def test_times_are_compared_with_tolerance(late_by: timedelta) -> None:
 
 
 def test_comment_without_a_date_may_be_ours() -> None:
-    """What cannot be told apart counts."""
+    """A comment that cannot be ruled out counts."""
     assert isinstance(look(Seen(own=(found(created_at=None),))).result, Executed)
 
 
@@ -126,13 +126,13 @@ def test_id_that_belongs_to_another_activity_is_ignored() -> None:
 
 
 def test_of_two_like_texts_the_one_that_nobody_has_is_ours() -> None:
-    """The other activity keeps its own."""
+    """The other one belongs to the other activity."""
     decision = look(Seen(own=(found(), found(engagement_id="c-2"))), credited=frozenset({"c-1"}))
     assert the(MarkExecuted, decision).engagement_id == "c-2"
 
 
 def test_id_that_two_comments_bear_accounts_for_neither() -> None:
-    """The provider's ids began anew: the other activity's old comment has the id of ours."""
+    """The provider's ids started again: the other activity's old comment has the same id as ours."""
     older = found("Other words", created_at=NOW - timedelta(hours=1))
     assert isinstance(look(Seen(own=(found(), older)), credited=frozenset({"c-1"})).result, Executed)
     twice = look(Seen(own=(found(), found())), credited=frozenset({"c-1"}))
@@ -152,7 +152,7 @@ def test_absence_is_believed_when_everything_is_visible() -> None:
 
 
 def test_absence_is_not_believed_before_the_deadline_and_the_lag_are_over() -> None:
-    """What counts is when the read began, on the database's clock."""
+    """The time that counts is when the read began, on the database's clock."""
     snapshot = a_snapshot(a_comment(), attempts=(LOST,), now=VISIBLE + SECOND)
     decision = decide_reconcile(
         snapshot, token=ME.token, seen=NOTHING, read_at=VISIBLE - timedelta(microseconds=1), policy=POLICY
@@ -163,7 +163,7 @@ def test_absence_is_not_believed_before_the_deadline_and_the_lag_are_over() -> N
 
 
 def test_early_look_comes_again_when_everything_is_visible() -> None:
-    """Not earlier, which would be in vain."""
+    """Not earlier: that would prove nothing."""
     decision = look(NOTHING, now=NOW + 40 * SECOND)
     assert decision.result == Deferred(
         again_in=VISIBLE - (NOW + 40 * SECOND), reason="the provider may not show it yet"
@@ -172,7 +172,7 @@ def test_early_look_comes_again_when_everything_is_visible() -> None:
 
 
 def test_strangers_comment_forbids_absence() -> None:
-    """It may be ours with its text changed: nothing is sent while nobody can tell."""
+    """It may be ours with a changed text: nothing is sent while this is not known."""
     decision = look(Seen(own=(found("Entirely different"),)))
     assert isinstance(decision.result, Deferred)
     saved = the(SaveAttempt, decision).attempt
@@ -180,7 +180,7 @@ def test_strangers_comment_forbids_absence() -> None:
 
 
 def test_strangers_comment_that_belongs_to_another_activity_is_none() -> None:
-    """Then it is accounted for."""
+    """The other activity explains it."""
     decision = look(Seen(own=(found("Entirely different"),)), credited=frozenset({"c-1"}))
     assert the(SaveAttempt, decision).attempt.event is Event.FIND_ABSENT
 
@@ -193,13 +193,13 @@ def test_like_that_is_shown_is_present() -> None:
 
 
 def test_like_that_is_not_shown_is_absent() -> None:
-    """The same waiting, the same proof."""
+    """It waits as long as a comment, and is proven in the same way."""
     decision = look(NOTHING, a_like(), mine=LOST_LIKE)
     assert the(SaveAttempt, decision).attempt.event is Event.FIND_ABSENT
 
 
 def test_failed_read_proves_nothing() -> None:
-    """It is made again after a while."""
+    """The read is repeated after a while."""
     decision = look(UNREADABLE)
     assert decision.result == Deferred(again_in=PAUSE, reason="the read-back failed: The provider is down.")
     assert the(SaveAttempt, decision).attempt == replace(LOST, look_at=VISIBLE + PAUSE)
@@ -207,7 +207,7 @@ def test_failed_read_proves_nothing() -> None:
 
 @pytest.mark.parametrize("seen", [UNREADABLE, Seen(own=(found("Entirely different"),))], ids=["failed", "stranger"])
 def test_what_cannot_be_proven_in_a_day_is_left_to_a_person(seen: ReadBack) -> None:
-    """A dead letter of unknown effect, 24 hours after it began and not before."""
+    """It becomes a dead letter of unknown effect 24 hours after it began, not before."""
     assert LOST.began_at is not None
     at = LOST.began_at + DAY
     assert isinstance(look(seen, now=at - SECOND).result, Deferred)
@@ -221,7 +221,7 @@ def test_what_cannot_be_proven_in_a_day_is_left_to_a_person(seen: ReadBack) -> N
 
 
 def test_presence_is_believed_after_a_day_too() -> None:
-    """The limit is for doubt."""
+    """The limit applies only while the outcome is not known."""
     assert isinstance(look(Seen(own=(found(),)), now=NOW + 2 * DAY).result, Executed)
 
 
@@ -229,7 +229,7 @@ def test_like_that_nobody_can_read_back_is_repeated_after_the_deadline() -> None
     """A reaction is set, not added: whatever the first call did, a second one changes nothing."""
     mine = LOST_LIKE
     early = look(NoReadBack(), a_like(), mine=mine, now=NOW)
-    assert early.result == Deferred(again_in=29 * SECOND, reason="the call may still be under way")
+    assert early.result == Deferred(again_in=29 * SECOND, reason="the call may still be running")
     decision = look(NoReadBack(), a_like(), mine=mine, now=mine.deadline_at)
     saved = the(SaveAttempt, decision).attempt
     assert (saved.event, saved.effect) == (Event.REPEAT, Effect.REPEATABLE)
@@ -238,7 +238,7 @@ def test_like_that_nobody_can_read_back_is_repeated_after_the_deadline() -> None
 
 
 def test_comment_that_nobody_can_read_back_is_left_to_a_person() -> None:
-    """Never a second one without proof, and not before the call must have ended."""
+    """No second send without proof, and no decision before the call must have ended."""
     assert isinstance(look(NoReadBack(), now=NOW).result, Deferred)
     decision = look(NoReadBack(), now=LOST.deadline_at)
     assert isinstance(decision.result, Buried)
@@ -254,7 +254,7 @@ def test_comment_that_nobody_can_read_back_is_left_to_a_person() -> None:
     ids=["absent", "repeat"],
 )
 def test_third_attempt_that_left_nothing_is_the_last(seen: ReadBack, activity: Any, effect: Effect) -> None:
-    """It is a dead letter that may be requeued at once."""
+    """It becomes a dead letter that may be requeued at once."""
     mine = replace(LOST, number=3, engagement_type=activity.engagement_type)
     decision = look(seen, activity, attempts=(earlier(1), earlier(2), mine))
     assert isinstance(decision.result, Buried)
@@ -268,12 +268,12 @@ def test_third_attempt_that_left_nothing_is_the_last(seen: ReadBack, activity: A
     ids=["another token", "executed", "scheduled"],
 )
 def test_what_was_settled_meanwhile_is_left_alone(attempts: Any) -> None:
-    """Several workers may look at once."""
-    assert look(NOTHING, attempts=attempts) == Decision(Dropped(reason="its outcome is not unknown any more"))
+    """Several workers may read back at once."""
+    assert look(NOTHING, attempts=attempts) == Decision(Dropped(reason="its outcome is already known"))
 
 
 def test_only_one_attempt_can_be_unknown() -> None:
-    """It is the one that is looked for."""
+    """It is the one that is read back."""
     assert unknown_attempt(a_snapshot(attempts=(earlier(1), LOST))) == LOST
     assert unknown_attempt(a_snapshot(attempts=(earlier(1), an_attempt()))) is None
 
@@ -296,7 +296,7 @@ def test_unknown_outcome_of_a_row_that_was_deleted_is_left_to_a_person() -> None
 
 
 def test_absence_never_schedules_what_somebody_took_away() -> None:
-    """The other service's word stands; the attempt itself is closed."""
+    """The other service's status stays; the attempt itself is closed."""
     decision = look(NOTHING, a_comment(status="cancelled"))
     assert all_of(MarkScheduled, decision) == []
 
@@ -327,7 +327,7 @@ def test_outcome_is_looked_for_on_the_post_that_it_was_sent_to() -> None:
 
 
 def test_letter_that_a_read_back_leads_to_is_told_like_every_other() -> None:
-    """Whoever counts dead letters counts it too, once."""
+    """It is counted among the dead letters, too, once."""
     clock, telemetry = InMemoryClock(origin=NOW), InMemoryTelemetry()
     store = InMemoryActivityStore(now=clock.now)
     store.attempts["activity-1"] = {1: replace(LOST, look_at=NOW)}
@@ -342,8 +342,8 @@ def test_letter_that_a_read_back_leads_to_is_told_like_every_other() -> None:
 
 @pytest.mark.parametrize("behind", [timedelta(seconds=6), timedelta(minutes=10)])
 def test_same_words_from_a_little_before_the_sending_prove_neither(behind: timedelta) -> None:
-    """The provider's clock may be behind: it may be ours, so it is not sent again; it may be another's, so nobody
-    takes it."""
+    """The provider's clock may be behind. It may be ours, so it is not sent again; it may be another's, so it is not
+    taken."""
     assert LOST.began_at is not None
     shown = Seen(own=(found(created_at=LOST.began_at - behind),))
     assert look(shown).result == Deferred(again_in=PAUSE, reason=UNEXPLAINED)
@@ -356,12 +356,12 @@ def test_same_words_from_a_little_before_the_sending_prove_neither(behind: timed
     "older", [found(created_at=NOW - timedelta(minutes=12)), found("Other words", created_at=NOW - 30 * SECOND)]
 )
 def test_what_is_older_than_any_skew_or_says_something_else_forbids_nothing(older: Found) -> None:
-    """Otherwise an account that says more than one thing a day would always be held."""
+    """Otherwise an account that comments more than once a day would always be stuck."""
     assert the(SaveAttempt, look(Seen(own=(older,)))).attempt.event is Event.FIND_ABSENT
 
 
 def test_what_an_earlier_attempt_left_is_the_engagement_too() -> None:
-    """It was believed absent and shows up after all, while the second sending is in doubt: it has happened."""
+    """It was believed absent and appears while the second sending is unknown: it has happened."""
     first = earlier(1, event=Event.FIND_ABSENT, text="Hello there!", began_at=NOW - 300 * SECOND)
     second = replace(LOST, number=2)
     decision = look(Seen(own=(found(created_at=NOW - 300 * SECOND),)), mine=second, attempts=(first, second))
@@ -369,7 +369,7 @@ def test_what_an_earlier_attempt_left_is_the_engagement_too() -> None:
 
 
 def test_nothing_is_buried_that_somebody_took_away() -> None:
-    """No letter is written, so that none is announced either."""
+    """No letter is written, so none is announced."""
     decision = look(UNREADABLE, a_comment(status="cancelled"), now=NOW + DAY)
     assert isinstance(decision.result, Dropped)
     assert all_of(AddDeadLetter, decision) == []
@@ -392,7 +392,7 @@ _LOST_TOO = replace(_UNDER_WAY, phase=Phase.UNKNOWN, event=Event.LOSE_TRACK, dea
 @pytest.mark.parametrize("rival", [_UNDER_WAY, _WITHOUT_ID, _LOST_TOO], ids=lambda rival: rival.phase.value)
 @pytest.mark.parametrize("created_at", [NOW, NOW - 9 * _MINUTE, NOW + 9 * _MINUTE, None])
 def test_what_another_activity_may_have_posted_in_the_same_words_is_not_taken(rival: Attempt, created_at: Any) -> None:
-    """Its answer may still name it, or named nothing; neither is ours sent again meanwhile."""
+    """Its answer may still name it, or has named nothing; meanwhile ours is not sent again either."""
     decision = look(Seen(own=(found(created_at=created_at),)), neighbours=(rival,))
     assert decision.result == Deferred(again_in=PAUSE, reason=AMBIGUOUS)
     assert the(SaveAttempt, decision).attempt.phase is Phase.UNKNOWN
@@ -409,17 +409,17 @@ def test_what_another_activity_may_have_posted_in_the_same_words_is_not_taken(ri
     ids=("other words", "long before", "long after", "judged by now as well"),
 )
 def test_what_another_activity_cannot_have_posted_is_taken(rival: Attempt) -> None:
-    """Of two that are both judged by what is shown, each takes one, and it is the same which."""
+    """If both are judged by the post alone, each takes one comment, and it does not matter which."""
     assert isinstance(look(Seen(own=(found(),)), neighbours=(rival,)).result, Executed)
 
 
 def test_a_rival_whose_comment_is_not_shown_forbids_nothing() -> None:
-    """What the post does not show is nobody's."""
+    """A comment that the post does not show cannot be taken."""
     assert the(SaveAttempt, look(NOTHING, neighbours=(_UNDER_WAY,))).attempt.event is Event.FIND_ABSENT
 
 
 def test_a_comment_in_a_neighbour_s_words_and_at_its_time_is_accounted_for() -> None:
-    """The provider told no id of it; each such neighbour accounts for one comment, and none in other words."""
+    """The provider gave no id for it. Each such neighbour explains one comment with its own text only."""
     other = replace(_WITHOUT_ID, text="Other words.")
     theirs = found(engagement_id="c-9", text="Other words.")
     assert the(SaveAttempt, look(Seen(own=(theirs,)), neighbours=(other,))).attempt.event is Event.FIND_ABSENT
@@ -430,14 +430,14 @@ def test_a_comment_in_a_neighbour_s_words_and_at_its_time_is_accounted_for() -> 
 
 
 def test_the_later_one_is_not_taken_while_an_earlier_one_may_be_ours() -> None:
-    """With a clock that is behind, ours seems to be from before its sending; the later one is another's then."""
+    """If the provider's clock is behind, ours seems to be older than its sending, and the later one is another's."""
     assert LOST.began_at is not None
     shown = Seen(own=(found(created_at=LOST.began_at - 6 * SECOND), found(engagement_id="c-2")))
     assert look(shown).result == Deferred(again_in=PAUSE, reason=UNEXPLAINED)
 
 
 def test_what_a_neighbour_has_is_not_ours_although_its_row_does_not_say_so() -> None:
-    """Its row was deleted, or somebody has emptied it; its attempt knows."""
+    """The neighbour's row was deleted or emptied; its attempt still has the id."""
     named = replace(_WITHOUT_ID, answer={"engagement_id": "c-1"})
     assert the(SaveAttempt, look(Seen(own=(found(),)), neighbours=(named,))).attempt.event is Event.FIND_ABSENT
 
@@ -450,7 +450,7 @@ def _posted_before(age: timedelta, number: int = 2) -> Attempt:
 
 
 def test_of_more_comments_than_others_have_posted_one_is_ours() -> None:
-    """An executed neighbour without an id has posted one, at its time."""
+    """An executed neighbour without an id has posted one of them, at its time."""
     neighbour = _posted_before(_MINUTE)
     theirs, ours = found(created_at=neighbour.began_at), found(engagement_id="c-2")
     assert the(MarkExecuted, look(Seen(own=(theirs, ours)), neighbours=(neighbour,))).engagement_id == "c-2"
@@ -462,7 +462,7 @@ def test_of_more_comments_than_others_have_posted_one_is_ours() -> None:
 def test_one_that_is_too_early_for_ours_and_nobody_else_s_for_certain_forbids_to_take_another(
     neighbours: tuple[Attempt, ...],
 ) -> None:
-    """The provider's clock may be behind: ours would be the early one, and its owner's the one that we took."""
+    """The provider's clock may be behind: the early one would be ours, and the one that we took another activity's."""
     assert LOST.began_at is not None
     early = [found(engagement_id=f"c-{n}", created_at=LOST.began_at - _MINUTE) for n in (3, 4)]
     shown = Seen(own=(*early, found()))
@@ -470,7 +470,7 @@ def test_one_that_is_too_early_for_ours_and_nobody_else_s_for_certain_forbids_to
 
 
 def test_a_comment_that_two_pages_show_is_one() -> None:
-    """A neighbour has posted it; a second one would be ours."""
+    """A neighbour has posted it; only a second one would be ours."""
     neighbour = _posted_before(SECOND)
     assert look(Seen(own=(found(), found())), neighbours=(neighbour,)).result == Deferred(
         again_in=PAUSE, reason=AMBIGUOUS
@@ -478,7 +478,7 @@ def test_a_comment_that_two_pages_show_is_one() -> None:
 
 
 def test_comments_that_are_shown_without_ids_are_counted_as_well() -> None:
-    """Two of us and one comment: who asks is not the one that is known to have posted it."""
+    """Two activities and one comment: the other activity is known to have posted it, not this one."""
     nameless = found(engagement_id=None)
     assert look(Seen(own=(nameless,)), neighbours=(_WITHOUT_ID,)).result == Deferred(again_in=PAUSE, reason=AMBIGUOUS)
     other = found(engagement_id=None, created_at=NOW + SECOND)

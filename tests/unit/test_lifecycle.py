@@ -37,7 +37,7 @@ def test_unlisted_event_raises_and_changes_nothing(phase: Phase, event: Event) -
 
 
 def test_every_phase_is_reached_from_scheduled() -> None:
-    """A phase that nothing leads to would be a word without a meaning."""
+    """A phase that cannot be reached would have no meaning."""
     reached = {Phase.SCHEDULED}
     while found := {TRANSITIONS[pair] for pair in TRANSITIONS if pair[0] in reached} - reached:
         reached |= found
@@ -45,12 +45,12 @@ def test_every_phase_is_reached_from_scheduled() -> None:
 
 
 def test_every_event_has_a_place() -> None:
-    """An event that no phase knows could not happen."""
+    """An event that no phase allows could never happen."""
     assert {event for _, event in TRANSITIONS} == set(Event)
 
 
 def test_only_executed_is_final() -> None:
-    """Nothing undoes an engagement that happened, and from everywhere else there is a way on."""
+    """Nothing undoes an engagement that happened; every other phase can be left."""
     assert {phase for phase, _ in TRANSITIONS} == set(Phase) - {Phase.EXECUTED}
 
 
@@ -63,7 +63,7 @@ def test_late_confirmation_is_refused_only_where_nothing_can_have_been_sent() ->
 
 
 def test_sending_begins_only_with_a_claim() -> None:
-    """There is one way to the provider."""
+    """There is only one way to the provider."""
     assert [pair for pair, to in TRANSITIONS.items() if to is Phase.SENDING] == [(Phase.CLAIMED, Event.BEGIN_SENDING)]
     assert [pair for pair, to in TRANSITIONS.items() if to is Phase.CLAIMED] == [(Phase.SCHEDULED, Event.CLAIM)]
 
@@ -76,7 +76,7 @@ def test_others_see_only_three_words_and_what_is_in_flight_as_scheduled() -> Non
 
 
 def test_unlisted_pair_has_no_next_phase() -> None:
-    """The function says no by itself, without an attempt."""
+    """`next_phase` refuses it, even without an attempt."""
     with pytest.raises(IllegalEvent):
         next_phase(Phase.EXECUTED, Event.CLAIM)
 
@@ -91,7 +91,7 @@ def test_unlisted_pair_has_no_next_phase() -> None:
     ],
 )
 def test_the_schema_checks_for_exactly_the_words_of_the_domain(table: str, column: str, words: type[Phase]) -> None:
-    """A word that one of the two does not know would fail at the worst moment."""
+    """A word that only one of the two knows would fail at the worst moment."""
     body = re.search(rf"CREATE TABLE IF NOT EXISTS {table} \((.*?)\n\);", schema_sql(), re.DOTALL)
     assert body is not None
     check = re.search(rf"CHECK \({column} IN \((.*?)\)\)", body[1])

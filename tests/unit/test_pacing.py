@@ -1,4 +1,4 @@
-"""An account that comes back does so slowly: one send at a time, whoever sends it."""
+"""Slow start: after a block an account sends one engagement at a time, whichever worker sends it."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ def test_whoever_has_kept_its_distance_may_go(last_began_at: datetime | None) ->
 
 
 def test_whoever_comes_too_soon_waits_until_its_distance_is_kept() -> None:
-    """Without a charge, for a reason that a person can read, and the account's other work is left out meanwhile."""
+    """It waits uncharged, for a reason that a person can read, and the account's other work is left out meanwhile."""
     admission = admit(a_snapshot(slow_start=a_pace(NOW - SECOND / 4)), an_account())
     until = NOW + SECOND * 3 / 4
     assert admission == Defer(
         until=until,
-        reason="account account-1 comes back slowly, one engagement every 1 s",
+        reason="account account-1 is in slow start: one engagement every 1 s",
         block=Control(
             kind=ControlKind.CAP,
             scope=BlockScope.ACCOUNT,
             scope_id="account-1",
             until=until,
-            reason="it comes back, one engagement every 1 s",
+            reason="slow start, one engagement every 1 s",
         ),
     )
 
 
 def test_what_blocks_the_account_comes_before_its_pace() -> None:
-    """A hold ends when it is lifted, not at the next turn."""
+    """A hold ends when it is lifted, not when the spacing is over."""
     hold = Control(kind=ControlKind.HOLD, scope=BlockScope.ACCOUNT, scope_id="account-1", until=None, reason="401")
     admission = admit(a_snapshot(controls=(hold,), slow_start=a_pace(NOW)), an_account())
     assert isinstance(admission, Defer)
@@ -58,7 +58,7 @@ def test_what_blocks_the_account_comes_before_its_pace() -> None:
 
 
 def test_a_used_up_cap_comes_before_the_pace() -> None:
-    """The longer wait of the two."""
+    """The longer of the two waits counts."""
     admission = admit(a_snapshot(sent_in_last_day=5, slow_start=a_pace(NOW)), an_account(daily_limit=5))
     assert isinstance(admission, Defer)
     assert admission.until == NOW + 60 * SECOND
@@ -114,7 +114,7 @@ def test_backlog_of_a_cool_down_does_not_burst(world: World) -> None:
 
 
 def test_backlog_of_a_lifted_hold_does_not_burst(world: World) -> None:
-    """Whoever has lifted it."""
+    """It does not matter who lifted the hold."""
     world.block(ControlKind.HOLD, None)
     world.clock.advance(60 * SECOND)
     world.register.lift("account-1")
@@ -122,7 +122,7 @@ def test_backlog_of_a_lifted_hold_does_not_burst(world: World) -> None:
 
 
 def test_comment_that_was_prepared_meanwhile_keeps_the_distance_too(world: World) -> None:
-    """Two were claimed before either began: the second one's claim is given back, and charged to nobody."""
+    """Two were claimed before either began: the second one's claim is given back, uncharged."""
     world.block(ControlKind.COOL_DOWN, 60 * SECOND)
     world.clock.advance(60 * SECOND)
     claims = []
@@ -148,7 +148,7 @@ def test_comment_that_was_prepared_meanwhile_keeps_the_distance_too(world: World
 def test_account_is_itself_again_after_as_long_as_it_was_kept_back(
     world: World, lasted: timedelta, slow_for: timedelta
 ) -> None:
-    """Ten minutes later at the latest; a moment before that it is not."""
+    """Slow start lasts as long as the block, ten minutes at most, and not a moment less."""
     world.block(ControlKind.COOL_DOWN, lasted)
     world.clock.advance(lasted + slow_for - SECOND / 10)
     assert world.begun() == 1
@@ -165,14 +165,14 @@ def test_account_is_itself_again_after_as_long_as_it_was_kept_back(
     ],
 )
 def test_nothing_else_slows_an_account_down(world: World, kind: ControlKind, scope: BlockScope) -> None:
-    """What a person paused, a cap that has room again, and what concerned a pod are no fault of the account."""
+    """A pause by a person, a cap with room again, and a block of a pod are not the fault of the account."""
     world.block(kind, SECOND, scope)
     world.clock.advance(SECOND)
     assert world.begun() == 10
 
 
 def test_while_one_prepares_for_its_turn_the_others_claim_nothing(world: World) -> None:
-    """Each look would leave an attempt behind, at every turn; and they block nobody, least of all the one."""
+    """Each claim would leave an attempt behind at every try. The others block nothing, least of all the first claim."""
     world.block(ControlKind.COOL_DOWN, 60 * SECOND)
     world.clock.advance(60 * SECOND)
     claimed, *others = [world.claim(f"{kind}-{number}") for number in range(5) for kind in ("comment", "like")]
@@ -184,7 +184,7 @@ def test_while_one_prepares_for_its_turn_the_others_claim_nothing(world: World) 
 
 
 def test_other_account_keeps_its_own_pace(world: World) -> None:
-    """What one account met concerns no other."""
+    """The slow start of one account does not affect another."""
     world.store.accounts["account-2"] = an_account(id="account-2", profile_id="profile-2")
     world.store.activities["other"] = a_like(id="other", profile_id="profile-2")
     world.block(ControlKind.COOL_DOWN, SECOND)

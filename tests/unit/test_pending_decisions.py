@@ -1,4 +1,4 @@
-"""What could not be committed is handed over later: all of it, in order, once."""
+"""Decisions that could not be committed are applied later: all of them, in order, once."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def pending(decided: list[str]) -> PendingDecisions:
 def test_everything_is_handed_over_oldest_first(
     pending: PendingDecisions, store: UnreliableStore, decided: list[str]
 ) -> None:
-    """And then there is nothing left."""
+    """Afterwards nothing is pending."""
     assert pending.flush(store) == 3
     assert (decided, len(pending)) == (["a", "b", "c"], 0)
     assert pending.flush(store) == 0
@@ -88,7 +88,7 @@ def test_one_row_that_the_store_refuses_does_not_hold_back_the_others(
 
 
 def test_decision_that_raises_does_not_hold_back_the_others(store: UnreliableStore, decided: list[str]) -> None:
-    """A defect met by one activity must not end the rescue of all."""
+    """A defect in one decision must not stop the others."""
 
     def broken(_: Snapshot) -> Decision[None]:
         raise ValueError("a defect")
@@ -107,7 +107,7 @@ def test_decision_that_raises_does_not_hold_back_the_others(store: UnreliableSto
 
 
 class RefusingStore(UnreliableStore):
-    """Is there, and refuses the activities in `forbids`."""
+    """A store that can be reached and refuses the activities in `forbids`."""
 
     forbids: frozenset[str] = frozenset()
 
@@ -131,7 +131,7 @@ def _refused_backlog(clock: InMemoryClock) -> tuple[PendingDecisions, RefusingSt
 
 
 def test_each_that_was_refused_has_its_turn_and_the_first_that_is_taken_opens_the_way() -> None:
-    """One row that is refused for good keeps no other from being recorded, and does not stop sending for ever."""
+    """A row that is always refused neither delays the others nor stops the sending for ever."""
     clock = InMemoryClock()
     pending, store = _refused_backlog(clock)
     store.forbids = frozenset("a")
@@ -143,7 +143,7 @@ def test_each_that_was_refused_has_its_turn_and_the_first_that_is_taken_opens_th
 
 
 def test_what_was_refused_is_tried_one_at_a_time_and_not_at_once() -> None:
-    """A table that refuses everything is asked once in a while."""
+    """A table that refuses everything is asked only once in a while."""
     clock = InMemoryClock()
     pending, store = _refused_backlog(clock)
     assert pending.flush(store) == 0
@@ -153,7 +153,7 @@ def test_what_was_refused_is_tried_one_at_a_time_and_not_at_once() -> None:
 
 
 def test_a_row_that_is_refused_again_does_not_count_with_another_s_first_refusal() -> None:
-    """Successes lie between: the table takes what it should, and each of the two has a reason of its own."""
+    """Other rows succeed in between: the table works, and each of the two has a reason of its own."""
     clock = InMemoryClock()
     refusal = StoreRefused("a trigger forbids it", code="P0001")
     pending, store = PendingDecisions(clock), RefusingStore(now=lambda: NOW, activities={"a": a_like(id="a")})

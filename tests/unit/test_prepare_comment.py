@@ -1,4 +1,4 @@
-"""A comment's words: asked for ahead of time, paid for once, and used only for what they were made from."""
+"""The text of a comment: prepared ahead of time, paid for once, and used only for what it was made from."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Stage:
         self.preparer = self.executor.preparer
 
     def another_worker(self, worker_id: str) -> Executor:
-        """A process of its own."""
+        """Another worker, in a process of its own."""
         return Executor(
             worker_id=worker_id,
             store=self.store,
@@ -97,19 +97,19 @@ class Stage:
         self.store.activities[ID] = replace(row, **changes)
 
     def execute_when_due(self) -> Any:
-        """A minute later."""
+        """Execute it one minute later."""
         self.clock.advance(60 * SECOND)
         return self.executor.execute(ID)
 
     def speak_within(self, seconds: float) -> Any:
-        """What an execution would be given."""
+        """The text that an execution would get."""
         row = self.store.activities[ID]
         assert isinstance(row, Activity)
         return self.preparer.speak(row, POD, CARTRIDGE, Deadline.after(self.clock, timedelta(seconds=seconds)))
 
 
 def test_a_comment_that_was_prepared_is_sent_without_asking_the_voice() -> None:
-    """It was asked ahead of time, and wrote nothing."""
+    """The voice was asked ahead of time, and nothing was written then."""
     stage = Stage()
     assert stage.preparer.prepare(ID)
     assert (stage.asked, stage.store.attempts) == (1, {})
@@ -118,7 +118,7 @@ def test_a_comment_that_was_prepared_is_sent_without_asking_the_voice() -> None:
 
 
 def test_what_was_prepared_is_told_apart_from_what_is_said_in_time() -> None:
-    """Without a comment's text."""
+    """The event says which, without a comment's text."""
     stage = Stage()
     stage.preparer.prepare(ID)
     stage.execute_when_due()
@@ -129,7 +129,7 @@ def test_what_was_prepared_is_told_apart_from_what_is_said_in_time() -> None:
 
 
 def test_a_comment_is_prepared_once() -> None:
-    """However often it is found."""
+    """It does not matter how often it is found."""
     stage = Stage()
     assert [stage.preparer.prepare(ID) for _ in range(3)] == [True, False, False]
     assert stage.asked == 1
@@ -146,7 +146,7 @@ def test_a_comment_is_prepared_once() -> None:
     ids=["comment", "tone", "templates", "pod"],
 )
 def test_what_was_made_from_something_else_is_said_anew(change: Callable[[Stage], Any]) -> None:
-    """An author's, or a pod's, last word counts."""
+    """The last words of the author or the pod count."""
     stage = Stage()
     stage.preparer.prepare(ID)
     change(stage)
@@ -166,7 +166,7 @@ def test_an_answer_that_breaks_the_rules_is_found_out_ahead_of_time() -> None:
 
 
 def test_a_voice_that_failed_ahead_of_time_does_not_delay_the_comment() -> None:
-    """When it is due nobody waits for the same voice again."""
+    """When it is due, nothing waits for the same voice again."""
     stage = Stage()
     stage.voice.will_fail(ID, "it is hoarse")
     stage.preparer.prepare(ID)
@@ -176,7 +176,7 @@ def test_a_voice_that_failed_ahead_of_time_does_not_delay_the_comment() -> None:
 
 
 def test_a_voice_that_failed_is_asked_again_while_there_is_time() -> None:
-    """After a quarter of a minute; not so late that the comment would have to wait for it."""
+    """It is asked again after 15 seconds, but not so late that the comment would have to wait."""
     stage = Stage()
     stage.edit(scheduled_for=stage.clock.now() + 55 * SECOND)
     stage.voice.will_fail(ID, "it is hoarse")
@@ -206,7 +206,7 @@ def test_a_voice_that_recovers_ahead_of_time_is_heard() -> None:
 
 @pytest.mark.parametrize("change", [{"comment_text": ""}, {"status": "cancelled"}], ids=["invalid", "cancelled"])
 def test_a_voice_that_failed_is_not_asked_again_for_what_is_not_wanted_any_more(change: dict[str, Any]) -> None:
-    """The row is looked at once more, and then no more."""
+    """The row is read once more, and then not again."""
     stage = Stage()
     stage.voice.will_fail(ID, "it is hoarse")
     stage.preparer.prepare(ID)
@@ -231,7 +231,7 @@ def test_a_voice_that_failed_is_not_asked_again_for_what_is_not_wanted_any_more(
     ids=["like", "cancelled", "executed", "too long", "no text", "no post", "no pod", "no account"],
 )
 def test_nobody_pays_for_words_that_nothing_needs(stage: Callable[[], Stage]) -> None:
-    """It is looked at once."""
+    """The row is read once."""
     scene = stage()
     changes, change = 0, scene.store.change
 
@@ -247,7 +247,7 @@ def test_nobody_pays_for_words_that_nothing_needs(stage: Callable[[], Stage]) ->
 
 
 def test_a_row_that_is_gone_or_malformed_or_without_a_voice_is_left_alone() -> None:
-    """There is nothing to say."""
+    """There is no text to prepare."""
     stage = Stage()
     assert not stage.preparer.prepare("nobody")
     stage.store.cartridges.clear()
@@ -266,7 +266,7 @@ def test_a_row_that_is_gone_or_malformed_or_without_a_voice_is_left_alone() -> N
     ids=["frozen", "frozen, from before sources were kept", "claimed", "unknown"],
 )
 def test_what_has_its_words_or_an_owner_is_not_prepared(attempt: Attempt) -> None:
-    """The first text wins, and what is in flight is somebody's."""
+    """The first text wins, and an activity in flight has an owner."""
     stage = Stage()
     stage.store.attempts[ID] = {1: attempt}
     assert not stage.preparer.prepare(ID)
@@ -274,7 +274,7 @@ def test_what_has_its_words_or_an_owner_is_not_prepared(attempt: Attempt) -> Non
 
 
 def test_a_database_that_is_away_prepares_nothing() -> None:
-    """The round hears of it, and it is tried again."""
+    """The periodic task gets the error, and the comment is tried again."""
     stage = Stage()
     change = stage.store.change
 
@@ -289,7 +289,7 @@ def test_a_database_that_is_away_prepares_nothing() -> None:
 
 
 def test_an_execution_waits_for_a_preparation_that_is_under_way() -> None:
-    """Instead of paying twice."""
+    """Otherwise the voice would be paid twice."""
     stage = Stage()
     speaking, may_speak = threading.Event(), threading.Event()
 
@@ -323,7 +323,7 @@ def test_an_execution_does_not_wait_for_longer_than_it_has() -> None:
     try:
         assert speaking.wait(10)
         spoken = stage.speak_within(0.05)
-        assert (spoken.text, spoken.reason) == ("Great post!", "its preparation is still under way")
+        assert (spoken.text, spoken.reason) == ("Great post!", "its preparation is still running")
         assert stage.speak_within(-1).text == "Great post!"
     finally:
         may_speak.set()
@@ -332,7 +332,7 @@ def test_an_execution_does_not_wait_for_longer_than_it_has() -> None:
 
 
 def test_a_preparation_that_is_cut_off_leaves_nobody_waiting() -> None:
-    """The worker is told to stop in the middle of it."""
+    """The worker is stopped in the middle of it."""
     stage = Stage()
 
     def cut_off(*_: Any) -> None:
@@ -341,12 +341,12 @@ def test_a_preparation_that_is_cut_off_leaves_nobody_waiting() -> None:
     stage.voice.before_speaking = cut_off
     with pytest.raises(KeyboardInterrupt):
         stage.preparer.prepare(ID)
-    assert stage.speak_within(30).reason == "its preparation was cut off"
+    assert stage.speak_within(30).reason == "its preparation was interrupted"
 
 
 @pytest.mark.parametrize(("seconds", "allowed"), [(30, 10), (4, 4), (-1, 0)])
 def test_the_voice_is_given_its_timeout_and_no_more_than_the_deadline(seconds: float, allowed: float) -> None:
-    """In seconds."""
+    """The times are in seconds."""
     stage = Stage()
     given: list[float] = []
     stage.voice.before_speaking = lambda _, deadline: given.append(deadline.remaining())
@@ -355,7 +355,7 @@ def test_the_voice_is_given_its_timeout_and_no_more_than_the_deadline(seconds: f
 
 
 def test_ahead_of_time_the_voice_is_given_its_whole_timeout() -> None:
-    """Nobody is waiting."""
+    """No execution waits for it yet."""
     stage = Stage()
     given: list[float] = []
     stage.voice.before_speaking = lambda _, deadline: given.append(deadline.remaining())
@@ -364,7 +364,7 @@ def test_ahead_of_time_the_voice_is_given_its_whole_timeout() -> None:
 
 
 def test_a_text_that_could_not_be_sent_is_not_paid_for_again_in_this_process() -> None:
-    """The database broke at begin: the claim is given back without it, and the process remembers."""
+    """The database failed at begin: the claim is given back without the text, and the process remembers it."""
     stage = Stage()
     change, changes = stage.store.change, iter([False, True])
 
@@ -381,7 +381,7 @@ def test_a_text_that_could_not_be_sent_is_not_paid_for_again_in_this_process() -
 
 
 def test_what_is_done_is_forgotten() -> None:
-    """Whoever requeues it may have corrected the voice: it is asked again."""
+    """A person who requeues it may have corrected the voice, so the voice is asked again."""
     stage = Stage()
     stage.preparer.prepare(ID)
     stage.execute_when_due()
@@ -390,7 +390,7 @@ def test_what_is_done_is_forgotten() -> None:
 
 
 def test_what_was_cancelled_is_forgotten() -> None:
-    """A wake-up for it drops its words too."""
+    """A wake-up for it drops its text, too."""
     stage = Stage()
     stage.preparer.prepare(ID)
     stage.edit(status="cancelled")
@@ -401,7 +401,7 @@ def test_what_was_cancelled_is_forgotten() -> None:
 
 
 def test_only_so_many_are_remembered() -> None:
-    """The oldest is forgotten first, and costs the voice once more."""
+    """The oldest entry is dropped first, and then the voice is asked once more."""
     stage = Stage()
     preparer = Preparer(store=stage.store, voice=stage.voice, telemetry=stage.telemetry, clock=stage.clock, capacity=2)
     for number in (1, 2, 3):
@@ -412,7 +412,7 @@ def test_only_so_many_are_remembered() -> None:
 
 
 def paused_at_begin(stage: Stage) -> None:
-    """Somebody pauses everything while the voice speaks, and lifts it again."""
+    """A person pauses everything while the voice speaks, and resumes it later."""
 
     def pause(*_: Any) -> None:
         stage.store.controls.append(PAUSE)
@@ -424,7 +424,7 @@ def paused_at_begin(stage: Stage) -> None:
 
 
 def test_a_text_that_could_not_be_sent_is_kept_for_another_worker() -> None:
-    """With the attempt that was released, together with what it was made from."""
+    """The released attempt keeps it, together with what it was made from."""
     stage = Stage()
     paused_at_begin(stage)
     released = stage.store.attempts[ID][1]
@@ -435,7 +435,7 @@ def test_a_text_that_could_not_be_sent_is_kept_for_another_worker() -> None:
 
 
 def test_a_comment_that_was_edited_after_its_text_was_kept_is_said_anew() -> None:
-    """By whichever worker."""
+    """It does not matter which worker does it."""
     stage = Stage()
     paused_at_begin(stage)
     stage.edit(comment_text=EDITED)
@@ -445,7 +445,7 @@ def test_a_comment_that_was_edited_after_its_text_was_kept_is_said_anew() -> Non
 
 
 def test_a_comment_that_was_edited_while_the_voice_spoke_is_said_anew() -> None:
-    """What was said of the old one is on record as that."""
+    """The text is recorded as made from the old comment."""
     stage = Stage()
     stage.voice.before_speaking = lambda *_: stage.edit(comment_text=EDITED)
     assert isinstance(stage.execute_when_due(), Deferred)
@@ -455,7 +455,7 @@ def test_a_comment_that_was_edited_while_the_voice_spoke_is_said_anew() -> None:
 
 
 def test_an_original_that_could_not_be_sent_is_not_kept() -> None:
-    """A voice that was down for a moment is asked again by whoever comes next."""
+    """The voice was down for a moment only: the next claim asks it again."""
     stage = Stage()
     stage.voice.will_fail(ID, "it is hoarse")
     paused_at_begin(stage)
@@ -466,7 +466,7 @@ def test_an_original_that_could_not_be_sent_is_not_kept() -> None:
 
 
 def test_a_retry_sends_the_same_words_and_asks_nobody() -> None:
-    """Even another worker's, whatever the voice would say by now."""
+    """Another worker's text is kept, too, whatever the voice would say by now."""
     stage = Stage()
     stage.linkedin.will(Scripted(applies=False, answer=REFUSED))
     assert isinstance(stage.execute_when_due(), Deferred)
@@ -477,7 +477,7 @@ def test_a_retry_sends_the_same_words_and_asks_nobody() -> None:
 
 
 def test_a_retry_of_a_comment_that_was_edited_is_said_anew() -> None:
-    """What was refused left nothing behind: the author's correction counts."""
+    """The refused attempt left nothing behind, so the author's correction counts."""
     stage = Stage()
     stage.linkedin.will(Scripted(applies=False, answer=REFUSED))
     stage.execute_when_due()
@@ -494,7 +494,7 @@ def test_a_retry_of_a_comment_that_was_edited_is_said_anew() -> None:
     ids=["the same original", "from before sources were kept", "another original"],
 )
 def test_a_claim_carries_the_text_that_was_made_from_this_original(source: str | None, text: str | None) -> None:
-    """And says what its own is made from."""
+    """It also carries the source of its own text."""
     before = (earlier(1, event=Event.RELEASE, began_at=None, text="First!", text_source=source),)
     decision = decide_claim(a_snapshot(a_comment(), attempts=before), holder=ME, policy=ClaimPolicy())
     (saved,) = (write.attempt for write in decision.writes if isinstance(write, SaveAttempt))
@@ -502,7 +502,7 @@ def test_a_claim_carries_the_text_that_was_made_from_this_original(source: str |
 
 
 def test_a_like_has_no_text_and_no_source() -> None:
-    """Nor does one whose row has a comment."""
+    """This holds even if its row has a comment."""
     like = a_like(comment_text="Great post!")
     result = decide_claim(a_snapshot(like), holder=ME, policy=ClaimPolicy()).result
     assert isinstance(result, Claimed)
@@ -510,7 +510,7 @@ def test_a_like_has_no_text_and_no_source() -> None:
 
 
 def test_a_release_at_begin_does_not_replace_a_text_that_is_frozen() -> None:
-    """Whatever the voice has said this time."""
+    """It stays, whatever the voice says this time."""
     mine = an_attempt(Phase.CLAIMED, text="First!", text_source="Great post!")
     snapshot = a_snapshot(a_comment(), attempts=(mine,), controls=(PAUSE,))
     decision = decide_begin(snapshot, claimed=a_claim(mine, a_comment()), text="Second!")

@@ -1,4 +1,4 @@
-"""The last look before a comment is sent again: it goes out only if nothing on the post may be it."""
+"""The recheck before a comment is sent again: it is sent only if nothing on the post may be it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def found(text: str | None = "Hello there!", engagement_id: str | None = "c-1", 
 
 
 def last_look(seen: ReadBack, attempts: tuple[Attempt, ...] = (ABSENT, CLAIMED), **shown: Any) -> Decision[Any]:
-    """The look before a comment that was believed absent is sent again."""
+    """Recheck a comment that was believed absent before it is sent again."""
     snapshot = a_snapshot(a_comment(), attempts=attempts, **shown)
     return decide_last_look(
         snapshot, claimed=a_claim(CLAIMED, a_comment()), text="Hello there!", seen=seen, policy=POLICY
@@ -42,18 +42,18 @@ def test_comment_that_is_still_absent_may_be_sent() -> None:
 
 
 def test_a_requeued_comment_whose_looks_prove_nothing_goes_back_to_a_person_in_the_end() -> None:
-    """Nothing was sent since the requeue, so that no sending tells how long we have insisted: the first claim does."""
+    """Nothing was sent since the requeue, so the time until we give up counts from the first claim."""
     requeued = replace(ABSENT, number=1, requeued_at=NOW - 2 * DAY)
     first = replace(CLAIMED, number=2, claimed_at=NOW - DAY, phase=Phase.SCHEDULED, event=Event.RELEASE)
     stranger = Seen(own=(found("By hand.", created_at=NOW - SECOND),))
     assert last_look(stranger, (requeued, replace(first, claimed_at=NOW - 40 * SECOND), CLAIMED)).result == Deferred(
-        again_in=10 * SECOND, reason="the post shows a comment of the account that nobody accounts for"
+        again_in=10 * SECOND, reason="the post shows a comment of the account that belongs to no known activity"
     )
     assert isinstance(last_look(stranger, (requeued, first, CLAIMED)).result, Buried)
 
 
 def test_comment_that_appeared_after_all_is_not_sent_again() -> None:
-    """Since the first attempt began, not since this claim."""
+    """The search covers the time since the first attempt began, not only since this claim."""
     decision = last_look(Seen(own=(found(created_at=NOW - 299 * SECOND),)))
     assert decision.result == Executed(provenance=Provenance.RECONCILED)
     assert the(MarkExecuted, decision).engagement_id == "c-1"
@@ -61,7 +61,7 @@ def test_comment_that_appeared_after_all_is_not_sent_again() -> None:
 
 
 def test_last_look_that_fails_postpones() -> None:
-    """What cannot be looked for is not sent."""
+    """If the post cannot be read, nothing is sent."""
     decision = last_look(UNREADABLE)
     assert isinstance(decision.result, Deferred)
     assert the(SaveAttempt, decision).attempt.event is Event.RELEASE
@@ -69,7 +69,7 @@ def test_last_look_that_fails_postpones() -> None:
 
 
 def test_stranger_at_the_last_look_postpones() -> None:
-    """It may be ours with its text changed."""
+    """It may be our comment with a changed text."""
     decision = last_look(Seen(own=(found("Entirely different"),)))
     assert isinstance(decision.result, Deferred)
     assert the(MarkScheduled, decision).next_retry_at == NOW + 75 * SECOND
@@ -82,22 +82,22 @@ def test_last_look_does_not_postpone_for_ever() -> None:
 
 
 def test_claim_that_was_lost_meanwhile_ends_the_last_look() -> None:
-    """Somebody else has it."""
+    """Another worker has the activity."""
     lost = replace(CLAIMED, phase=Phase.SCHEDULED, event=Event.RELEASE, effect=Effect.NONE)
     assert last_look(NOTHING, attempts=(ABSENT, lost)) == Decision(
-        Dropped(reason="the claim was lost to somebody else")
+        Dropped(reason="this worker no longer holds the claim")
     )
 
 
 def test_same_words_from_a_little_before_the_first_sending_postpone() -> None:
-    """The provider's clock may be behind: what may be ours is neither taken for it nor sent again."""
+    """The provider's clock may be behind: what may be ours is neither accepted as ours nor sent again."""
     decision = last_look(Seen(own=(found(created_at=NOW - 300 * SECOND - timedelta(minutes=9)),)))
     assert isinstance(decision.result, Deferred)
     assert last_look(Seen(own=(found(created_at=NOW - timedelta(minutes=16)),))) == Decision(None)
 
 
 def test_what_was_taken_away_meanwhile_is_not_buried() -> None:
-    """Cancelled while it was looked for, after a day of looking: no letter, and nobody is told of one."""
+    """It was cancelled during a day of rechecks: there is no letter and no alert."""
     old = replace(ABSENT, began_at=NOW - 30 * DAY)
     cancelled = a_snapshot(a_comment(status="cancelled"), attempts=(old, CLAIMED))
     decision = decide_last_look(

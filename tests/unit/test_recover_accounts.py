@@ -1,4 +1,4 @@
-"""A held account is asked for ever less often, and comes back with a clear yes; one that keeps failing cools down."""
+"""A held account is probed less and less often until a clear yes; one that keeps failing cools down."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ POLICY = HealthPolicy(server_errors=3, first_cool_down=30 * SECOND)
 
 @dataclass
 class Provider:
-    """Answers as it is told, and remembers when it was asked."""
+    """Gives the answers that the test sets, and remembers when it was probed."""
 
     clock: InMemoryClock
     answer: AccountHealth | NoReadBack | Failure = ILL
@@ -52,7 +52,7 @@ class Provider:
 
 
 class World:
-    """One account, one clock, and a worker that makes its rounds."""
+    """One account, one clock, and a worker that runs its periodic tasks."""
 
     def __init__(self) -> None:
         self.clock = InMemoryClock(origin=NOW)
@@ -71,7 +71,7 @@ class World:
         self.store.change("", lambda _: Decision(None, (Block(hold),)))
 
     def pass_time(self, duration: timedelta) -> list[timedelta]:
-        """Rounds every five seconds; after how long the provider was asked, each time."""
+        """Run every five seconds; returns after how long the provider was probed, each time."""
         since = self.clock.now()
         already = len(self.provider.asked)
         for _ in range(int(duration / (5 * SECOND))):
@@ -91,7 +91,7 @@ def world() -> World:
 
 
 def test_held_account_is_asked_for_at_doubling_intervals(world: World) -> None:
-    """After one minute, two more, four more; and hourly in the end."""
+    """Probes come after one minute, two more, four more, and hourly in the end."""
     world.refuse()
     asked = world.pass_time(6 * HOUR)
     pauses = [later - sooner for sooner, later in zip([timedelta(0), *asked], asked, strict=False)]
@@ -100,7 +100,7 @@ def test_held_account_is_asked_for_at_doubling_intervals(world: World) -> None:
 
 
 def test_clear_yes_lifts_the_hold_and_the_account_is_paced(world: World) -> None:
-    """The first healthy answer is enough, and the store knows when it was."""
+    """The first healthy answer is enough, and the store records when it came."""
     world.refuse()
     world.provider.answer = WELL
     assert world.pass_time(HOUR) == [MINUTE]
@@ -115,7 +115,7 @@ def test_clear_yes_lifts_the_hold_and_the_account_is_paced(world: World) -> None
     ids=["ill", "no word", "cannot be asked", "failure"],
 )
 def test_any_other_answer_proves_nothing(world: World, answer: AccountHealth | NoReadBack | Failure) -> None:
-    """The account stays held, and is asked for at the next interval."""
+    """The account stays held, and is probed at the next interval."""
     world.refuse()
     world.provider.answer = answer
     assert world.pass_time(5 * MINUTE) == [MINUTE, 3 * MINUTE]
@@ -124,7 +124,7 @@ def test_any_other_answer_proves_nothing(world: World, answer: AccountHealth | N
 
 
 def test_healthy_answer_followed_by_another_refusal_does_not_loop(world: World) -> None:
-    """Each time it is refused again the doubling goes on, until it is asked for once an hour."""
+    """Each new refusal continues the doubling, up to one probe an hour."""
     world.provider.answer = WELL
     pauses = []
     for _ in range(9):
@@ -150,7 +150,7 @@ def test_doubling_starts_anew_after_a_person_or_a_day(world: World) -> None:
 
 
 def test_account_that_is_refused_while_it_is_asked_for_stays_held(world: World) -> None:
-    """The refusal is younger than the question: the yes is about the time before."""
+    """The refusal is later than the probe, so the yes is about the time before."""
     world.refuse()
     world.provider.answer = WELL
 
@@ -165,7 +165,7 @@ def test_account_that_is_refused_while_it_is_asked_for_stays_held(world: World) 
 
 
 def test_two_workers_ask_once(world: World) -> None:
-    """Both have read the hold; one of them asks."""
+    """Both have read the hold; only one of them probes."""
     world.refuse()
     world.pass_time(MINUTE)
     (seen,) = world.register.held(limit=5)
@@ -177,7 +177,7 @@ def test_two_workers_ask_once(world: World) -> None:
 
 
 def test_worker_that_comes_second_does_not_ask(world: World) -> None:
-    """The other one has planned the next question between its reading and its planning."""
+    """The other worker has planned the next probe between the reading and the planning of this one."""
 
     class OftenLate(InMemoryAccountRegister):
         def held(self, *, limit: int) -> tuple[Hold, ...]:
@@ -195,7 +195,7 @@ def test_worker_that_comes_second_does_not_ask(world: World) -> None:
 
 
 def test_where_nobody_can_be_asked_only_a_person_lifts_a_hold(world: World) -> None:
-    """v0: no question is even planned."""
+    """With v0 no probe is even planned."""
     world.refuse()
     world.care = AccountRecovery(
         register=world.register, probe=None, clock=world.clock, telemetry=world.telemetry, policy=POLICY
@@ -206,7 +206,7 @@ def test_where_nobody_can_be_asked_only_a_person_lifts_a_hold(world: World) -> N
 
 
 def test_interval_never_overflows() -> None:
-    """However often it was asked."""
+    """This holds for any number of probes."""
     hold = Hold(account=an_account(), held_at=NOW, probe_at=NOW, probes=10_000, seen_at=NOW)
     assert next_probe(hold, POLICY) == (NOW + HOUR, 10_001)
 
@@ -230,7 +230,7 @@ def failing(*seconds: float) -> Failing:
     ids=["two", "three", "under way", "one after", "two after", "again", "in the end"],
 )
 def test_cool_down_grows_with_every_failure_after_it(seconds: tuple[float, ...], until: float | None) -> None:
-    """30 s, 60 s, 120 s, and 15 min at most; what was under way when it began makes it no longer."""
+    """30 s, 60 s, 120 s, and 15 min at most. A call that was running when it began does not make it longer."""
     ends = cools_down_until(failing(*seconds), POLICY)
     assert ends == (None if until is None else NOW + until * SECOND)
 
@@ -248,7 +248,7 @@ def cool_downs(world: World) -> list[datetime | None]:
 
 
 def test_account_that_fails_three_times_in_a_row_cools_down(world: World) -> None:
-    """No longer than that, however often one looks."""
+    """Reading the facts again does not make it longer."""
     for number in range(3):
         assert cool_downs(world) == []
         sent(world, number)
@@ -262,7 +262,7 @@ def test_account_that_fails_three_times_in_a_row_cools_down(world: World) -> Non
 
 
 def test_cool_down_that_would_be_over_is_not_put_in_force(world: World) -> None:
-    """Nobody looked in time: it would only make the account come back slowly."""
+    """No worker looked in time. The cool-down would only cause a slow start."""
     for number in range(3):
         sent(world, number)
     world.clock.advance(5 * MINUTE)

@@ -27,7 +27,7 @@ def test_the_backoff_is_the_specs(refused: int, delay: timedelta) -> None:
 
 
 def test_third_refusal_is_the_last() -> None:
-    """The dead letter says how often it was tried, and what came back."""
+    """The dead letter says how often it was tried, and what the provider answered."""
     assert after(3) == Bury("gave up after 3 attempts: No.")
 
 
@@ -37,18 +37,18 @@ def test_the_last_delay_repeats() -> None:
 
 
 def test_no_delays_mean_at_once() -> None:
-    """An empty backoff waits for nothing."""
+    """With an empty backoff there is no wait."""
     assert after(1, policy=RetryPolicy(backoff=())) == RetryAt(NOW)
 
 
 def test_retry_after_is_a_floor_under_the_backoff() -> None:
-    """Earlier than the provider asks is useless, earlier than the backoff is impolite."""
+    """A retry before `Retry-After` is useless, and one before the backoff is too early."""
     assert after(1, wait=60 * SECOND) == RetryAt(NOW + 60 * SECOND)
     assert after(2, wait=SECOND) == RetryAt(NOW + timedelta(milliseconds=1500))
 
 
 def test_retry_after_of_more_than_a_day_is_a_day() -> None:
-    """Whoever asks for a year is broken."""
+    """A provider that asks for a year is broken."""
     assert after(1, wait=365 * DAY) == RetryAt(NOW + DAY)
 
 

@@ -1,4 +1,4 @@
-"""The verdict: what an answer means, whenever it comes and however often it is told."""
+"""The verdict: what an answer means, whenever it arrives and however often it is decided."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ GONE = Failure(
 def verdict(
     answer: Answer, *attempts: Attempt, activity: Any = None, sent: Attempt = SENT, **shown: Any
 ) -> Decision[Outcome]:
-    """What becomes of the answer to my attempt, while the store shows these attempts (mine alone unless others are)."""
+    """Decide about the answer to my attempt, while the store shows these attempts (only mine by default)."""
     snapshot = a_snapshot(activity or a_comment(), attempts=attempts or (sent,), **shown)
     return decide_verdict(snapshot, attempt=sent, answer=answer, policy=RetryPolicy())
 
@@ -79,7 +79,7 @@ def test_what_was_sent_is_recorded_whatever_the_row_says_now() -> None:
 
 
 def test_not_sent_is_released_without_a_charge() -> None:
-    """An open breaker is nobody's fault."""
+    """An open breaker is not the fault of the activity."""
     decision = verdict(NotSent(reason="The provider is given a rest.", retry_in=5 * SECOND))
     assert decision.result == Deferred(again_in=5 * SECOND, reason="The provider is given a rest.")
     assert the(SaveAttempt, decision).attempt.event is Event.RELEASE
@@ -129,7 +129,7 @@ def test_releases_and_crashes_do_not_use_up_the_attempts() -> None:
 
 
 def test_a_requeue_gives_all_the_attempts_back() -> None:
-    """The count starts afresh."""
+    """The count starts again at zero."""
     old = (earlier(1), earlier(2), earlier(3, event=Event.BURY, requeued_at=NOW))
     mine = replace(SENT, number=4)
     assert isinstance(verdict(LIMITED, *old, mine, sent=mine).result, Deferred)
@@ -149,7 +149,7 @@ def test_retry_after_is_a_floor_and_cools_the_whole_account_down() -> None:
 
 
 def test_nobody_cools_down_for_more_than_a_day() -> None:
-    """Neither the activity nor the account."""
+    """Neither the activity nor the account does."""
     decision = verdict(replace(LIMITED, retry_after=300 * DAY))
     assert the(MarkScheduled, decision).next_retry_at == NOW + DAY
     assert the(Block, decision).control.until == NOW + DAY
@@ -174,7 +174,7 @@ def test_sign_out_fails_this_activity_and_holds_the_accounts_others() -> None:
 
 @pytest.mark.parametrize("now_acting", [an_account(id="account-2"), None], ids=["another account", "no account"])
 def test_the_account_that_made_the_call_is_held(now_acting: Any) -> None:
-    """Whoever the row names by now has done nothing."""
+    """The account that the row names by now has done nothing."""
     decision = verdict(Failure(cause=Cause.ACCOUNT_SIGNED_OUT, message="Signed out."), account=now_acting)
     assert [block.control.scope_id for block in all_of(Block, decision)] == ["account-1"]
 
@@ -199,13 +199,13 @@ def test_what_cannot_succeed_is_buried_at_once(cause: Cause) -> None:
 
 @pytest.mark.parametrize("status", ["cancelled", "executed"])
 def test_refusal_never_schedules_what_somebody_took_away(status: str) -> None:
-    """The other service's word stands; the attempt itself is closed."""
+    """The other service's status stays; the attempt itself is closed."""
     assert all_of(MarkScheduled, verdict(LIMITED, activity=a_comment(status=status))) == []
 
 
 @pytest.mark.parametrize("answer", [LOST, NotSent(reason="A rest.", retry_in=SECOND)], ids=["lost", "not sent"])
 def test_other_answers_never_schedule_what_somebody_took_away(answer: Answer) -> None:
-    """Nor does an outcome that nobody knows yet."""
+    """An unknown outcome does not schedule it either."""
     assert all_of(MarkScheduled, verdict(answer, activity=a_comment(status="cancelled"))) == []
 
 
@@ -213,7 +213,7 @@ def test_other_answers_never_schedule_what_somebody_took_away(answer: Answer) ->
     "cause", [Cause.NO_ANSWER, Cause.SERVER_ERROR, Cause.UNINTELLIGIBLE, Cause.ALREADY_DONE, Cause.OUTCOME_UNKNOWN]
 )
 def test_what_may_have_happened_is_unknown(cause: Cause) -> None:
-    """It is looked for after the deadline, and nothing is sent before that."""
+    """It is read back after the deadline, and nothing is sent before that."""
     decision = verdict(replace(LOST, cause=cause))
     assert isinstance(decision.result, Unknown)
     saved = the(SaveAttempt, decision).attempt
@@ -238,7 +238,7 @@ def test_a_verdict_decided_again_changes_nothing_that_counts(answer: Answer) -> 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=["yes", "refused", "buried", "lost", "not sent"])
 def test_a_verdict_decided_three_times_writes_at_most_twice(answer: Answer) -> None:
-    """Sooner or later there is nothing to add."""
+    """The third time there is nothing left to write."""
     current, decisions = SENT, []
     for _ in range(3):
         decisions.append(verdict(answer, current))
@@ -249,7 +249,7 @@ def test_a_verdict_decided_three_times_writes_at_most_twice(answer: Answer) -> N
 
 @pytest.mark.parametrize("answer", [LIMITED, GONE, YES], ids=["refused", "buried", "yes"])
 def test_unknown_attempt_still_takes_its_own_answer(answer: Answer) -> None:
-    """Somebody thought that the worker was dead; it was only slow, and it knows best."""
+    """Another worker thought that this one was dead. It was only slow, and its answer counts."""
     lost = replace(SENT, phase=Phase.UNKNOWN, event=Event.LOSE_TRACK, crashed=True, look_at=NOW)
     decision = verdict(answer, lost)
     assert the(SaveAttempt, decision).attempt.phase is not Phase.UNKNOWN
@@ -257,7 +257,7 @@ def test_unknown_attempt_still_takes_its_own_answer(answer: Answer) -> None:
 
 
 def test_second_uncertainty_adds_nothing() -> None:
-    """It is being reconciled already."""
+    """The outcome is being reconciled already."""
     lost = replace(SENT, phase=Phase.UNKNOWN, event=Event.LOSE_TRACK)
     assert verdict(LOST, lost) == Decision(Unknown(failure=LOST))
 
@@ -288,7 +288,7 @@ def test_stale_worker_decides_nothing_but_its_yes_is_believed(closed: Attempt) -
 @pytest.mark.parametrize("closed", CLOSED_BY_OTHERS, ids=lambda attempt: attempt.event.value)
 @pytest.mark.parametrize("answer", [LIMITED, GONE, LOST, NotSent(reason="A rest.", retry_in=SECOND)])
 def test_stale_no_is_kept_and_decides_nothing(closed: Attempt, answer: Answer) -> None:
-    """The row is not touched: its story has gone on."""
+    """The activity's row is not changed: it has moved on."""
     decision = verdict(answer, closed)
     assert isinstance(decision.result, Dropped)
     assert the(SaveAttempt, decision).attempt.phase is closed.phase
@@ -307,7 +307,7 @@ def test_late_yes_is_kept_while_another_attempt_owns_the_activity() -> None:
 
 
 def test_late_yes_for_what_is_executed_already_only_leaves_a_trace() -> None:
-    """A duplicate that really happened must be seen by whoever audits."""
+    """A person who audits must see a duplicate that really happened."""
     closed = replace(SENT, phase=Phase.SCHEDULED, event=Event.FIND_ABSENT, effect=Effect.NONE)
     decision = verdict(YES, closed, activity=a_comment(status="executed"))
     assert isinstance(decision.result, Dropped)
@@ -317,7 +317,7 @@ def test_late_yes_for_what_is_executed_already_only_leaves_a_trace() -> None:
 
 @pytest.mark.parametrize("event", [Event.FIND_PRESENT, Event.RESOLVE_EXECUTED])
 def test_late_yes_after_a_careless_update_does_not_raise(event: Event) -> None:
-    """What is executed stays executed, whatever word somebody wrote into the row."""
+    """An executed activity stays executed, whatever status was written into its row."""
     closed = replace(SENT, phase=Phase.EXECUTED, event=event, effect=Effect.APPLIED)
     verdict(YES, closed, activity=a_comment(status="failed"))
 
@@ -326,7 +326,7 @@ def test_answer_without_an_attempt_is_dropped() -> None:
     """The row was deleted meanwhile."""
     snapshot = Snapshot(now=NOW, activity=None)
     decision = decide_verdict(snapshot, attempt=SENT, answer=YES, policy=RetryPolicy())
-    assert decision == Decision(Dropped(reason="its attempt is not on record any more"))
+    assert decision == Decision(Dropped(reason="its attempt is no longer recorded"))
 
 
 def test_the_token_and_not_the_number_says_whose_answer_it_is() -> None:
@@ -335,14 +335,14 @@ def test_the_token_and_not_the_number_says_whose_answer_it_is() -> None:
 
 
 def test_wait_that_was_asked_for_is_kept_in_the_audit_log() -> None:
-    """In seconds."""
+    """It is stored in seconds."""
     saved = the(SaveAttempt, verdict(replace(LIMITED, retry_after=60 * SECOND))).attempt
     assert saved.error is not None
     assert saved.error["retry_after_s"] == 60.0
 
 
 def test_refusal_after_late_evidence_is_no_dead_letter() -> None:
-    """It has happened: to say that it failed would ask a person to do it again."""
+    """It has happened: a dead letter would ask a person to do it again."""
     witness = earlier(1, event=Event.FIND_ABSENT, text="Hello!", evidence={"effect": "applied", "engagement_id": "c-1"})
     mine = replace(SENT, number=2)
     assert all_of(MarkFailed, verdict(GONE, witness, mine, sent=mine)) == []
@@ -355,7 +355,7 @@ HOLD = Control(
 
 
 def test_another_refusal_of_a_held_account_costs_nothing() -> None:
-    """It was under way when the first one was heard: it waits with the rest, its words kept, and nobody is told."""
+    """Its call was running when the first refusal came: it waits with the rest, keeps its text, and raises no alert."""
     decision = verdict(SIGNED_OUT, controls=(HOLD,))
     assert decision.result == Deferred(again_in=None, reason="its account is held: The login has expired.")
     saved = the(SaveAttempt, decision).attempt
@@ -377,25 +377,25 @@ def test_another_refusal_of_a_held_account_costs_nothing() -> None:
     ids=["pause", "another account", "pod"],
 )
 def test_only_a_hold_of_its_own_account_excuses_a_refusal(control: Control) -> None:
-    """What blocks it for another reason says nothing of its login."""
+    """A block for another reason says nothing about the login."""
     assert isinstance(verdict(SIGNED_OUT, controls=(control,)).result, Buried)
 
 
 def test_a_held_account_excuses_no_other_refusal() -> None:
-    """A post that is gone is gone."""
+    """A deleted post stays deleted."""
     assert isinstance(verdict(GONE, controls=(HOLD,)).result, Buried)
 
 
 def test_the_alert_of_an_expired_login_says_both_ways_back() -> None:
-    """By a person, and by itself where the provider can be asked."""
+    """A person resumes the account, or a probe does where the provider can be asked."""
     told = the(RaiseAlert, verdict(SIGNED_OUT)).message
     assert "engagement resume --account account-1" in told
-    assert "asked for by itself" in told
+    assert "also probed automatically" in told
 
 
 @pytest.mark.parametrize("status", ["cancelled", "executed"])
 def test_what_somebody_else_ended_is_not_said_to_be_buried(status: str) -> None:
-    """There is no letter, so that the queue is told of none."""
+    """There is no letter, so the queue does not get one."""
     decision = verdict(GONE, activity=a_comment(status=status))
     assert decision.result == Dropped(reason="somebody else ended it meanwhile: There is no such post.")
     assert all_of(AddDeadLetter, decision) == []
