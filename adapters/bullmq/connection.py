@@ -23,6 +23,8 @@ __all__ = ["EventLoop"]
 T = TypeVar("T")
 _SECONDS = 2.0
 _CLOSED = "the connection was closed"
+_CANCEL_AGAIN_SECONDS = 0.2
+_CANCELLATIONS = 25
 _CONNECTIONS = 2
 """One that waits for jobs, and one for everything else."""
 
@@ -66,9 +68,13 @@ class EventLoop:
 
     async def _end(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        for _ in range(_CANCELLATIONS):
+            if not others:
+                break
+            for task in others:
+                task.cancel()
+            # A time limit that ends at the same moment swallows a cancellation (`asyncio.wait_for` before Python 3.12).
+            _, others = await asyncio.wait(others, timeout=_CANCEL_AGAIN_SECONDS)
         await self.client.connection_pool.disconnect()
 
 

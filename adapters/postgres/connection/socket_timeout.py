@@ -119,22 +119,27 @@ class SocketTimeout:
 
     def _watch(self) -> None:
         while not self._closed.wait(self._look_every):
-            if self._give_up_silent():
-                self._on_silence()
+            if self._finds_silence():
+                self._on_silence()  # first, so that nobody who is told takes an idle connection for a living one
+            self._give_up_silent()
 
-    def _give_up_silent(self) -> bool:
-        """Whether a connection was found silent now."""
+    def _finds_silence(self) -> bool:
+        """Whether a connection is silent that was not given up yet; what was not heard of since is not alive."""
         now = time.monotonic()
         with self._lock:
-            going = [use for use in self._uses if use.silent_for is None]
-            is_found = any(use.is_over(now) for use in going)
+            is_found = any(use.is_over(now) for use in self._uses if use.silent_for is None)
             if is_found:
                 self._alive_since = now - _ALIVE_WITHIN_SECONDS
-            for use in going:
-                if use.is_over(now) or self._heard_at[use.connection] < self._alive_since:
+        return is_found
+
+    def _give_up_silent(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            for use in self._uses:
+                is_silent = use.is_over(now) or self._heard_at[use.connection] < self._alive_since
+                if is_silent and use.silent_for is None:
                     use.silent_for = now - use.began
                     _shut_down(use.connection)
-        return is_found
 
 
 def _shut_down(connection: Connection) -> None:
