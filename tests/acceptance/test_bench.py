@@ -15,7 +15,7 @@ import pytest
 
 from support.commands import left_behind
 
-pytestmark = pytest.mark.embedded
+pytestmark = [pytest.mark.embedded, pytest.mark.alone]
 
 
 def _environment(folder: Path) -> dict[str, str]:

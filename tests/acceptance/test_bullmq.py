@@ -71,6 +71,7 @@ def lateness(world: World) -> list[float]:
     return sorted(effect["received_at"] - due_at[effect["post_id"]] for effect in effects)
 
 
+@pytest.mark.alone
 def test_two_hundred_delayed_jobs_are_executed_once_and_on_time(world: World, node: Node, seed: int) -> None:
     """None early, all completed in BullMQ's own counts, none left active."""
     world.start_worker(**ON_BULLMQ)

@@ -161,6 +161,7 @@ def test_address_that_cannot_be_is_one_line(world: World, port: str, more: dict[
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.alone
 def test_a_scrape_takes_milliseconds_with_a_million_rows(world: World, port: str) -> None:
     """All of them due, and held back. Each scrape comes when the page before is stale, so that it is made anew; the
     fastest counts, because the machine may stall."""

@@ -43,6 +43,7 @@ def is_done(telemetry: InMemoryTelemetry) -> bool:
     )
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("hangs", [True, False], ids=["hanging webhook", "no webhook"])
 def test_hundred_activities_go_out_once_and_on_time(database_url: str, redis_url: str, hangs: bool) -> None:
     """While an alert is stuck at the webhook: the same bounds hold with and without it."""

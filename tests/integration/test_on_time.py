@@ -24,6 +24,8 @@ from engagement_core.model.signal import Signal
 from runners.worker.worker import Worker
 from support.stage import Stage, stage_settings
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def stage(database_url: str, redis_url: str) -> Iterator[Stage]:

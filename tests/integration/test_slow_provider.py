@@ -12,6 +12,8 @@ from adapters.unipile.sandbox import Sandbox
 from engagement_core.model.signal import Signal
 from support.stage import Stage, stage_settings
 
+pytestmark = pytest.mark.alone
+
 STUCK, FREE, OTHERS = 3, 4, 60
 JOB_TIMEOUT = timedelta(seconds=5)
 """Longer than everything else takes: what hangs does so throughout."""
