@@ -1,7 +1,6 @@
-"""Writes what the code knows into the pages that show it: `python docs/generate.py`.
+"""Writes the tables of the code into the pages that show them: `python docs/generate.py`.
 
-The one rule: between two markers of a page stands what this writes, and nothing that a person wrote. A test fails
-while a page is stale.
+The one rule: only this script writes between the two markers of a page. A test fails while a page is out of date.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def lifecycle_section() -> str:
 
 
 def errors_section() -> str:
-    """The taxonomy, a row per cause."""
+    """The table of errors, a row per cause."""
     lines = ["| cause | error_type | effect | scope | retryable | next step |", "|---|---|---|---|---|---|"]
     for cause, means in TAXONOMY.items():
         cells = (
@@ -84,7 +83,7 @@ def configuration_section() -> str:
 
 
 def decisions_section() -> str:
-    """A line for each, by its own heading."""
+    """A line for each decision: its own heading."""
     pages = sorted((_ROOT / "docs" / "adr").glob("[0-9]*.md"))
     headings = [page.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for page in pages]
     return "\n".join(f"- [{heading}]({page.name})" for heading, page in zip(headings, pages, strict=True))
@@ -104,7 +103,7 @@ def current(page: str) -> tuple[str, str]:
     """The page as it is, and as it should be.
 
     Raises:
-        ValueError: it lacks its markers.
+        ValueError: the page lacks its markers.
     """
     marker, section = PAGES[page]
     text = (_ROOT / page).read_text(encoding="utf-8")

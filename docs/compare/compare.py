@@ -1,7 +1,7 @@
 """Measures the product and some of its peers in one run, on the same servers: `python docs/compare/compare.py --write`.
 
-The one rule: the systems take turns, round after round, so that a machine that slows down slows all of them. It is no
-part of the product; the peers live in a virtual environment of their own, which is made for the run and deleted.
+The one rule: the systems take turns, round after round. So a machine that becomes slower makes all of them slower. This
+is not part of the product. The peers get a virtual environment of their own, which is made for the run and deleted.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ _PATIENCE = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """How a peer is told what to do, and how it is started: words after the Python of its environment.
+    """The commands that start a peer and give it orders: the arguments after the Python of its environment.
 
-    A peer without `enqueue` is given its orders when it starts.
+    A peer without `enqueue` gets its orders when it starts.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Peer:
 
     @property
     def knows_time(self) -> bool:
-        """Whether it can be told to do something later."""
+        """Whether it can take an order for a later time."""
         return self.enqueue is not None
 
 
@@ -78,14 +78,14 @@ PEERS = (
 
 @dataclass
 class Found:
-    """What was measured of one system, an entry for each round."""
+    """The measurements of one system, an entry for each round."""
 
     drains: list[Drained] = field(default_factory=list)
     lateness: list[tuple[float, ...]] = field(default_factory=list)
 
 
 class Arena:
-    """The stage, and the peers' environment on it."""
+    """The servers of the stage, and the environment of the peers."""
 
     def __init__(self, stage: Stage, python: Path) -> None:
         self._stage = stage
@@ -94,7 +94,7 @@ class Arena:
         self._starts = 0
 
     def drain(self, peer: Peer, planned: tuple[NewActivity, ...]) -> Drained:
-        """What is due waits in the queue before the workers start, as for the product."""
+        """All due orders are in the queue before the workers start, as for the product."""
         self._prepare(planned)
         self._enqueue(peer)
         with self._workers(peer) as workers:
@@ -102,7 +102,7 @@ class Arena:
         return drained(self._stage, planned, usage)
 
     def lateness(self, peer: Peer, size: Size) -> tuple[float, ...]:
-        """The workers run before anything is enqueued, as for the product."""
+        """The workers run before any order is enqueued, as for the product."""
         self._stage.clear()
         with self._workers(peer) as workers:
             planned = likes_at_random_instants(size.spread, size.spread_s)
@@ -182,7 +182,7 @@ def compare(stage: Stage, python: Path, size: Size, rounds: int) -> dict[str, Fo
 
 
 def page_section(report: Report, found: dict[str, Found], versions: str) -> str:
-    """What stands between the markers of the page."""
+    """The text between the markers of the page."""
     machine = report.machine
     where = (
         f"Measured {report.started_at:%Y-%m-%d} on {machine['cores']} cores ({machine['system']}, Python"

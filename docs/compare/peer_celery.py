@@ -25,7 +25,7 @@ def engage(activity_id: str) -> None:
 
 @worker_ready.connect
 def say(**_: Any) -> None:
-    """Tell whoever measures."""
+    """Report to the measuring process."""
     sys.stdout.write("peer ready\n")
     sys.stdout.flush()
 

@@ -16,7 +16,7 @@ _CALLS = {"requests": peer_work.engage, "http.client": peer_work.engage_cheaply}
 
 
 def main() -> None:
-    """Do it, and wait to be ended."""
+    """Do all orders, then wait until the measuring process ends this one."""
     engage = _CALLS[sys.argv[1]]
     orders = peer_work.read_orders(sys.argv[2])
     sys.stdout.write("peer ready\n")

@@ -1,7 +1,7 @@
 """The work of the peers: read the row, POST, write the row. The same work, the same tables, the same provider.
 
-The one rule: as their users write it. A connection and a `requests` session for each thread, and no promise about
-what happens when the process dies in between.
+The one rule: it is written as users of these libraries write it. Each thread has a connection and a `requests` session.
+It promises nothing for a process that dies between two steps.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def engage_cheaply(activity_id: str) -> None:
 
 
 def read_orders(path: str) -> list[tuple[str, float]]:
-    """What is to be enqueued: activity ids and when each is due (epoch seconds)."""
+    """The orders to enqueue: activity ids and when each is due (epoch seconds)."""
     return [(activity_id, float(at)) for activity_id, at in json.loads(Path(path).read_text(encoding="utf-8"))]
 
 
