@@ -1,7 +1,7 @@
-"""A worker as a process: started, told to stop by signals, drained.
+"""A worker as a process: started, stopped by signals, drained.
 
-The one rule: the first signal drains, the second one ends the process at once. Neither can lose or double anything:
-what is not finished is an orphan, and orphans are settled by whoever comes next.
+The one rule: the first signal drains, the second one ends the process at once. Neither can lose or double anything.
+An attempt that is not finished is an orphan, which the next worker adopts.
 """
 
 from __future__ import annotations

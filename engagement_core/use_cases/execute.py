@@ -51,9 +51,8 @@ _STORE_RETRY = timedelta(seconds=1)
 class Executor:
     """Executes activities for one worker. Safe to use from several threads.
 
-    `voice_timeout` bounds the voice inside the attempt's own deadline. `most_slow_calls` is how many calls at a time an
-    account may have that does not answer. `preparer` may be told of comments ahead of their time; `calls` knows what is
-    under way.
+    `voice_timeout` bounds the voice inside the attempt's own deadline. `most_slow_calls` is how many calls at a time a
+    slow account may have. `preparer` prepares comments ahead of their time; `calls` is the bulkhead of the accounts.
     """
 
     worker_id: str

@@ -1,7 +1,7 @@
-"""The precise timer: what is due in the next seconds, to the millisecond.
+"""Holds the activities that are due in the next seconds, and hands each out to the millisecond.
 
-The one rule: it holds hints. An entry may be lost, doubled or wrong without harm, because only a claim is believed; so
-it is bounded, and on a drain it is simply handed back.
+The one rule: its entries are hints. An entry may be lost, doubled or wrong without harm, because only the claim
+decides. So the queue is bounded, and a drain hands its entries back.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["DelayQueue", "Entry"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An activity to look at, and the job that rang for it, if one did."""
+    """An activity, and the job that rang for it, if one did."""
 
     activity_id: str
     wake_up: WakeUp | None = None
@@ -27,7 +27,7 @@ class Entry:
 class DelayQueue:
     """Entries in the order of their time. Safe to use from several threads.
 
-    Threads that wait follow one leader: only one of them is woken when the next entry's time comes.
+    Of the threads that wait, one is the leader: only it is woken when the next entry's time comes.
     """
 
     def __init__(self, clock: Clock, *, capacity: int = 1_000) -> None:
@@ -39,7 +39,7 @@ class DelayQueue:
         self._busy: set[str] = set()
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
-        # Who waits for the others waits apart: the one thread that a new entry wakes must be one that executes.
+        # A condition of its own for those who wait for the others: a new entry must wake a thread that executes.
         self._eased = threading.Condition(lock)
         self._resting = 0
         self._leader: int | None = None
@@ -52,12 +52,12 @@ class DelayQueue:
         return self._capacity
 
     def add(self, entry: Entry, at: float) -> Entry | None:
-        """Look at an activity at `at` on the clock. One that is there already keeps the earlier time, and the job that
-        rang for it last; when there is no room, the latest of all gives way.
+        """Hand the entry out at `at` on the clock. An activity that is there already keeps the earlier time and the
+        latest job. If there is no room, the latest entry of all is dropped.
 
         Returns:
-            What has no place, whose job is the caller's to settle: this entry when its activity is being executed, the
-            latest one, or the one before with a job of its own; None when there is room for all.
+            The entry that has no place; the caller settles its job. It is this entry if its activity is being executed,
+            the latest entry, or the earlier entry of the same activity with a job of its own. None if all have a place.
         """
         with self._changed:
             if self._closed or entry.activity_id in self._busy:
@@ -78,13 +78,13 @@ class DelayQueue:
             try:
                 return self._await_next()
             finally:
-                # Whoever leaves makes room for the next leader.
+                # The leader has left: another thread takes its place.
                 if self._heap and self._leader is None:
                     self._changed.notify()
 
     def done(self, entry: Entry, again_at: float | None = None) -> Entry | None:
-        """The activity is not being executed any more, and is looked at again at `again_at`, if that is given; nobody
-        sees the delay queue idle in between. Returns what has no place: this entry itself, or what `add` returned."""
+        """The activity is not being executed any more. If `again_at` is given, it is handed out again then; the delay
+        queue does not look idle in between. Returns the entry that has no place: this one, or what `add` returned."""
         with self._changed:
             self._busy.discard(entry.activity_id)
             left = entry if again_at is None else self.add(entry, again_at)
@@ -99,14 +99,14 @@ class DelayQueue:
             return sum(1 for at, _ in self._waiting.values() if at <= now)
 
     def await_free_thread(self, timeout: float) -> bool:
-        """Block until a thread has nothing to do; False when there was none for `timeout` seconds, or no more will."""
+        """Block until a thread is free; False if none was for `timeout` seconds, or the queue is closed."""
         with self._changed:
             self._eased.wait_for(lambda: self._closed or self._has_free_thread(), timeout)
             return not self._closed and self._has_free_thread()
 
     def late_by(self, patience: float) -> float | None:
-        """For how many seconds the first entry has waited although its time has come; 0 if none has. None when it could
-        not be looked at within `patience` seconds: then nobody can."""
+        """For how many seconds the first entry has waited although its time has come; 0 if none has. None if the lock
+        was not free for `patience` seconds: then every thread is stuck."""
         if not self._changed.acquire(timeout=patience):
             return None
         try:
@@ -126,7 +126,7 @@ class DelayQueue:
             return self._eased.wait_for(lambda: not self._waiting and not self._busy, timeout)
 
     def close(self) -> tuple[Entry, ...]:
-        """Stop handing out; what was waiting is returned, to be handed back."""
+        """Stop handing out. The entries that were waiting are returned, to be handed back."""
         with self._changed:
             self._closed = True
             left = tuple(entry for _, entry in self._waiting.values())
@@ -183,12 +183,12 @@ class DelayQueue:
         self._serial += 1
         heapq.heappush(self._heap, (at, self._serial, entry.activity_id))
         if self._heap[0][2] == entry.activity_id:
-            # Whoever leads waits for a later time than this one: somebody else shall.
+            # The leader waits for a later time than this one. Another thread takes its place.
             self._leader = None
             self._changed.notify()
 
     def _make_room(self, at: float) -> Entry | None:
-        """Give up the latest entry for one at `at`, if that one is earlier."""
+        """Drop the latest entry, if it is later than `at`."""
         key, (latest, entry) = max(self._waiting.items(), key=lambda item: item[1][0])
         if latest <= at:
             return None
@@ -202,7 +202,7 @@ class DelayQueue:
         return entry
 
     def _forget_moved(self) -> None:
-        """Drop what an earlier time has superseded."""
+        """Drop heap items whose activity has an earlier time by now."""
         while self._heap:
             at, _, key = self._heap[0]
             if key in self._waiting and self._waiting[key][0] == at:

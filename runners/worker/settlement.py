@@ -1,7 +1,7 @@
-"""What the queue is told: for the job that rang, what became of its activity.
+"""Tells Redis what became of a job's activity.
 
-The one rule: the queue is a mirror. That it cannot be told changes nothing, ends nobody's work and delays nobody's: a
-thread that executes only leaves a note, and a thread of its own waits for Redis.
+The one rule: the queue only mirrors the database. If Redis is away, no engagement is lost or delayed: a thread that
+executes only leaves a note, and another thread waits for Redis.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from runners.worker.periodic import Outages
 __all__ = ["JobSettler"]
 
 _MOST_NOTES = 10_000
-"""So many settlements wait while Redis is slow or away; beyond that, jobs are left as they are."""
+"""At most so many settlements wait while Redis is slow or away. Further jobs are left as they are."""
 _WAIT_SECONDS = 1.0
 _AT_ONCE = timedelta(0)
 
 
 class JobSettler:
-    """Settles jobs. Safe to use from several threads; `turn` belongs to one."""
+    """Settles jobs. Safe to use from several threads; `run_once` belongs to one thread."""
 
     def __init__(self, *, queue: Queue, telemetry: Telemetry, outages: Outages) -> None:
         self._queue = queue
@@ -46,7 +46,7 @@ class JobSettler:
         return _AT_ONCE
 
     def finish(self) -> bool:
-        """Settle all that was noted, in the thread that asks; False as soon as the queue is away: each of the others
+        """Settle all that was noted, in the calling thread. False as soon as Redis is away: each further settlement
         would wait for it, too."""
         while True:
             try:
@@ -63,15 +63,15 @@ class JobSettler:
         elif isinstance(outcome, Buried):
             self._note(entry, job.DeadLettered(reason=outcome.failure.message))
         else:
-            # It has ended, or the sweep finds it when whatever blocks it is lifted.
+            # It has ended, or the sweep finds it once nothing blocks it any more.
             self._note(entry, _done(outcome))
 
     def hand_back(self, received: WakeUp) -> bool:
-        """Leave a job to another worker; False if the queue is away."""
+        """Leave a job to another worker; False if Redis is away."""
         return self._settle(Entry(received.activity_id, received), job.Later(at=_utc_now()))
 
     def leave_to_the_sweep(self, entry: Entry) -> None:
-        """Note that it is in hand already, or comes again when there is room."""
+        """Note that the activity is being executed already, or that the sweep brings it again."""
         self._note(entry, job.Done(status="scheduled", note="it is in hand"))
 
     def tell_of_defect(self, activity_id: str, error: Exception) -> None:
@@ -98,7 +98,7 @@ class JobSettler:
         except QueueUnavailable as error:
             self._outages.met(error)
             return False
-        except Exception as error:  # noqa: BLE001 - nor must a defect met by one job end the thread, or skip the next
+        except Exception as error:  # noqa: BLE001 - a defect of one job must not end the thread, or skip the next
             self.tell_of_defect(activity_id, error)
         return True
 
