@@ -1,1 +1,2 @@
-"""Connections to PostgreSQL: how they are opened, shared, limited in time, and how their errors become ours."""
+"""Connections to PostgreSQL: opening them, sharing them, limiting their time, and turning psycopg2's errors into
+ours."""
