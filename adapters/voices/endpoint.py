@@ -65,7 +65,7 @@ class VoiceEndpoint:
             with self._breaker.admit() as admission:
                 reply = self._send(request, deadline, admission)
         except BreakerOpen as error:
-            raise VoiceFailed("the voice has failed repeatedly and is given a rest") from error
+            raise VoiceFailed("the voice has failed repeatedly and is not called for a while") from error
         if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own boundaries
             hint = " (is VOICE_API_KEY right?)" if reply.status in _REFUSES_THE_KEY else ""
             raise VoiceFailed(f"the voice answered {reply.status}{hint}")
