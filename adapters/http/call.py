@@ -20,8 +20,8 @@ __all__ = ["Call", "CurrentExchange", "calling", "current_call"]
 
 
 class CurrentExchange(Protocol):
-    """What has arrived of the answer. `head` is set once the head is read to its end. `is_over` is true once nothing
-    more of this answer can arrive."""
+    """What has arrived of the answer. `head` is set once the head is read to its end.
+    `is_over` is true once nothing more of this answer can arrive."""
 
     head: Head | None
     is_over: bool

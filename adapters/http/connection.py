@@ -33,8 +33,8 @@ class _DeadlineConnection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """The pool asks this before it hands out a used connection. A stale connection, or one with unexpected bytes,
-        counts as dropped."""
+        """The pool asks this before it hands out a used connection.
+        A stale connection, or one with unexpected bytes, counts as dropped."""
         return isinstance(self.sock, DeadlineSocket) and self.sock.is_reusable()
 
     @property

@@ -17,8 +17,8 @@ from adapters.http.call import current_call
 __all__ = ["DeadlineSocket"]
 
 _MAX_IDLE_SECONDS = 5.0
-"""Servers and load balancers close idle connections. If a request is written while its connection closes, nobody knows
-whether it arrived."""
+"""Servers and load balancers close idle connections.
+If a request is written while its connection closes, nobody knows whether it arrived."""
 
 
 _ACKNOWLEDGE_NOW = getattr(socket, "TCP_QUICKACK", None)
@@ -49,8 +49,8 @@ class DeadlineSocket:
             raise BlockingIOError(errno.EAGAIN, "nothing is there") from error
 
     def sendall(self, data: Any) -> None:
-        """Write everything or raise. Each part gets the time that is left then; a TLS socket would not do this by
-        itself."""
+        """Write everything or raise.
+        Each part gets the time that is left then; a TLS socket would not do this by itself."""
         rest = memoryview(data).cast("B")
         while rest:
             self._grant_time_left()

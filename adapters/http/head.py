@@ -24,8 +24,8 @@ _EMPTY_LINES = (b"\r\n", b"\n")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Head:
-    """`fields` are names and values in the order in which they came. They are decoded as Latin-1, which can decode
-    every byte."""
+    """`fields` are names and values in the order in which they came.
+    They are decoded as Latin-1, which can decode every byte."""
 
     version: int
     """10 for HTTP/1.0, 11 for HTTP/1.1."""

@@ -64,8 +64,8 @@ class HttpReply:
 
 
 class HttpSession:
-    """Keep-alive connections for any number of threads at once. At most as many are idle as were ever in use at
-    once."""
+    """Keep-alive connections for any number of threads at once.
+    At most as many are idle as were ever in use at once."""
 
     def __init__(self, *, ca_bundle: str = DEFAULT_CA_BUNDLE_PATH) -> None:
         tls = create_urllib3_context()

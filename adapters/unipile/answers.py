@@ -129,8 +129,8 @@ def says_no(body: bytes | None) -> bool:
 
 
 def failure_of(reply: HttpReply, *, now: datetime, secrets: Iterable[str]) -> Failure:
-    """The failure that a reply reports: any status but 2xx, or a 2xx that says no. `now` is used if the reply has no
-    date."""
+    """The failure that a reply reports: any status but 2xx, or a 2xx that says no.
+    `now` is used if the reply has no date."""
     problem = _problem_in(reply)
     hidden = tuple(secrets)
     word = None if problem.word is None else plain(problem.word, limit=_MAX_WORD, secrets=hidden) or None

@@ -24,16 +24,16 @@ class Unsendable(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OwnPage:
-    """One page of a post's comments or reactions, reduced to our own. `cursor` leads to the next page, if there is
-    one."""
+    """One page of a post's comments or reactions, reduced to our own.
+    `cursor` leads to the next page, if there is one."""
 
     own: tuple[Found, ...]
     cursor: str | None
 
 
 class Reads(Protocol):
-    """The questions that can be asked. The builders raise `Unsendable`; the parsers return None for what they cannot
-    read."""
+    """The questions that can be asked.
+    The builders raise `Unsendable`; the parsers return None for what they cannot read."""
 
     def who_am_i(self, account: Account, api_key: str) -> HttpRequest:
         """Ask for the account's own id at LinkedIn."""

@@ -55,12 +55,12 @@ def _utc_now() -> datetime:
 
 
 class UnipileGateway(LinkedIn, AccountProbe):
-    """Engages, reads back and asks for an account's health. Safe to use from many threads. Its results never hold the
-    key.
+    """Engages, reads back and asks for an account's health. Safe to use from many threads.
+
+    Its results never hold the key.
 
     `breaker` guards `engage` only: a read-back is how we learn that the host works again. `now` dates a `Retry-After`
-    in a
-    reply that has no date of its own.
+    in a reply that has no date of its own.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class UnipileGateway(LinkedIn, AccountProbe):
         breaker: HostBreaker,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        """Raise `ValueError` for an address or a key that must not or cannot be used. The message does not hold the
-        value."""
+        """Raise `ValueError` for an address or a key that must not or cannot be used.
+        The message does not hold the value."""
         if not api_key or not is_header_value(api_key):
             raise ValueError("The API key must be printable ASCII and not empty.")
         self._base_url = checked_base_url(base_url)
@@ -211,8 +211,8 @@ class UnipileGateway(LinkedIn, AccountProbe):
 
 
 def _quotable(engagement: Engagement) -> tuple[str, ...]:
-    """Texts that the provider may repeat in its refusal and that must not appear in a log. A word or two is not masked,
-    because any sentence may contain it."""
+    """Texts that the provider may repeat in its refusal and that must not appear in a log.
+    A word or two is not masked, because any sentence may contain it."""
     text = engagement.text or ""
     return (text, text.strip()) if len(text) >= _SHORTEST_QUOTE else ()
 
@@ -231,7 +231,5 @@ def _failure_without_reply(error: Unsendable | HttpError) -> Failure:
 
 def _defect(cause: Cause, error: Exception, status: int | None = None) -> Failure:
     """A defect. The error's own text stays out of the message, because it may hold a secret."""
-    message = (
-        f"This program has a defect: it could not make the call, or not understand the answer ({type(error).__name__})."
-    )
+    message = f"This program has a defect: it failed to make the call, or to read its answer ({type(error).__name__})."
     return Failure(cause=cause, message=message, provider_status=status)

@@ -43,8 +43,8 @@ class Greeting:
 
 
 def ping(*, base_url: str, version: str, api_key: str, session: HttpSession, deadline: Deadline) -> Greeting:
-    """Ask v1 for its first account, and v0 for nothing. An address or a key that cannot be used gives a greeting
-    too."""
+    """Ask v1 for its first account, and v0 for nothing.
+    An address or a key that cannot be used gives a greeting too."""
     asks = version == "v1"
     headers = {**_AGENT, "X-API-KEY": api_key} if asks else _AGENT
     path = "/api/v1/accounts?limit=1" if asks else "/v0"

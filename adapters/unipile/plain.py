@@ -11,8 +11,8 @@ __all__ = ["plain"]
 
 
 def plain(text: str, *, limit: int, secrets: Iterable[str] = ()) -> str:
-    """`text` on one line of at most `limit` characters. Control characters are removed, secrets are replaced by
-    stars."""
+    """`text` on one line of at most `limit` characters.
+    Control characters are removed, secrets are replaced by stars."""
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
     printable = "".join(character if character.isprintable() else " " for character in text)

@@ -13,8 +13,8 @@ __all__ = ["sanitize"]
 
 
 def sanitize(value: Any) -> Any:
-    """A text without the characters that PostgreSQL cannot hold (NUL, lone surrogates). A mapping becomes JSON; any
-    other value stays as it is."""
+    """A text without the characters that PostgreSQL cannot hold (NUL, lone surrogates).
+    A mapping becomes JSON; any other value stays as it is."""
     if isinstance(value, Mapping):
         return json.dumps(_deep(value), ensure_ascii=False)
     if isinstance(value, str):

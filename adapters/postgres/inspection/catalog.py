@@ -111,8 +111,8 @@ class Catalog:
         return tuple(found)
 
     def same(self, left: tuple[str, str], left_alias: str, right: tuple[str, str], right_alias: str) -> str:
-        """SQL for `left = right`. If the types agree it compares them directly, so that an index can serve; if not, as
-        text."""
+        """SQL for `left = right`.
+        If the types agree it compares them directly, so that an index can serve; if not, as text."""
         one, other = f"{left_alias}.{left[1]}", f"{right_alias}.{right[1]}"
         if self.types[left] == self.types[right]:
             return f"{one} = {other}"

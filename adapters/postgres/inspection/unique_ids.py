@@ -54,8 +54,8 @@ _WITHIN = "5s"
 class IdFacts:
     """One sentence each, without its full stop; all empty when every id names one row.
 
-    `activities`: problems with which no engagement may be executed. `duplicates`: problems that make it uncertain who
-    acts.
+    `activities`: problems with which no engagement may be executed.
+    `duplicates`: problems that make it uncertain who acts.
     `cautions`: what may become one of these.
     """
 
@@ -81,8 +81,8 @@ class _Id(NamedTuple):
 
 
 def read_ids(connection: Connection) -> IdFacts:
-    """What can be said about the ids of the tables that are not ours. It skips tables that are missing or that this
-    role may not read."""
+    """What can be said about the ids of the tables that are not ours.
+    It skips tables that are missing or that this role may not read."""
     with connection.cursor() as cursor:
         cursor.execute(_IDS, {"tables": list(_TABLES)})
         ids = [_Id(*row) for row in cursor.fetchall()]

@@ -51,8 +51,8 @@ SELECT activity_id, error_type, message, next_step, buried_at
 
 
 def read_examples(cursor: Cursor, late_by: timedelta) -> dict[str, Any]:
-    """The examples of a `Status`, by field: the first ten, out of the first thousand of each kind. An activity is late
-    when it has been due for `late_by`."""
+    """The examples of a `Status`, by field: the first ten, out of the first thousand of each kind.
+    An activity is late when it has been due for `late_by`."""
     late = _rows(cursor, _LATE, late_by=late_by)
     return {
         "in_flight_examples": tuple(_in_flight(row) for row in _rows(cursor, _UNDER_WAY)),

@@ -204,8 +204,8 @@ def _facts(connection: Connection, now: Callable[[], datetime]) -> DatabaseFacts
 
 
 def _clock(connection: Connection, now: Callable[[], datetime]) -> tuple[timedelta, timedelta]:
-    """The difference of the clocks, and half of the query's round trip. The first query only warms up the
-    connection."""
+    """The difference of the clocks, and half of the query's round trip.
+    The first query only warms up the connection."""
     _row(connection, "SELECT clock_timestamp()")
     asked_at = now()
     (theirs,) = _row(connection, "SELECT clock_timestamp()")

@@ -35,8 +35,8 @@ _SNAPSHOT = Snapshot(now=_AT, activity=None)
 
 
 def _writes(activity_id: str) -> dict[str, tuple[str, Write]]:
-    """Each write by its name, with the `status` that it leaves. The comment has the greatest length, in the widest
-    characters."""
+    """Each write by its name, with the `status` that it leaves.
+    The comment has the greatest length, in the widest characters."""
     executed = partial(
         MarkExecuted,
         activity_id=activity_id,

@@ -36,8 +36,8 @@ T = TypeVar("T")
 _LOOKS_PAST_A_CROWD = 4
 _EVENTS = [event.value for event in Event]
 _ANSWERS_WITHIN = timedelta(seconds=15)
-"""A statement may wait for a lock and run for a while, within its own limits. After this time the server must have
-answered."""
+"""A statement may wait for a lock and run for a while, within its own limits.
+After this time the server must have answered."""
 
 
 class PostgresActivityStore:

@@ -21,8 +21,8 @@ SELECT count(*) FROM engagement_workers WHERE left_at IS NULL AND beat_at > cloc
 _FORGET = "DELETE FROM engagement_workers WHERE beat_at < clock_timestamp() - interval '7 days'"
 
 _ANSWERS_WITHIN = timedelta(seconds=10)
-"""A heartbeat waits for no lock and touches one row, every two seconds. So it notices first that the server is
-silent."""
+"""A heartbeat waits for no lock and touches one row, every two seconds.
+So it notices first that the server is silent."""
 
 
 class PostgresWorkerRegistry:

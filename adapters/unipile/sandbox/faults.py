@@ -81,8 +81,8 @@ class FaultPlan:
     """The rules in force, and how reads behave. Safe to use from many threads."""
 
     def __init__(self, document: object = None) -> None:
-        """Take a parsed fault document. Raises `ValueError` for a wrong one; the message names the rule and the
-        field."""
+        """Take a parsed fault document.
+        Raises `ValueError` for a wrong one; the message names the rule and the field."""
         self._lock = threading.Lock()
         document = [] if document is None else document
         settings = _checked(_DocumentSchema(), document if isinstance(document, dict) else {"rules": document}, "")
@@ -90,8 +90,8 @@ class FaultPlan:
         self.habits = ReadHabits(**settings)
 
     def fault_for(self, wanted: Write | Read) -> Fault:
-        """What happens to this request. The first rule that fires decides; faults that only add to the answer add
-        up."""
+        """What happens to this request.
+        The first rule that fires decides; faults that only add to the answer add up."""
         added = Fault()
         with self._lock:
             for rule in self._rules:

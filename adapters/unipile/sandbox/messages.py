@@ -17,8 +17,8 @@ Headers = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Incoming:
-    """One HTTP request. Header names are in lower case; `received_at` is when its first line arrived (epoch
-    seconds)."""
+    """One HTTP request.
+    Header names are in lower case; `received_at` is when its first line arrived (epoch seconds)."""
 
     method: str
     path: str
