@@ -30,8 +30,7 @@ _NEVER_TOO_OFTEN = 1_000_000
 _SHORTEST_BLOCK_SECONDS = 0.01  # Redis before 7 rounds less than a millisecond down to zero, and zero means "for ever"
 _PER_CALL = 500
 _SLOTS = 0x1000
-"""BullMQ writes the time of a delayed job into its score, multiplied by this, to keep jobs of one millisecond in
-order."""
+"""A delayed job's score is its time multiplied by this, which keeps jobs of the same millisecond in order."""
 
 
 class Lost(Exception):
@@ -52,8 +51,10 @@ class Taken:
         return not self.fields.keys() & {"name", "data", "opts"}
 
     def without_payload(self) -> Taken:
-        """Only what is needed to finish the job: a worker may hold a thousand jobs, and strangers wrote their
-        payloads."""
+        """Only what is needed to finish the job.
+
+        A worker may hold a thousand jobs, and strangers wrote their payloads.
+        """
         kept = {name: self.fields[name] for name in ("opts", "ats") if name in self.fields}
         return replace(self, fields=kept)
 

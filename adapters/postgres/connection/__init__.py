@@ -1,2 +1,1 @@
-"""Connections to PostgreSQL: opening them, sharing them, limiting their time, and turning psycopg2's errors into
-ours."""
+"""Connections to PostgreSQL: opening, sharing and limiting them, and turning psycopg2's errors into ours."""

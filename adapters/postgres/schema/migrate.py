@@ -38,8 +38,7 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtext('pod-engagement:migrate'))"
 
 
 def schema_sql() -> str:
-    """The whole schema as a script for psql: the tables, and the function for ids of type text, as these tables have
-    them."""
+    """The whole schema as a script for psql: its tables, and the function for their ids, which are text."""
     return f"{_tables_sql()}\n{_FOR_TEXT}\n{render(AS_CREATED).snapshot_function.create};\n"
 
 

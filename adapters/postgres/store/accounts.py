@@ -1,5 +1,4 @@
-"""The account register on PostgreSQL: the rows of `engagement_controls` that concern accounts, and the accounts'
-sends."""
+"""The account register on PostgreSQL: the controls of accounts (`engagement_controls`), and what accounts sent."""
 
 from __future__ import annotations
 
