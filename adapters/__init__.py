@@ -1,1 +1,1 @@
-"""What fills the ports, one technology per package."""
+"""The adapters: each fills a port of the core, one technology per package."""

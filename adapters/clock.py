@@ -6,7 +6,8 @@ import time
 
 __all__ = ["SystemClock"]
 
-# Counts the time a machine was suspended: Linux has a clock of its own for that, on macOS the monotonic one does.
+# This clock includes the time for which a machine was suspended. Linux has a clock of its own for that; on macOS the
+# monotonic one includes it.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 

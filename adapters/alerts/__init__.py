@@ -1,1 +1,1 @@
-"""Where alerts go."""
+"""Where alerts are sent."""

@@ -1,4 +1,4 @@
-"""Alerts as log lines: what everybody has who has nothing else."""
+"""Writes alerts as log lines, for installations that have no webhook."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Alerts as JSON POSTs, in the shape that Slack and those like it take.
+"""Sends alerts as JSON POSTs, in the format that Slack and similar services accept.
 
-The one rule: an address is as good as a password. It is in no message, and it is not used without encryption except
+The one rule: treat the address like a password. No message contains it. It is never used without encryption, except
 within this machine.
 """
 
@@ -25,10 +25,10 @@ _WITHIN = timedelta(seconds=5)
 
 
 def checked_webhook_url(url: str) -> str:
-    """`url`, if alerts may be sent there: https, or http to a loopback host; user and password may be in it.
+    """`url`, if alerts may be sent there: https, or http to a loopback host. It may contain user and password.
 
     Raises:
-        ValueError: it is not. The message is one sentence and does not repeat the address.
+        ValueError: alerts may not be sent there. The message is one sentence and does not repeat the address.
     """
     url = url.strip()
     if not is_header_value(url) or " " in url:
@@ -47,7 +47,7 @@ class WebhookAlerts:
     def __init__(self, url: str, *, session: HttpSession, clock: Clock, within: timedelta = _WITHIN) -> None:
         """
         Args:
-            url: where to POST to.
+            url: where to send the POST.
             session: the connections.
             clock: for the deadline.
             within: how long one delivery may take.
@@ -69,7 +69,7 @@ class WebhookAlerts:
         try:
             reply = self._session.send(request, Deadline.after(self._clock, self._within))
         except HttpError as error:
-            # Not the error's own words: nobody has promised that they hold no address.
+            # Not the error's own text, which may hold the address.
             raise AlertsUndelivered(f"the webhook cannot be reached: {type(error).__name__}") from error
         if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own boundaries
             raise AlertsUndelivered(f"the webhook answered {reply.status}")
@@ -88,7 +88,7 @@ def _payload(alert: Alert) -> dict[str, Any]:
 
 
 def _as_plain_text(message: str) -> str:
-    """Slack reads `<!channel>` and `<https://...|text>`; what a provider says must not become one of those."""
+    """Slack interprets `<!channel>` and `<https://...|text>`. A provider's text must not become one of those."""
     return message.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -1,1 +1,1 @@
-"""The doorbell on BullMQ: a Node service's jobs in Redis, of which only the activity id is believed."""
+"""The doorbell on BullMQ: a Node service's jobs in Redis. The worker believes only their activity id."""

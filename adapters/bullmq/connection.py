@@ -1,6 +1,6 @@
-"""How BullMQ's asyncio is reached from threads: one event loop in one thread, one client with two connections.
+"""Lets threads use BullMQ's asyncio client: one event loop in one thread, one client with two connections.
 
-The one rule: no call hangs. The library's own connection retries for minutes; so it is given ours, which does not.
+The one rule: no call hangs. The library's own connection retries for minutes, so we give it one that does not.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CLOSED = "the connection was closed"
 _CANCEL_AGAIN_SECONDS = 0.2
 _CANCELLATIONS = 25
 _CONNECTIONS = 2
-"""One that waits for jobs, and one for everything else."""
+"""One connection that waits for jobs, and one for everything else."""
 
 
 class EventLoop:
@@ -42,7 +42,7 @@ class EventLoop:
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run it there, and wait for it here.
+        """Run a coroutine in the event loop, and wait here for its result.
 
         Raises:
             ConnectionError: `stop` was called meanwhile, or before.
@@ -58,7 +58,7 @@ class EventLoop:
             raise ConnectionError(_CLOSED) from error
 
     def stop(self) -> None:
-        """Close the connections and end the thread; whoever waits for an answer is told so."""
+        """Close the connections and end the thread. A caller that waits for an answer gets a `ConnectionError`."""
         with self._lock:
             self._ended = True
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
@@ -88,8 +88,8 @@ def _pool(place: RedisEndpoint, longest_block: float) -> asyncio_connections.Blo
         timeout=_SECONDS,
         socket_connect_timeout=_SECONDS,
         socket_timeout=longest_block + _SECONDS,
-        # The caller repeats, not the client: its own retries would multiply the time limits.
+        # The caller repeats, not the client: the client's own retries would multiply the time limits.
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
-        encoding_errors="surrogateescape",  # a job that is not UTF-8 must be readable, to be set aside
+        encoding_errors="surrogateescape",  # a job that is not UTF-8 must be readable, so that it can be set aside
     )

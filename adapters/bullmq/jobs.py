@@ -1,7 +1,7 @@
-"""The moves of a job in BullMQ, made by the library's own scripts.
+"""Moves a job in BullMQ from state to state, with the library's own scripts.
 
-The one rule: whoever moves a job holds its lock. A job that somebody else has by now is left alone, which is no error:
-`Lost` says it, and nothing of the library's leaves this file.
+The one rule: only the holder of a job's lock moves the job. If another worker has the job by now, it is left alone,
+which is no error: `Lost` reports it. No exception of the library leaves this file.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _KEEP_FAILED = {"age": 7 * _DAY, "count": 10_000}
 _LOCK_MS = 10_000
 _STALLED_EVERY_MS = 5_000
 _NEVER_TOO_OFTEN = 1_000_000
-_SHORTEST_BLOCK_SECONDS = 0.01  # Redis before 7 rounds less than a millisecond down to zero, which means for ever
+_SHORTEST_BLOCK_SECONDS = 0.01  # Redis before 7 rounds less than a millisecond down to zero, and zero means "for ever"
 _PER_CALL = 500
 _SLOTS = 0x1000
-"""BullMQ puts the time of a delayed job into its score, times this, to keep jobs of one millisecond in order."""
+"""A delayed job's score is its time multiplied by this, which keeps jobs of the same millisecond in order."""
 
 
 class Lost(Exception):
-    """The job is not in our hands any more, or does not exist."""
+    """This worker does not hold the job any more, or the job does not exist."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,23 +47,26 @@ class Taken:
 
     @property
     def is_a_ghost(self) -> bool:
-        """Its hash had been lost: what is there was written by taking it."""
+        """Whether its hash was lost before: then the present hash was written by taking the job."""
         return not self.fields.keys() & {"name", "data", "opts"}
 
     def without_payload(self) -> Taken:
-        """What is needed to finish it: a thousand of them may be in hand, and their payloads are strangers'."""
+        """Only what is needed to finish the job.
+
+        A worker may hold a thousand jobs, and strangers wrote their payloads.
+        """
         kept = {name: self.fields[name] for name in ("opts", "ats") if name in self.fields}
         return replace(self, fields=kept)
 
     @property
     def times(self) -> int:
-        """How often it was made active."""
+        """How often the job was made active."""
         return int(self.fields.get("ats", 1))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Misfit:
-    """A job that BullMQ's own script cannot make active; it is gone. `raw` is its payload, if it had one."""
+    """A job that BullMQ's own script cannot make active. It has been removed. `raw` is its payload, if it had one."""
 
     job_id: str
     reason: str
@@ -79,7 +82,7 @@ class BullJobs:
         self._backend = self._queue.backend
 
     async def add(self, name: str, data: Mapping[str, str], *, job_id: str, at_ms: int, now_ms: int) -> None:
-        """Add a job that rings at `at_ms`, in place of the one that has this id. BullMQ itself would keep that one."""
+        """Add a job that rings at `at_ms`. It replaces the job with this id; BullMQ itself would keep the old one."""
         await self.remove(job_id)
         await self._queue.add(
             name,
@@ -94,12 +97,13 @@ class BullJobs:
         )
 
     async def remove(self, job_id: str) -> None:
-        """Remove it in whatever state it is; who holds it will find it lost."""
+        """Remove the job in whatever state it is. A worker that holds it then gets `Lost`."""
         await self._client.delete(self._queue.toKey(job_id) + ":lock")
         await self._backend.remove(job_id, False)
 
     async def take(self, *, until: float, longest_block: float) -> Taken | Misfit | None:
-        """The next job, or None when it is `until` (monotonic seconds). BullMQ rings with a marker, which one pops."""
+        """The next job, or None at the time `until` (monotonic seconds).
+        BullMQ signals a job with a marker, which this pops."""
         while True:
             taken, next_at = await self._take_now()
             left = until - time.monotonic()
@@ -110,7 +114,7 @@ class BullJobs:
             await self._client.bzpopmin(self._queue.toKey("marker"), block)
 
     async def complete(self, taken: Taken, result: Mapping[str, str], *, keep: bool = True) -> None:
-        """Move it to the completed ones, or let it go. A parent whose child failed is moved to the failed ones."""
+        """Move the job to the completed ones, or remove it. A parent whose child failed is moved to the failed ones."""
         job = self._job(taken)
         kept = job.opts.get("removeOnComplete", _KEEP_COMPLETED) if keep else True
         try:
@@ -121,42 +125,42 @@ class BullJobs:
             await self.fail(taken, f"{result.get('status')}, and a child of this job has failed", keep=keep)
 
     async def fail(self, taken: Taken, reason: str, *, keep: bool = True) -> None:
-        """Move it to the failed ones, or let it go; it is not tried again, whatever its `attempts` say."""
+        """Move the job to the failed ones, or remove it. It is not tried again, whatever its `attempts` say."""
         job = self._job(taken)
         kept = job.opts.get("removeOnFail", _KEEP_FAILED) if keep else True
         await self._finish(taken, self._backend.moveToFailed(job, reason, kept, taken.token, False))
 
     async def delay(self, taken: Taken, *, at_ms: int, now_ms: int) -> None:
-        """Move it to its time; to the waiting ones if that has come."""
+        """Move the job to its time, or to the waiting jobs if that time has come."""
         job_id, delay = taken.job_id, max(at_ms - now_ms, 0)
         await self._held(self._backend.moveToDelayed(job_id, now_ms, delay, taken.token, {"skipAttempt": True}))
         if not delay:
             await self._promote(job_id)
 
     async def renew(self, taken: Sequence[Taken]) -> set[str]:
-        """Keep the locks of these jobs; the ids of those whose lock is lost."""
+        """Renew the locks of these jobs; returns the ids of those whose lock is lost."""
         if not taken:
             return set()
         ids, tokens = [each.job_id for each in taken], [each.token for each in taken]
         return set(await self._backend.extendLocks(ids, tokens, _LOCK_MS))
 
     async def put_back_stalled(self) -> None:
-        """Let jobs whose worker has died ring again: however often, because PostgreSQL counts crashes."""
+        """Let the jobs of dead workers ring again, however often: PostgreSQL counts the crashes."""
         await self._backend.moveStalledJobsToWait(_NEVER_TOO_OFTEN, _STALLED_EVERY_MS)
 
     async def promote(self, until_ms: int) -> int:
-        """Move delayed jobs whose time comes until then to the waiting ones, at most 500; how many."""
+        """Move delayed jobs that are due by then to the waiting jobs, at most 500; returns how many."""
         highest = (until_ms + 1) * _SLOTS - 1
         delayed = self._queue.toKey("delayed")
         due: Any = await self._client.zrangebyscore(delayed, "-inf", highest, start=0, num=_PER_CALL)
         return sum([await self._promote(job_id) for job_id in due])
 
     async def depth(self) -> int:
-        """How many jobs wait and are due."""
+        """How many jobs are waiting and due."""
         return sum(await self._backend.getCounts(["wait", "paused", "prioritized"]))
 
     async def _take_now(self) -> tuple[Taken | Misfit | None, int]:
-        """What rings now; else when the next delayed job does (milliseconds, 0: never)."""
+        """The job that rings now. If there is none, the time of the next delayed job (milliseconds; 0 means never)."""
         token = uuid4().hex
         try:
             fields, job_id, _, next_at = await self._backend.moveToActive(token, {"lockDuration": _LOCK_MS})
@@ -168,7 +172,7 @@ class BullJobs:
         return (Taken(job_id=job_id, token=token, fields=fields) if fields else None), next_at or 0
 
     async def _evict(self, token: str, reason: str) -> Misfit | None:
-        """Take the job that got this lock and then stopped the script out of BullMQ: it would do so for ever."""
+        """Remove a job that took this lock and then stopped the script. Otherwise it would stop the script for ever."""
         active = self._queue.toKey("active")
         job_ids: Any = await self._client.lrange(active, 0, _PER_CALL - 1)
         for job_id in job_ids:
@@ -197,7 +201,8 @@ class BullJobs:
         try:
             await self._finish(taken, move)
         except Lost:
-            # Children that were added when it rang already look like that. When they have ended, it rings again.
+            # Children that were added when the parent rang already look like that. When they have ended, the parent
+            # rings again.
             if not await self._held(self._backend.moveToWaitingChildren(taken.job_id, taken.token, {})):
                 raise
 
@@ -205,12 +210,13 @@ class BullJobs:
         try:
             await self._held(move)
         except ResponseError:
-            # Something else in the hash, or beside it, stops the script, for ever and after it has dropped the lock.
+            # Something else in or beside the hash stops the script. This happens every time, and after the script
+            # dropped the lock.
             await self.remove(taken.job_id)
 
     @staticmethod
     async def _held(move: Any) -> Any:
-        """A TypeError is how the library says that the lock, the job or its state is another by now."""
+        """With a TypeError, the library says that the lock, the job or its state has changed."""
         try:
             return await move
         except TypeError as error:

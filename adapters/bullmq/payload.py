@@ -1,6 +1,6 @@
-"""What a producer wrote into a BullMQ job, read as one reads what strangers write.
+"""Reads what a producer wrote into a BullMQ job, and trusts none of it.
 
-The one rule: nothing in it is believed but an activity id, and which finished jobs its producer wants to be kept.
+The one rule: it takes only an activity id, and which finished jobs the producer wants to keep.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _MAX_OPTIONS = 64 * 1024
 
 
 def encoded(text: str) -> bytes:
-    """The bytes that lie in Redis: what is not UTF-8 comes as surrogates, so that any job can be read."""
+    """The bytes as they are in Redis. Bytes that are not UTF-8 come as surrogates, so that any job can be read."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def read_job(job_id: str, fields: Mapping[str, str]) -> Named | Illegible:
-    """Which activity a job names; `fields` are those of its hash."""
+    """The activity that a job names. `fields` are the fields of the job's hash."""
     data = encoded(fields.get("data", ""))
     if not job_id.isprintable():
         return Illegible(reason="the job's id is not printable text", raw=printable(data))
@@ -32,7 +32,7 @@ def read_job(job_id: str, fields: Mapping[str, str]) -> Named | Illegible:
 
 
 def read_options(fields: Mapping[str, str]) -> dict[str, Any]:
-    """The options of a job that matter to who finishes it; those that make no sense are left out."""
+    """The options of a job that matter when it is finished. Options that make no sense are left out."""
     text = fields.get("opts", "")
     try:
         options = json.loads(text) if len(text) <= _MAX_OPTIONS else None

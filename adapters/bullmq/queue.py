@@ -1,7 +1,7 @@
-"""The doorbell on BullMQ: what Bull Board and QueueEvents show is what there is.
+"""The doorbell on BullMQ. Bull Board and QueueEvents show all that there is.
 
-The one rule: a job is a hint. BullMQ keeps its states, its locks and its clock; it never decides that something is
-sent, because only a claim in PostgreSQL does.
+The one rule: a job is a hint. BullMQ keeps its states, its locks and its clock. It never decides that something is
+sent; only a claim in PostgreSQL decides that.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Held:
-    """A job that was handed out, whose lock is renewed until it is settled or `until` (monotonic seconds)."""
+    """A job in this worker's hands.
+    Its lock is renewed until the job is settled, or until `until` (monotonic seconds)."""
 
     activity_id: str
     taken: Taken
@@ -47,7 +48,7 @@ class _Held:
 
 
 class _Session:
-    """What lives in the event loop."""
+    """What belongs to the event loop."""
 
     def __init__(self, place: RedisEndpoint, name: str, dead_letter_name: str, prefix: str) -> None:
         self.loop = EventLoop(place, longest_block=_BLOCK_SECONDS)
@@ -56,7 +57,7 @@ class _Session:
 
 
 class BullmqQueue(Queue):
-    """`Queue` on BullMQ, for the jobs of Node's producers and our own. Two connections."""
+    """`Queue` on BullMQ, for jobs from Node producers and for our own. It uses two connections."""
 
     def __init__(
         self,
@@ -72,10 +73,10 @@ class BullmqQueue(Queue):
 
         Args:
             url: `redis://`, `rediss://` or `unix://`.
-            name: of the queue that is listened to.
-            dead_letter_name: of the queue that mirrors the dead letters.
-            prefix: of BullMQ's keys, as the producer has it.
-            abandoned_after: how long a received job may go unsettled; must exceed the job timeout.
+            name: the queue to listen to.
+            dead_letter_name: the queue that mirrors the dead letters.
+            prefix: the prefix of BullMQ's keys, as the producer has it.
+            abandoned_after: how long a received job may stay unsettled; must be longer than the job timeout.
             now: the time, aware UTC.
 
         Raises:
@@ -97,13 +98,14 @@ class BullmqQueue(Queue):
             session.loop.stop()
 
     def ring(self, activity_id: str, at: datetime) -> None:
-        """Put the activity's one job into the queue, in place of the one that waits, is kept or is held for it."""
+        """Put the activity's one job into the queue.
+        It replaces a job of this activity that waits, is kept or is held."""
         job_id, now = job_id_for(activity_id), _milliseconds(self._now())
         data, at_ms = {"activityId": activity_id}, _milliseconds(at)
         self._call(lambda bull: bull.ready.add(_NAME, data, job_id=job_id, at_ms=at_ms, now_ms=now))
 
     def receive(self, timeout: timedelta) -> WakeUp | Unreadable | None:
-        """The next job; one for an activity that this worker has in hand already is completed on the way."""
+        """The next job. A job for an activity that this worker already has in hand is completed on the way."""
         until = time.monotonic() + timeout.total_seconds()
         while True:
             taken = self._call(lambda bull: bull.ready.take(until=until, longest_block=_BLOCK_SECONDS))
@@ -124,15 +126,17 @@ class BullmqQueue(Queue):
             self._mirror(wake_up.activity_id, settlement.reason)
 
     def bury(self, activity_id: str, reason: str) -> None:
-        """Mirror it in the dead-letter queue. A job that will ring for it stays: it fails then, and says so."""
+        """Mirror it in the dead-letter queue.
+        A job that will ring for it stays; when it rings, it fails and gives the reason."""
         self._mirror(activity_id, reason)
 
     def unbury(self, activity_id: str) -> None:
-        """Remove it from the dead-letter queue; a job that rings for it stays."""
+        """Remove it from the dead-letter queue. A job that rings for it stays."""
         self._call(lambda bull: bull.dead.remove(job_id_for(activity_id)))
 
     def advance(self, look_ahead: timedelta) -> int:
-        """Promote what is due, at most 500 jobs; renew the locks of what is in hand, and free what nobody renews."""
+        """Promote jobs that are due, at most 500.
+        Renew the locks of jobs in hand, and free jobs whose locks nobody renews."""
         self._renew()
         self._call(lambda bull: bull.ready.put_back_stalled())
         until = _milliseconds(self._now() + look_ahead)
@@ -163,12 +167,12 @@ class BullmqQueue(Queue):
         return self._hand_out(taken, payload.activity_id)
 
     def _hand_out(self, taken: Taken, activity_id: str) -> WakeUp | None:
-        """None if another job has rung for it and is in hand: the two would be one entry of the delay queue."""
+        """None if another job for this activity is in hand: the two would share one entry of the delay queue."""
         receipt = f"{taken.job_id}:{taken.token}"
         until = time.monotonic() + self._abandoned_after.total_seconds()
         mine = _Held(activity_id=activity_id, taken=taken.without_payload(), until=until)
         with self._lock:
-            # The same job anew: whatever was held of it is lost.
+            # The same job has been taken again: the receipts that we hold of it are void.
             self._held = {key: held for key, held in self._held.items() if held.taken.job_id != taken.job_id}
             in_hand = {held.taken.job_id for held in self._held.values() if held.activity_id == activity_id}
             if not in_hand:
@@ -219,16 +223,17 @@ class BullmqQueue(Queue):
 
 
 async def _unless_lost(move: Awaitable[None]) -> None:
-    """Somebody who has the job by now knows better than we."""
+    """If another worker has the job by now, its view counts."""
     with suppress(Lost):
         await move
 
 
 def _pause(times: int) -> timedelta:
-    """Until a job rings again whose activity is held or in other hands: 2 s, twice that each time, 64 s at most."""
+    """How long until a job rings again whose activity is held or in other hands: 2 s, doubled each time, 64 s at
+    most."""
     return timedelta(seconds=2 ** min(max(times, 1), 6))
 
 
 def _milliseconds(at: datetime) -> int:
-    """Since 1970, the fraction cut off: it rings early rather than late."""
+    """Milliseconds since 1970, the fraction cut off: it rings early rather than late."""
     return (at - _EPOCH) // timedelta(milliseconds=1)

@@ -1,4 +1,5 @@
-"""PostgreSQL and Valkey from wheels in a data folder: real servers, no set-up. Start here, with `EmbeddedServers`."""
+"""PostgreSQL and Valkey from wheels, in a data folder: real servers without set-up.
+Start here, with `EmbeddedServers`."""
 
 from __future__ import annotations
 

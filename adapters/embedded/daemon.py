@@ -1,7 +1,7 @@
-"""The life that both servers share: at most one per folder, found again, started once, stopped for certain.
+"""Starts and stops a server of a data folder: at most one of a kind runs, it is started once, and it surely stops.
 
-The one rule: callers hold the folder's lock, so nobody else starts or stops meanwhile; what a killed predecessor left
-half done is waited for, not guessed at.
+The one rule: callers hold the folder's lock, so nobody else starts or stops a server meanwhile. If a killed process
+left something half done, we wait for the result and do not guess.
 """
 
 from __future__ import annotations
@@ -21,10 +21,15 @@ from adapters.embedded.identity import Identity
 __all__ = ["Daemon", "Program", "run"]
 
 _START_WITHIN = 60.0
-_STOP_WITHIN = ((1.0, False), (30.0, False), (10.0, True))  # asked too early, a starting server may not have heard it
+_STOP_WITHIN = (
+    (1.0, False),
+    (30.0, False),
+    (10.0, True),
+)  # a starting server may miss an early request
 _LOOK_EVERY = 0.01
 _COMMAND_WITHIN = 120.0
-# A socket's address is limited to 104 bytes on macOS, 108 on Linux; the temporary folder may be deep, `/tmp` never is.
+# A socket's address is limited to 104 bytes on macOS, 108 on Linux. The temporary folder may have a long path; `/tmp`
+# never has.
 _LONGEST_TEMPORARY_FOLDER = 60
 
 
@@ -33,29 +38,29 @@ class Program(Protocol):
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The server's name, for people."""
         ...
 
     @property
     def log(self) -> Path:
-        """Where it writes."""
+        """The file to which the server writes its log."""
         ...
 
     def launch(self, sockets: Path, lock: int) -> None:
-        """Start it in a session of its own, listening in `sockets` alone, with descriptor `lock` inherited."""
+        """Start it in a session of its own. It listens only in `sockets`, and inherits the descriptor `lock`."""
         ...
 
     def answers(self, sockets: Path) -> bool:
-        """Whether it can be used."""
+        """Whether the server can be used."""
         ...
 
     def ask_to_stop(self, firmly: bool) -> None:
-        """Ask; whether it was heard is seen by its lock. `firmly`: at once, without tidying up."""
+        """Ask the server to stop. Its lock shows whether it does. `firmly`: at once, without cleaning up."""
         ...
 
 
 class Daemon:
-    """One server of a data folder, whose `home` keeps its data, its lock and a link to its sockets."""
+    """One server of a data folder. Its `home` holds its data, its lock and a link to its sockets."""
 
     def __init__(self, home: Path, program: Program) -> None:
         self._home = home
@@ -64,10 +69,10 @@ class Daemon:
         self._link = home / "sockets"
 
     def start(self) -> Path:
-        """Find it running, or start it; return the folder of its sockets.
+        """Find the running server, or start one. Returns the folder of its sockets.
 
         Raises:
-            EmbeddedServersFailed: it ended at once or does not answer within a minute.
+            EmbeddedServersFailed: it ended at once, or does not answer within a minute.
         """
         self._home.mkdir(exist_ok=True)
         give_up_at = time.monotonic() + _START_WITHIN
@@ -76,7 +81,7 @@ class Daemon:
             if self._alive.try_hold():
                 if launched:
                     self._alive.release()
-                    raise self._failed("ended as soon as it was started")
+                    raise self._failed("ended right after its start")
                 self._launch()
                 launched = True
             elif self._program.answers(self._sockets()):
@@ -86,20 +91,20 @@ class Daemon:
             time.sleep(_LOOK_EVERY)
 
     def stop_if_unreachable(self) -> None:
-        """End a server whose sockets somebody removed with the rest of the temporary folder: it is of no use."""
+        """Stop a server whose sockets somebody removed with the rest of the temporary folder. Nobody can reach it."""
         if not self._sockets().is_dir():
             self.stop()
 
     def ask_to_stop(self) -> None:
-        """Begin to stop it, so that the other one can be stopped at the same time."""
+        """Ask it to stop, so that the other server can stop at the same time."""
         if self._home.is_dir() and not self._is_gone():
             self._program.ask_to_stop(firmly=False)
 
     def stop(self) -> None:
-        """Stop it and return when its last process has gone.
+        """Stop it. Returns when its last process has ended.
 
         Raises:
-            EmbeddedServersFailed: it would not.
+            EmbeddedServersFailed: it does not stop.
         """
         if not self._home.is_dir():
             return
@@ -141,8 +146,8 @@ class Daemon:
     def _remove_sockets(self) -> None:
         if self._link.is_symlink():
             with suppress(OSError):
-                # Servers remove their sockets when they end. What is not empty may be in use: by the folder that this
-                # one was copied from.
+                # Servers remove their sockets when they end. A folder with sockets may be in use: by the data folder
+                # that this one was copied from.
                 self._sockets().rmdir()
             self._link.unlink()
 
@@ -156,13 +161,13 @@ class Daemon:
 
 
 def run(command: Sequence[str | Path], cwd: Path, lock: int | None = None, identity: Identity | None = None) -> None:
-    """Run one of the wheels' programs to its end.
+    """Run one of the wheels' programs until it ends.
 
-    It is given a bare environment: no secret of ours, and no PGPORT of the user's. Its session is its own, because
-    Ctrl-C is for us alone: work in flight still needs the servers.
+    It gets a bare environment, without our secrets and without the user's PGPORT. It has its own session, because
+    Ctrl-C must reach only us: work in flight still needs the servers.
 
     Raises:
-        EmbeddedServersFailed: it could not be run or did not succeed; the message has its last words.
+        EmbeddedServersFailed: it could not be run or did not succeed; the message has its last lines.
     """
     identity = identity or Identity()
     words = [str(word) for word in (*identity.prefix, *command)]

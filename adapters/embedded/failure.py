@@ -1,6 +1,7 @@
-"""What goes wrong with embedded servers, in words for the person who must put it right.
+"""Errors of embedded servers, in words for the person who must correct them.
 
-The one rule: the message names the folder or the server, carries the last lines that it wrote, and says what to do.
+The one rule: the message names the folder or the server, shows the last lines that the server wrote, and says what to
+do.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _TAIL = 12
 
 
 class EmbeddedServersFailed(Exception):
-    """The servers cannot be started or stopped; nothing of ours was left half started."""
+    """The servers cannot be started or stopped. Nothing of ours stays half started."""
 
 
 def last_lines(text: str) -> str:
@@ -27,7 +28,7 @@ def last_lines(text: str) -> str:
 
 @contextmanager
 def told_as_ours(folder: Path) -> Iterator[None]:
-    """Map what the operating system raises while `folder` is used; the only place that does so."""
+    """Turn the operating system's errors while `folder` is used into ours. Only this function does so."""
     try:
         yield
     except OSError as error:

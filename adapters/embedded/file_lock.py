@@ -1,8 +1,8 @@
-"""Who is alive, as only the kernel knows it.
+"""Knows which processes are alive, because the kernel keeps their locks.
 
-The one rule: no process id is believed unless a lock vouches for it. A `flock` ends with the last process that holds
-it, however it died, so nothing can go stale: neither the users of a folder nor its servers, which inherit the lock of
-their own file.
+The one rule: a process id counts only if a lock proves it. A `flock` ends with the last process that holds it, however
+that process died, so no lock is ever stale. This covers the users of a folder, and the servers, which inherit the lock
+of their own file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["FileLock"]
 
 
 class FileLock:
-    """One lock on one file, which is created and never removed. Not for use by several threads at once."""
+    """One lock on one file. The file is created and never removed. Only one thread may use it at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -24,21 +24,21 @@ class FileLock:
 
     @property
     def descriptor(self) -> int:
-        """The open file that carries the lock; a child that inherits it holds the lock too."""
+        """The open file that carries the lock. A child process that inherits it holds the lock too."""
         if self._descriptor is None:
             raise ValueError(f"{self._path} is not held")
         return self._descriptor
 
     def share(self) -> None:
-        """Hold it together with others, after whoever holds it alone."""
+        """Hold it together with others. Waits while another process holds it alone."""
         self._take(fcntl.LOCK_SH)
 
     def hold(self) -> None:
-        """Hold it alone, after everybody else."""
+        """Hold it alone. Waits until nobody else holds it."""
         self._take(fcntl.LOCK_EX)
 
     def try_hold(self) -> bool:
-        """Hold it alone if nobody else does."""
+        """Hold it alone, if nobody else holds it now."""
         try:
             self._take(fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -46,12 +46,12 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Give it up for this process and every child that shares it."""
+        """Release it, for this process and for every child that shares it."""
         fcntl.flock(self.descriptor, fcntl.LOCK_UN)
         self.hand_over()
 
     def hand_over(self) -> None:
-        """Close our copy; the lock lives on in the children that inherited it, and ends now if there are none."""
+        """Close our copy. Children that inherited the lock still hold it; without such children it ends now."""
         os.close(self.descriptor)
         self._descriptor = None
 

@@ -1,7 +1,7 @@
-"""As whom PostgreSQL runs: as the present user, unless that is root, whom it refuses.
+"""Chooses the user for PostgreSQL: the present user. Not root, because PostgreSQL refuses to run as root.
 
-The one rule: no permission of any folder is ever changed. Where another user cannot reach a folder of root's (a home,
-a virtual environment in it), the server's process gets the one capability that lets it pass, as root itself would.
+The one rule: it never changes a folder's permissions. Another user may not be able to reach a folder of root's (a home,
+or a virtual environment in it). Then the server's process gets the one capability that lets it pass, as root could.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from adapters.embedded.failure import EmbeddedServersFailed
 __all__ = ["Identity", "current_user", "identity_that_reaches"]
 
 _INSTEAD_OF_ROOT = "nobody"
-# The security bit makes access(2), with which PostgreSQL looks for its own programs, respect the capability too.
+# With this security bit, access(2) respects the capability too. PostgreSQL looks for its own programs with access(2).
 _MAY_PASS = ("--securebits=+no_setuid_fixup", "--inh-caps=+dac_override", "--ambient-caps=+dac_override")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Identity:
-    """How a command becomes another user: `uid` and `gid` for the new process, or a `prefix` that sees to it."""
+    """How a command changes its user: `uid` and `gid` for the new process, or a `prefix` command that does it."""
 
     prefix: tuple[str, ...] = ()
     uid: int | None = None
@@ -33,16 +33,16 @@ class Identity:
     owner: tuple[int, int] | None = None
 
     def own(self, folder: Path) -> None:
-        """Give it a folder of ours."""
+        """Make this user the owner of a folder of ours."""
         if self.owner is not None:
             os.chown(folder, *self.owner)
 
 
 def identity_that_reaches(paths: Iterable[Path]) -> Identity:
-    """The identity under which PostgreSQL can run and use `paths`.
+    """The identity with which PostgreSQL can run and use `paths`.
 
     Raises:
-        EmbeddedServersFailed: there is none.
+        EmbeddedServersFailed: there is no such identity.
     """
     if os.geteuid() != 0:
         return Identity()
@@ -65,7 +65,7 @@ def current_user() -> str:
     """The name of the user who runs this process.
 
     Raises:
-        EmbeddedServersFailed: it has none, as in a container that was given a bare number.
+        EmbeddedServersFailed: the user has no name, as in a container that runs with a bare number.
     """
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
@@ -82,4 +82,4 @@ def _is_open_to_all(path: Path) -> bool:
 
 
 def _refused(why: str) -> str:
-    return f"PostgreSQL refuses to run as root, and {why}. Run as an ordinary user, or use a folder that all may enter."
+    return f"PostgreSQL refuses to run as root, and {why}. Run as an ordinary user, or use a folder open to all."

@@ -1,6 +1,6 @@
 """The embedded PostgreSQL.
 
-The one rule: it can be reached by the user who started it alone, through a unix socket; no port, no password.
+The one rule: only the user who started it can reach it, through a unix socket. It has no port and no password.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _SETTINGS: Mapping[str, str] = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
-    # What it logs must not hold a comment's text or a token.
+    # Its log must not hold a comment's text or a token.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
 
 
 class PostgresProgram:
-    """PostgreSQL under `home`. `fsync=False` is for tests only: a crash of the machine then costs the data."""
+    """PostgreSQL under `home`. `fsync=False` is for tests only: a crash of the machine would then lose data."""
 
     name = "PostgreSQL"
 
@@ -50,20 +50,21 @@ class PostgresProgram:
 
     @property
     def log(self) -> Path:
-        """In the data folder, where the server may write even when it runs as another user."""
+        """In the data folder, where the server may write even if it runs as another user."""
         return self._data / "server.log"
 
     def url(self, sockets: Path) -> str:
-        """A libpq URL. The port is spelled out: a PGPORT of the user's must not change it."""
+        """A libpq URL. It always names the port, so that the user's PGPORT cannot change it."""
         return f"postgresql://postgres@/postgres?host={quote(str(sockets), safe='')}&port=5432"
 
     def launch(self, sockets: Path, lock: int) -> None:
-        """Create the cluster if there is none, then start the server; no server has this folder now."""
+        """Create the cluster if there is none, then start the server. No other server uses this folder now."""
         identity = self._identity(sockets.parent)
         identity.own(sockets)
         if not self._data.exists():
             self._create(identity, lock)
-        # Its process id may long be somebody else's, which PostgreSQL would take for a running server.
+        # The old process id may belong to another process by now, and PostgreSQL would take that one for a running
+        # server.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
         (self._data / "pg_hba.conf").write_text("local all all peer map=owner\n")
         (self._data / "pg_ident.conf").write_text(f'owner "{current_user()}" postgres\n')
@@ -71,7 +72,7 @@ class PostgresProgram:
         run((self._programs() / "pg_ctl", *start), cwd=self._home, lock=lock, identity=identity)
 
     def answers(self, sockets: Path) -> bool:
-        """Whether it lets us in."""
+        """Whether it accepts a connection."""
         try:
             with closing(psycopg2.connect(self.url(sockets), connect_timeout=5)):
                 return True
@@ -79,13 +80,13 @@ class PostgresProgram:
             return False
 
     def ask_to_stop(self, firmly: bool) -> None:
-        """Ends open connections; `firmly` skips the last checkpoint, which the next start makes up for."""
+        """Ends open connections. `firmly` skips the last checkpoint; the next start then recovers."""
         mode = "immediate" if firmly else "fast"
         command = (self._programs() / "pg_ctl", "stop", "-W", "-m", mode, "-D", "data")
         try:
             run(command, cwd=self._home, identity=self._identity())
         except EmbeddedServersFailed:
-            return  # it is too young to have a pid file, or already gone: its lock tells
+            return  # it has no pid file yet, or has ended: its lock shows which
 
     def _create(self, identity: Identity, lock: int) -> None:
         unfinished = self._home / "data.new"
@@ -100,7 +101,7 @@ class PostgresProgram:
             lock=lock,
             identity=identity,
         )
-        unfinished.rename(self._data)  # only a complete one has this name
+        unfinished.rename(self._data)  # only a complete cluster has this name
 
     def _options(self, sockets: Path) -> str:
         durability = {} if self._fsync else {"fsync": "off", "full_page_writes": "off"}

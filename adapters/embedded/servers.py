@@ -1,6 +1,6 @@
-"""Real servers without set-up: what `--embedded`, `demo` and the tests run on.
+"""Real servers without set-up, for `--embedded`, `demo` and the tests.
 
-The one rule: whoever uses a data folder shares its servers, and only the last one to leave stops them. Users and
+The one rule: all users of a data folder share its servers, and only the last user that leaves stops them. Users and
 servers are known by the locks that they hold (`file_lock`), so a killed process leaves nothing to clean up.
 """
 
@@ -22,7 +22,7 @@ __all__ = ["EmbeddedServers", "EmbeddedUrls"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EmbeddedUrls:
-    """Where the servers are, in the form of DATABASE_URL and REDIS_URL. Both are unix sockets."""
+    """The addresses of the servers, in the form of DATABASE_URL and REDIS_URL. Both are unix sockets."""
 
     database_url: str
     redis_url: str
@@ -31,8 +31,8 @@ class EmbeddedUrls:
 class EmbeddedServers:
     """PostgreSQL and Valkey in `data_folder`, as a context manager or with `start` and `stop`.
 
-    The folder is created, keeps its data between runs, and may be used by several processes of one user at a time. The
-    servers run in sessions of their own, so that Ctrl-C reaches us and not them. `fsync=False` is for tests.
+    The folder is created and keeps its data between runs. Several processes of one user may use it at the same time.
+    The servers run in sessions of their own, so that Ctrl-C reaches us and not them. `fsync=False` is for tests.
     """
 
     def __init__(self, data_folder: Path, *, fsync: bool = True) -> None:
@@ -48,10 +48,10 @@ class EmbeddedServers:
         self._urls: EmbeddedUrls | None = None
 
     def start(self) -> EmbeddedUrls:
-        """Start the servers, or share those that run; once started, calling it again changes nothing.
+        """Start the servers, or share those that run. Calling it again changes nothing.
 
         Raises:
-            EmbeddedServersFailed: the wheels are missing, the folder is of no use, or a server does not start.
+            EmbeddedServersFailed: the wheels are missing, the folder cannot be used, or a server does not start.
         """
         if self._urls is None:
             with told_as_ours(self._folder):
@@ -61,7 +61,7 @@ class EmbeddedServers:
         return self._urls
 
     def stop(self) -> None:
-        """Leave; the last one stops the servers. Without a start before, it does nothing.
+        """Leave. The last user that leaves stops the servers. Does nothing if `start` was not called.
 
         Raises:
             EmbeddedServersFailed: a server does not stop.
@@ -101,7 +101,7 @@ class EmbeddedServers:
         if not self._using.try_hold():
             return
         self._using.release()
-        with ExitStack() as stops:  # an impatient second Ctrl-C cuts one of them short, never both
+        with ExitStack() as stops:  # a second Ctrl-C may interrupt one of the two, never both
             for daemon in self._daemons.values():
                 stops.callback(daemon.stop)
             for daemon in self._daemons.values():

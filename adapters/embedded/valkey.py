@@ -1,6 +1,6 @@
 """The embedded Valkey: the doorbell's server.
 
-The one rule: it listens on a unix socket and no port, and never evicts a job.
+The one rule: it listens only on a unix socket, on no port, and never evicts a job.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _SETTINGS = (
     ("--unixsocketperm", "700"),
     ("--daemonize", "yes"),
     ("--shutdown-on-sigterm", "save", "force"),
-    ("--pidfile", _PID_FILE),  # else, as root, one in the system's folder
+    ("--pidfile", _PID_FILE),  # otherwise, as root, it writes one in the system's folder
     ("--logfile", "server.log"),
     ("--maxmemory-policy", "noeviction"),
-    # A snapshot a minute is plenty: what a crash loses here, the sweep finds in PostgreSQL.
+    # One snapshot a minute is enough: if a crash loses jobs here, the sweep finds the activities in PostgreSQL.
     ("--save", "60", "1"),
     ("--stop-writes-on-bgsave-error", "no"),
 )
@@ -46,7 +46,7 @@ class ValkeyProgram:
 
     @property
     def log(self) -> Path:
-        """Beside its data."""
+        """The log file, beside the data."""
         return self._home / "server.log"
 
     def url(self, sockets: Path) -> str:
@@ -54,7 +54,7 @@ class ValkeyProgram:
         return f"unix://{quote(str(sockets / _SOCKET))}?db=0"
 
     def launch(self, sockets: Path, lock: int) -> None:
-        """Start it; it makes itself a daemon, and replaces a stale socket."""
+        """Start it. It becomes a daemon by itself and replaces a stale socket."""
         settings = [word for setting in _SETTINGS for word in setting]
         run((valkey_program(), *settings, "--unixsocket", sockets / _SOCKET), cwd=self._home, lock=lock)
 
@@ -68,6 +68,6 @@ class ValkeyProgram:
                 return False
 
     def ask_to_stop(self, firmly: bool) -> None:
-        """By signal, which needs no socket. It saves first, but a full disk does not keep it alive."""
-        with suppress(OSError, ValueError):  # it is too young to have a pid file, or already gone: its lock tells
+        """Stops it by a signal, which needs no socket. It saves first, but a full disk does not keep it alive."""
+        with suppress(OSError, ValueError):  # it has no pid file yet, or has ended: its lock shows which
             os.kill(int((self._home / _PID_FILE).read_text()), signal.SIGKILL if firmly else signal.SIGTERM)

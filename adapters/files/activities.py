@@ -1,6 +1,6 @@
-"""Records into activities.
+"""Turns records into activities.
 
-The one rule: what is wrong is said with its line and its field, before anything is written.
+The one rule: an error is reported with its line and its field, before anything is written.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _LONGEST = 500
 
 
 class ActivityLines:
-    """The activities of a file, read and checked one by one; can be gone through once.
+    """The activities of a file, read and checked one by one. It can be iterated once.
 
-    Raises `LineProblem` while it is gone through.
+    Raises `LineProblem` during the iteration.
     """
 
     def __init__(self, records: Iterable[Record], *, new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
-        """`new_id` names those that name themselves not."""
+        """`new_id` makes an id for records without one."""
         self._records = records
         self._new_id = new_id
         self._jumps = [(0, 0)]
@@ -47,7 +47,7 @@ class ActivityLines:
             yield activity
 
     def line_of(self, position: int) -> int:
-        """The line of the activity at `position`; both count from 1."""
+        """The line of the activity at `position`. Both count from 1."""
         return position + next(shift for since, shift in reversed(self._jumps) if since <= position)
 
 
@@ -55,7 +55,7 @@ def read_activity(record: Mapping[str, Any], *, new_id: Callable[[], str]) -> Ne
     """One activity from the columns of `pod_activities`.
 
     Raises:
-        ValueError: the message names the fields and what is wrong with each, and quotes no comment.
+        ValueError: the message names each wrong field and its error, and quotes no comment.
     """
     try:
         values = _SCHEMA.load(record)
@@ -130,7 +130,7 @@ class _ActivitySchema(Schema):
         if data["engagement_type"] == EngagementType.COMMENT.value:
             problems = check_comment(text)
         elif text is not None:
-            problems = ("a like has no text",)
+            problems = ("a like cannot have a text",)
         if problems:
             raise ValidationError({"comment_text": list(problems)})
 
@@ -139,5 +139,5 @@ _SCHEMA = _ActivitySchema()
 
 
 def _told(messages: Any) -> Iterator[str]:
-    for name, problems in sorted(messages.items()):  # unknown ones come in no order
+    for name, problems in sorted(messages.items()):  # marshmallow reports unknown fields in no fixed order
         yield f"{name}: {' and '.join(problems)}"

@@ -1,6 +1,6 @@
-"""A file as records: one object per line of JSON Lines, one row of CSV, each with the number of its line.
+"""Reads a file as records: one object per line of JSON Lines, or one row of CSV, each with the number of its line.
 
-The one rule: never more than one record is in memory, and none is longer than a limit.
+The one rule: at most one record is in memory, and no record is longer than a limit.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _LONGEST_LINE = 1_000_000
 _BYTE_ORDER_MARK = "\ufeff"
 
 Record = tuple[int, Mapping[str, Any]]
-"""The number of the line on which it begins, from 1, and its values by name."""
+"""The number of the line on which the record begins, from 1, and its values by name."""
 
 
 class LineProblem(Exception):
-    """A line cannot be used; `line` counts from 1, the message says what is wrong with it, and with which field."""
+    """A line cannot be used. `line` counts from 1; the message says what is wrong and with which field."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(f"line {line}: {message}")
@@ -28,10 +28,10 @@ class LineProblem(Exception):
 
 
 def read_json_lines(file: BinaryIO) -> Iterator[Record]:
-    """Its objects; blank lines are skipped.
+    """The objects of the file; blank lines are skipped.
 
     Raises:
-        LineProblem: a line is not UTF-8, too long, or no JSON object.
+        LineProblem: a line is not UTF-8, is too long, or is no JSON object.
     """
     for number, text in _lines(file):
         if text.strip():
@@ -39,10 +39,10 @@ def read_json_lines(file: BinaryIO) -> Iterator[Record]:
 
 
 def read_csv(file: BinaryIO) -> Iterator[Record]:
-    """Its rows by the names in the first line; an empty cell is None, and so is one that is missing at the end.
+    """The rows, by the names in the first line. An empty cell is None, and so is a cell that is missing at the end.
 
     Raises:
-        LineProblem: a line is not UTF-8, too long or not CSV; or the first one names a column twice.
+        LineProblem: a line is not UTF-8, is too long or is not CSV; or the first line has a column twice.
     """
     begins_at = 1
     reader = csv.reader((text for _, text in _lines(file)), strict=True)

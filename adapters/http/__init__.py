@@ -1,1 +1,1 @@
-"""The room that every HTTP-speaking adapter shares: one session, one hard deadline, one breaker per host."""
+"""What every adapter that speaks HTTP shares: one session, one hard deadline, one breaker per host."""

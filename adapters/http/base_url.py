@@ -1,4 +1,4 @@
-"""Which base addresses we are willing to talk to.
+"""Decides which base addresses we may talk to.
 
 The one rule: a key or token never travels unencrypted, except within this machine.
 """
@@ -15,8 +15,8 @@ def checked_base_url(url: str) -> str:
     """`url` as `scheme://host[:port]`, without a trailing slash.
 
     Raises:
-        ValueError: not https (nor http to a loopback host), or more than scheme, host and port. The message is one
-            sentence and does not repeat the address, which may contain a password.
+        ValueError: the address is not https (nor http to a loopback host), or has more than scheme, host and port. The
+            message is one sentence and does not repeat the address, which may contain a password.
     """
     parts = _split(url.strip())
     if parts is None or parts.scheme not in {"http", "https"} or not _has_good_host(parts):

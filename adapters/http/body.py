@@ -1,6 +1,6 @@
-"""The body of an HTTP answer: where it ends, and what it says once its content coding is undone.
+"""Reads the body of an HTTP answer: finds where it ends, and undoes its content coding.
 
-The one rule: a body is whole or it is none. Whatever leaves a doubt about where it ends, or what it is, raises.
+The one rule: a body is complete or there is none. Any doubt about where it ends, or what it is, raises an error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WINDOW = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": zlib.MAX_WBITS}
 
 
 class BodyUnreadable(Exception):
-    """It is too large, not complete, malformed, or in a coding that cannot be undone."""
+    """The body is too large, incomplete, malformed, or in a coding that cannot be undone."""
 
 
 class Delimiter(Enum):
@@ -35,12 +35,12 @@ class Delimiter(Enum):
     CHUNKS = auto()
     CLOSE = auto()
     CONTRADICTORY = auto()
-    """The head says several things about it."""
+    """The head gives several different ends."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Framing:
-    """Where a body ends. `is_certain`: no two readers of the head can disagree about it."""
+    """Where a body ends. `is_certain`: every reader of the head finds the same end."""
 
     delimiter: Delimiter
     length: int = 0
@@ -48,7 +48,7 @@ class Framing:
 
 
 def framing_of(head: Head, method: str | None) -> Framing:
-    """Where the body behind `head`, the answer to a `method` request, ends (RFC 9112, section 6)."""
+    """Where the body ends that follows `head`, in the answer to a `method` request (RFC 9112, section 6)."""
     lengths, codings = set(head.elements("content-length")), head.elements("transfer-encoding")
     if method == "HEAD" or head.status in _WITHOUT_BODY:
         return Framing(delimiter=Delimiter.LENGTH, is_certain=not codings and lengths <= {"0"} and method != "HEAD")
@@ -64,10 +64,10 @@ def framing_of(head: Head, method: str | None) -> Framing:
 
 
 def read_body(reader: BufferedReader, head: Head, framing: Framing, *, limit: int) -> bytes:
-    """The whole body, its content coding undone; at most `limit` bytes, coded and decoded.
+    """The whole body, with its content coding undone. It has at most `limit` bytes, both coded and decoded.
 
     Raises:
-        BodyUnreadable: there is no such body.
+        BodyUnreadable: there is no complete and clear body.
         OSError: the connection broke, or the deadline passed (`TimeoutError`).
     """
     if framing.delimiter is Delimiter.LENGTH:
@@ -123,7 +123,7 @@ def _decoded(body: bytes, codings: list[str], limit: int) -> bytes:
     codings = [coding for coding in codings if coding not in {"", "identity"}]
     if not codings or not body:
         return body
-    # We ask for no coding. One alone is undone for servers that compress all the same.
+    # We ask for no coding. A single one is undone, for servers that compress anyway.
     window = _WINDOW.get(codings[0]) if len(codings) == 1 else None
     if window is None:
         raise BodyUnreadable("its coding is not known")

@@ -1,8 +1,9 @@
-"""One breaker per provider host: stop calling a host that fails, and find out gently when it works again.
+"""One breaker per provider host: it stops calls to a host that fails, and tests gently when the host works again.
 
-The one rule: an open breaker means *not sent*. pybreaker's own `call()` keeps neither this rule (the call that trips
-it reports "open" although it was sent) nor concurrency (it holds its lock while the function runs). So it is asked
-before a call and told after it; what it counts is a function that does nothing but succeed or fail.
+The one rule: an open breaker means *not sent*. pybreaker's own `call()` breaks this rule: the call that opens the
+breaker is reported as "open" although it was sent. It also allows no concurrency: it holds its lock while the function
+runs. So our code asks the breaker before a call and reports the result after it. What pybreaker counts is a function
+that only succeeds or fails.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from engagement_core.ports.clock import Clock
 __all__ = ["Admission", "HostBreaker"]
 
 _PROBE_WAIT = timedelta(seconds=1)
-"""What a call refused beside a running probe is told: a probe mostly ends much sooner than its deadline."""
+"""The `retry_in` of a call refused because a probe is running: a probe usually ends long before its deadline."""
 
 
 class _HostError(Exception):
-    """Counts one failure at pybreaker."""
+    """Counts one failure in pybreaker."""
 
 
 def _fail() -> None:
@@ -32,7 +33,7 @@ def _fail() -> None:
 
 
 class Admission:
-    """Leave to make one call; a context manager. A call that neither `succeeded` nor `failed` says nothing."""
+    """Permission for one call; a context manager. A call without `succeeded` or `failed` counts as neither."""
 
     def __init__(self, breaker: HostBreaker, *, is_probe: bool) -> None:
         self._breaker = breaker
@@ -40,7 +41,7 @@ class Admission:
         self.is_probe = is_probe
 
     def succeeded(self) -> None:
-        """The host answered, be it with a refusal."""
+        """The host answered, even if it refused."""
         self._outcome = True
 
     def failed(self) -> None:
@@ -57,7 +58,7 @@ class Admission:
 
 
 class HostBreaker:
-    """Opens after `fail_max` consecutive failures, for `reset_timeout`; then one call at a time may probe."""
+    """Opens after `fail_max` consecutive failures, for `reset_timeout`. After that, one call at a time may probe."""
 
     def __init__(
         self,
@@ -81,20 +82,20 @@ class HostBreaker:
         return self._breaker.current_state
 
     def available_in(self) -> timedelta:
-        """How long calls will be refused; zero when they are not."""
+        """How long calls will be refused; zero if they are not."""
         with self._lock:
             return self._closed_for()
 
     def admit(self) -> Admission:
-        """Leave to make one call, settled when its block ends, whatever ends it.
+        """Permission for one call, settled when the block ends, whatever ends it.
 
         Raises:
-            BreakerOpen: the host is given a rest, or another call is just probing it.
+            BreakerOpen: the host is not called for a while, or another call is probing it now.
         """
         with self._lock:
             wait = self._closed_for()
             if wait:
-                raise BreakerOpen(f"{self._host} has failed repeatedly and is given a rest.", wait)
+                raise BreakerOpen(f"{self._host} has failed repeatedly and is not called for a while.", wait)
             is_probe = self._breaker.current_state != pybreaker.STATE_CLOSED
             if is_probe:
                 self._breaker.half_open()
@@ -116,7 +117,7 @@ class HostBreaker:
             if admission.is_probe:
                 self._probing = False
             elif self._breaker.current_state != pybreaker.STATE_CLOSED:
-                # It was admitted before the breaker opened: only the probe decides now.
+                # This call was admitted before the breaker opened. Now only the probe decides.
                 return
             if succeeded is None:
                 return
@@ -127,4 +128,4 @@ class HostBreaker:
 
 
 def _nothing() -> None:
-    """Counts one success at pybreaker."""
+    """Counts one success in pybreaker."""

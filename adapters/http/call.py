@@ -1,6 +1,6 @@
-"""The call that a thread is making now: what its connection must know and urllib3 has no place for.
+"""The call that a thread is making now: facts that its connection needs and that urllib3 has no place for.
 
-The one rule: the connection itself records the instant from which the server may have acted; nobody guesses it later
+The one rule: the connection itself records the instant from which the server may have acted. Nobody guesses it later
 from an exception's type.
 """
 
@@ -20,8 +20,8 @@ __all__ = ["Call", "CurrentExchange", "calling", "current_call"]
 
 
 class CurrentExchange(Protocol):
-    """What is there of the answer: its `head`, once that has been read to its end; `is_over` once nothing of it can
-    still arrive."""
+    """What has arrived of the answer. `head` is set once the head is read to its end.
+    `is_over` is true once nothing more of this answer can arrive."""
 
     head: Head | None
     is_over: bool
@@ -33,9 +33,9 @@ class CurrentExchange(Protocol):
 
 @dataclass(slots=True)
 class Call:
-    """One request on its way.
+    """One request and its answer.
 
-    `began` turns true right before its first byte is written; `exchange` is there once an answer is waited for.
+    `began` becomes true right before the first byte is written. `exchange` is set once we wait for an answer.
     """
 
     deadline: Deadline
@@ -43,7 +43,7 @@ class Call:
     exchange: CurrentExchange | None = None
 
     def check(self) -> None:
-        """Go on only while there is time.
+        """Check that there is still time.
 
         Raises:
             TooLateToSend: the deadline has passed.
@@ -52,7 +52,7 @@ class Call:
             raise TooLateToSend("The deadline passed before the request could be sent.")
 
     def begin(self) -> None:
-        """Pass the point of no return, right before the first byte is written; raises as `check` does."""
+        """Pass the point of no return, right before the first byte is written. Raises what `check` raises."""
         if not self.began:
             self.check()
             self.began = True

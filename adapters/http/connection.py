@@ -1,9 +1,9 @@
-"""urllib3 connections that keep one hard deadline over everything and never reuse what may have gone stale.
+"""urllib3 connections that keep one hard deadline over everything, and never reuse a connection that may be stale.
 
-The one rule: the deadline is the call's, whatever the connection does with it: connect, shake hands, write, read.
+The one rule: the call's deadline covers all that the connection does: connect, handshake, write, read.
 
-Only name resolution is outside of it, because the operating system offers no timeout for it; a call that it delays too
-long is not sent.
+Only name resolution lies outside of it, because the operating system offers no timeout for it. If name resolution
+takes too long, the call is not sent.
 """
 
 from __future__ import annotations
@@ -23,29 +23,31 @@ from adapters.http.idle_connections import IdleConnections
 __all__ = ["POOLS"]
 
 _MAX_CONNECT_SECONDS = 10.0
-"""For one address, so that a host's second address still gets a turn within the deadline."""
+"""The limit for one address, so that a host's second address can still be tried within the deadline."""
 
 
 class _DeadlineConnection(HTTPConnection):
-    """Plain HTTP; the class below adds TLS to it by its place in the method resolution order."""
+    """Plain HTTP. The class below adds TLS to it by its place in the method resolution order."""
 
     response_class = Exchange
 
     @property
     def is_connected(self) -> bool:
-        """Asked by the pool before it hands out a used connection: a stale or talkative one counts as dropped."""
+        """The pool asks this before it hands out a used connection.
+        A stale connection, or one with unexpected bytes, counts as dropped."""
         return isinstance(self.sock, DeadlineSocket) and self.sock.is_reusable()
 
     @property
     def is_fresh(self) -> bool:
-        """Whether it is still young enough to be used again."""
+        """Whether the connection was used recently enough to be used again."""
         return isinstance(self.sock, DeadlineSocket) and self.sock.is_fresh()
 
     def connect(self) -> None:
-        """Connect and shake hands within the deadline.
+        """Connect and do the handshake within the deadline.
 
         Raises:
-            CannotConnect: for whatever reason; our own exception, because urllib3 passes those it does not know.
+            CannotConnect: for any reason. It is our own exception, because urllib3 passes on exceptions that it does
+                not know.
         """
         try:
             super().connect()
@@ -54,7 +56,7 @@ class _DeadlineConnection(HTTPConnection):
         self.sock = DeadlineSocket(self.sock)
 
     def send(self, data: Any) -> None:
-        """Write a part of the request; before the first one the deadline is checked a last time."""
+        """Write a part of the request. Before the first part, the deadline is checked a last time."""
         if self.sock is None:
             self.connect()
         current_call().begin()
@@ -70,7 +72,7 @@ class _DeadlineConnection(HTTPConnection):
                     sock.setsockopt(*option)
                 sock.settimeout(min(current_call().time_left(), _MAX_CONNECT_SECONDS))
                 sock.connect(address)
-                # The TLS handshake takes this as its total.
+                # The TLS handshake takes this as its total time.
                 sock.settimeout(current_call().time_left())
             except OSError as error:
                 sock.close()

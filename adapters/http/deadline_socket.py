@@ -1,7 +1,7 @@
-"""A connected socket that obeys the deadline of the call that uses it, and knows when it is silent.
+"""A connected socket that obeys the deadline of the call that uses it, and knows whether it is silent.
 
-The one rule: no operation on it may last longer than what is left of the call's deadline. A timeout per operation is
-not enough: a server that sends one byte a second would hold a thread for ever.
+The one rule: no operation on it lasts longer than what is left of the call's deadline. A timeout for each operation is
+not enough: a server that sends one byte a second would block a thread for ever.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from adapters.http.call import current_call
 __all__ = ["DeadlineSocket"]
 
 _MAX_IDLE_SECONDS = 5.0
-"""Servers and balancers close idle connections; a request written into one that is just closing is lost in doubt."""
+"""Servers and load balancers close idle connections.
+If a request is written while its connection closes, nobody knows whether it arrived."""
 
 
 _ACKNOWLEDGE_NOW = getattr(socket, "TCP_QUICKACK", None)
-"""Linux alone has it."""
+"""Only Linux has it."""
 
 
 class DeadlineSocket:
-    """A connected socket whose every read and write gets the time that is left, and no more."""
+    """A connected socket whose reads and writes each get only the time that is left."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -36,7 +37,7 @@ class DeadlineSocket:
         return getattr(self._sock, name)
 
     def recv_into(self, buffer: Any) -> int:
-        """What `socket.SocketIO` reads through; raises `TimeoutError` at the deadline."""
+        """`socket.SocketIO` reads through this method. Raises `TimeoutError` at the deadline."""
         if self._waits:
             self._grant_time_left()
             return self._sock.recv_into(buffer)
@@ -48,27 +49,28 @@ class DeadlineSocket:
             raise BlockingIOError(errno.EAGAIN, "nothing is there") from error
 
     def sendall(self, data: Any) -> None:
-        """Write everything or raise; the time is granted anew for each part, which TLS sockets would not do."""
+        """Write everything or raise.
+        Each part gets the time that is left then; a TLS socket would not do this by itself."""
         rest = memoryview(data).cast("B")
         while rest:
             self._grant_time_left()
             rest = rest[self._sock.send(rest) :]
 
     def makefile(self, *_args: object, **_kwargs: object) -> io.BufferedReader:
-        """What `http.client` reads from, made to come through our `recv_into`; it keeps the socket open."""
+        """The file that `http.client` reads from. It reads through our `recv_into`, and keeps the socket open."""
         self._sock._io_refs += 1  # type: ignore[attr-defined]
         return io.BufferedReader(socket.SocketIO(self, "r"))  # type: ignore[arg-type]
 
     def has_more(self, reader: io.BufferedReader) -> bool:
-        """Whether bytes that nobody has asked for are in `reader`, which `makefile` made, or under it; does not wait.
+        """Whether unread bytes are in `reader` (made by `makefile`) or in the socket under it; does not wait.
 
-        The reader is thrown away with its exchange. What is in it would be missing from the next answer's beginning.
+        The reader is dropped with its exchange. Bytes in it would be missing from the beginning of the next answer.
         """
         self._waits = False
         try:
             if _ACKNOWLEDGE_NOW is not None:
-                # A server that is not told at once that its answer has arrived may hold back what it sends behind it,
-                # until the next request tells it so.
+                # Acknowledge the answer at once. Otherwise a server may hold back what it sends behind the answer until
+                # the next request acknowledges it.
                 self._sock.setsockopt(socket.IPPROTO_TCP, _ACKNOWLEDGE_NOW, 1)
             return bool(reader.peek(1))
         except OSError:
@@ -77,15 +79,15 @@ class DeadlineSocket:
             self._waits = True
 
     def is_reusable(self) -> bool:
-        """Whether it was used a short while ago, on the clock of the present call, and nothing has come since.
+        """Whether it was used a short while ago, by the present call's clock, and nothing has arrived since.
 
-        It reads, because bytes that TLS has decrypted already are not seen by waiting for the socket; so after False
-        it must be closed.
+        It reads from the socket, because waiting for the socket does not show bytes that TLS has already decrypted. So
+        after False, the caller must close it.
         """
         return self.is_fresh() and self._is_silent()
 
     def is_fresh(self) -> bool:
-        """Whether it was used a short while ago, on the clock of the present call."""
+        """Whether it was used a short while ago, by the present call's clock."""
         idle = current_call().deadline.clock.elapsed() - self._used_at
         return 0 <= idle <= _MAX_IDLE_SECONDS
 

@@ -20,7 +20,7 @@ __all__ = ["BreakerOpen", "CannotConnect", "HttpError", "NoAnswer", "RequestNotS
 
 
 class HttpError(Exception):
-    """No reply; the subclass says whether the server may have seen the request."""
+    """No reply. The subclass says whether the server may have seen the request."""
 
 
 class RequestNotSent(HttpError):
@@ -36,7 +36,7 @@ class CannotConnect(RequestNotSent):
 
 
 class BreakerOpen(RequestNotSent):
-    """The host's breaker lets nothing through for the next `retry_in`."""
+    """The host's breaker allows no call for the next `retry_in`."""
 
     def __init__(self, message: str, retry_in: timedelta) -> None:
         super().__init__(message)

@@ -1,13 +1,13 @@
-"""One HTTP exchange: which answer is the request's own, where it ends, and whether the connection may carry another.
+"""One HTTP exchange: which answer belongs to the request, where it ends, and whether the connection may be used again.
 
-The one rule: a connection is used again only after an exchange that is known to be over. Anything unusual, from an
-interim answer to one byte too many, ends the connection with the exchange; else the next request would be given what
+The one rule: a connection is used again only after an exchange that is known to be over. Anything unusual ends the
+connection with the exchange, from an interim answer to one byte too many. Otherwise the next request would get what
 belongs to this one.
 
-`http.client` does not do: it reads past `100` alone, takes the first of two lengths, forgives chunks that do not fit,
-and throws away what it has read too much. So head and body are read here.
+`http.client` is not strict enough: it reads past `100` only, takes the first of two lengths, accepts chunks that do not
+fit, and drops what it has read too much. So this module reads head and body itself.
 
-A server that sends a second answer only after the next request has left cannot be found out by any client.
+No client can detect a server that sends a second answer only after the next request has left.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _HTTP_1_1 = 11
 
 
 class Exchange(HTTPResponse):
-    """The answer to one request, in the shape in which urllib3 wants it from `http.client`.
+    """The answer to one request, in the form that urllib3 expects from `http.client`.
 
-    `head` is None until the answer's own head, not that of an interim answer, has been read to its end.
+    `head` is None until the answer's own head is read to its end; the head of an interim answer does not count.
     """
 
     fp: BufferedReader | None  # type: ignore[assignment]  # None once it is closed
@@ -43,7 +43,7 @@ class Exchange(HTTPResponse):
         super().__init__(sock, debuglevel, method, url)  # type: ignore[arg-type]  # it only calls `makefile`
         self.head: Head | None = None
         self.is_over = False
-        """Whether nothing of it can still arrive: only then may the connection be used again."""
+        """Whether nothing of the answer can still arrive. Only then may the connection be used again."""
         self._socket = sock
         self._request_method = method
         self._framing: Framing | None = None
@@ -54,7 +54,7 @@ class Exchange(HTTPResponse):
         """Read the head of the answer, past every interim answer.
 
         Raises:
-            NoAnswer: there is none that can be understood.
+            NoAnswer: there is no head that can be understood.
             OSError: the connection broke, or the deadline passed (`TimeoutError`).
         """
         if self.head is not None or self.fp is None:
@@ -73,7 +73,7 @@ class Exchange(HTTPResponse):
                 return None
             body = read_body(self.fp, self.head, self._framing, limit=_MAX_BODY_BYTES)
             self.is_over = self._can_be_followed and not self._socket.has_more(self.fp)
-        except Exception:  # noqa: BLE001 - the head has been read: nothing that the body does may unmake the answer
+        except Exception:  # noqa: BLE001 - the head has been read: nothing in the body may cancel the answer
             return None
         else:
             return body
@@ -86,9 +86,9 @@ class Exchange(HTTPResponse):
             if not head.is_interim:
                 return head
             if head.status == _SWITCHING_PROTOCOLS:
-                raise NoAnswer("The connection was given up: the server switched to a protocol that nobody asked for.")
+                raise NoAnswer("The connection was closed: the server switched to a protocol that we did not ask for.")
             self._can_be_followed = False
-        raise NoAnswer("The connection was given up: interim answers came without an end.")
+        raise NoAnswer("The connection was closed: the server sent interim answers without an end.")
 
     def _tell_urllib3(self, head: Head, framing: Framing) -> None:
         self.version, self.status, self.reason = head.version, head.status, head.reason

@@ -1,7 +1,7 @@
-"""The head of an HTTP answer: its status, its fields, and whether it is written as HTTP/1 wants it.
+"""Reads the head of an HTTP answer: its status, its fields, and whether it is well-formed HTTP/1.
 
-The one rule: a head is read as far as its empty line, whatever else is in it. What is malformed is noted and not
-guessed at, because from the head one concludes where the answer ends.
+The one rule: a head is read up to its empty line, whatever else is in it. A malformed part is noted, never guessed at,
+because the head decides where the answer ends.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from adapters.http.errors import NoAnswer
 __all__ = ["Head", "HeadReader"]
 
 _MAX_BYTES = 256 * 1024
-"""Of one answer, together with the interim answers before it."""
+"""The limit for one answer, together with the interim answers before it."""
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.(\d) ([1-9]\d\d)(?: ([^\r\n]*))?\r?\n")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*(.*?)[ \t]*\r?\n", re.DOTALL)
@@ -24,7 +24,8 @@ _EMPTY_LINES = (b"\r\n", b"\n")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Head:
-    """`fields` are names and values in the order in which they came, decoded as Latin-1, which knows every byte."""
+    """`fields` are names and values in the order in which they came.
+    They are decoded as Latin-1, which can decode every byte."""
 
     version: int
     """10 for HTTP/1.0, 11 for HTTP/1.1."""
@@ -55,13 +56,13 @@ class HeadReader:
         """The next head.
 
         Raises:
-            NoAnswer: it is none, is not complete, or is too large.
+            NoAnswer: what came is not a head, is not complete, or is too large.
             OSError: the connection broke, or the deadline passed (`TimeoutError`).
         """
         line = self._line()
         status_line = _STATUS_LINE.fullmatch(line)
         if status_line is None:
-            raise NoAnswer("The connection broke with something that is not an HTTP answer.")
+            raise NoAnswer("The connection broke: the server sent something that is not an HTTP answer.")
         minor, status, reason = status_line.groups()
         fields: list[tuple[str, str]] = []
         is_well_formed = True
@@ -70,7 +71,7 @@ class HeadReader:
             if field is not None:
                 name, value = field.groups()
                 fields.append((name.decode("ascii"), value.decode("latin-1")))
-                # A blank before the colon, or a bare CR: two readers may see two different fields.
+                # A blank before the colon, or a bare CR: two readers may understand two different fields.
                 is_well_formed = is_well_formed and line[len(name) : len(name) + 1] == b":" and b"\r" not in value
             else:
                 is_well_formed = False
@@ -89,7 +90,7 @@ class HeadReader:
         line = self._reader.readline(self._bytes_left + 1)
         self._bytes_left -= len(line)
         if self._bytes_left < 0:
-            raise NoAnswer("The connection was given up: the head of the answer has no end.")
+            raise NoAnswer("The connection was closed: the head of the answer has no end.")
         if not line.endswith(b"\n"):
             raise NoAnswer("The connection broke before an answer came.")
         return line

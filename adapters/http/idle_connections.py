@@ -1,7 +1,7 @@
-"""Where connections wait for their next call, whichever thread makes it.
+"""Keeps idle connections for the next call, whichever thread makes it.
 
-The one rule: what waits here is bounded by how many calls were made at once, not by how many threads there have been;
-and what has waited too long is closed as soon as anybody looks.
+The one rule: the number of idle connections is limited by how many calls were made at once, not by how many threads
+there have been. A connection that was idle for too long is closed at the next access.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ __all__ = ["IdleConnections"]
 class _Connection(Protocol):
     @property
     def is_fresh(self) -> bool:
-        """Whether it is still young enough to be used again."""
+        """Whether the connection was used recently enough to be used again."""
         ...
 
     def close(self) -> None:
-        """Let go of its socket."""
+        """Close its socket."""
         ...
 
 
 class IdleConnections:
-    """Takes the place of urllib3's queue. The one used last is given out first, so that those too many grow old."""
+    """Replaces urllib3's queue. It gives out the connection used last, so that surplus connections grow old."""
 
     def __init__(self, maxsize: int) -> None:
         self._most = maxsize
@@ -35,7 +35,8 @@ class IdleConnections:
         self._waiting: deque[_Connection] = deque()
 
     def put(self, connection: _Connection | None, block: bool = True, timeout: float | None = None) -> None:  # noqa: ARG002 - the queue's signature
-        """Let it wait, and close those that have waited too long. urllib3's None, for "none yet", is not kept."""
+        """Keep an idle connection, and close those that were idle for too long. urllib3 puts None for "none yet"; it is
+        not kept."""
         if connection is None:
             return
         left = []
@@ -48,10 +49,10 @@ class IdleConnections:
                 each.close()
 
     def get(self, block: bool = True, timeout: float | None = None) -> _Connection:  # noqa: ARG002 - the queue's signature
-        """The one that was used last.
+        """The connection that was used last.
 
         Raises:
-            queue.Empty: none waits; urllib3 makes a new one.
+            queue.Empty: no connection is idle; urllib3 then makes a new one.
         """
         try:
             return self._waiting.pop()
@@ -59,5 +60,5 @@ class IdleConnections:
             raise queue.Empty from None
 
     def qsize(self) -> int:
-        """How many wait."""
+        """How many connections are idle."""
         return len(self._waiting)

@@ -1,10 +1,10 @@
-"""Sends one HTTP request, once: no retry, no redirect, no cookie, no proxy or credential from the environment.
+"""Sends one HTTP request once: no retry, no redirect, no cookie, no proxy or credential from the environment.
 
-The one rule: the caller learns whether the server may have acted. A reply is a reply as soon as its head is there;
-what the body does afterwards cannot unmake it.
+The one rule: the caller learns whether the server may have acted. A reply counts as soon as its head has arrived.
+Nothing in the body cancels it afterwards.
 
-Requests are handed straight to requests' `HTTPAdapter`: what `Session` adds on top (cookies, redirects, environment) is
-exactly what is not wanted here, and two thirds of the CPU time of a call.
+Requests go directly to the `HTTPAdapter` of requests. What `Session` adds (cookies, redirects, environment) is exactly
+what we do not want, and takes two thirds of a call's CPU time.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from engagement_core.ports.clock import Deadline
 __all__ = ["HttpReply", "HttpRequest", "HttpSession", "is_header_value"]
 
 _MAX_IDLE_CONNECTIONS = 256
-"""To one host. A worker has as many as it has threads; this only ends what would have no end."""
+"""The limit of idle connections to one host. A worker has one per thread; this only prevents endless growth."""
 
 
 def is_header_value(value: str) -> bool:
-    """Whether `value` can stand in a header as it is: printable ASCII, so that nothing can be smuggled in."""
+    """Whether `value` can stand in a header unchanged: printable ASCII, so that nothing can be smuggled in."""
     return value.isascii() and value.isprintable()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpRequest:
-    """What is to be sent. Headers and body stay out of its repr, because keys and people's words are in them."""
+    """The request to send. Its repr shows neither headers nor body, because they hold keys and people's words."""
 
     method: str
     url: str
@@ -56,7 +56,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpReply:
-    """What came back. `body` is None if it could not be read to its end, is larger than 1 MiB, or cannot be decoded."""
+    """The reply. `body` is None if it could not be read to its end, is larger than 1 MiB, or cannot be decoded."""
 
     status: int
     headers: Mapping[str, str]
@@ -64,7 +64,8 @@ class HttpReply:
 
 
 class HttpSession:
-    """Keep-alive connections, shared by any number of threads at once. Idle ones are as many as ever called at once."""
+    """Keep-alive connections for any number of threads at once.
+    At most as many are idle as were ever in use at once."""
 
     def __init__(self, *, ca_bundle: str = DEFAULT_CA_BUNDLE_PATH) -> None:
         tls = create_urllib3_context()
@@ -75,8 +76,8 @@ class HttpSession:
         """Send `request` and wait for the reply until `deadline`.
 
         Raises:
-            RequestNotSent: nothing left; see its subclasses.
-            NoAnswer: it may have been received.
+            RequestNotSent: nothing was sent; see its subclasses.
+            NoAnswer: the server may have received the request.
         """
         with calling(deadline) as call:
             call.check()
@@ -86,7 +87,7 @@ class HttpSession:
                 response = self._adapter.send(_prepare(request), stream=True).raw
             except HttpError:
                 raise
-            except Exception as error:  # noqa: BLE001 - judged below: with the head there, the answer is there
+            except Exception as error:  # noqa: BLE001 - judged below: once the head has arrived, the answer counts
                 problem = error
             exchange = call.exchange
             if exchange is None or exchange.head is None:
@@ -107,7 +108,7 @@ class HttpSession:
 
 
 class _OnceAdapter(HTTPAdapter):
-    """requests' transport with our connections; its own default is no retries, and it follows no redirect."""
+    """requests' transport with our connections. By default it makes no retries and follows no redirect."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._tls = tls
@@ -118,13 +119,13 @@ class _OnceAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = POOLS
 
     def build_response(self, req: Any, resp: Any) -> Response:  # noqa: ARG002 - requests' signature
-        """Nothing of requests' own on top of the reply: it would read cookies, encodings and links out of the head."""
+        """Adds nothing to the reply: requests would read cookies, encodings and links out of the head."""
         response = Response()
         response.raw = resp
         return response
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """The shared context verifies; requests would load its certificates again for every connection."""
+        """The shared context verifies certificates; requests would load its own again for every connection."""
 
 
 def _prepare(request: HttpRequest) -> PreparedRequest:
@@ -147,10 +148,10 @@ def _without_reply(call: Call) -> HttpError:
 
 
 def _reply(exchange: CurrentExchange, head: Head, response: BaseHTTPResponse | None) -> HttpReply:
-    """The whole answer; its connection waits for the next call, or is closed."""
+    """The whole answer. Its connection then waits for the next call, or is closed."""
     body = exchange.read_to_end()
     if response is not None:
-        # What becomes of the connection is no reason to lose the answer.
+        # A problem with the connection is no reason to lose the answer.
         with suppress(Exception):
             if exchange.is_over:
                 response.release_conn()

@@ -1,1 +1,1 @@
-"""PostgreSQL (and so Supabase): the truth about activities, attempts, dead letters, workers and alerts."""
+"""PostgreSQL (and so Supabase) holds the truth about activities, attempts, dead letters, workers and alerts."""

@@ -1,1 +1,1 @@
-"""What the doorbells on Redis share: where it is, and how one reads what strangers wrote."""
+"""What the two doorbells on Redis share: finding the server, and reading payloads that strangers wrote."""

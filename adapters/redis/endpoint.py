@@ -1,6 +1,7 @@
-"""Where Redis is, taken from a URL, and its errors in our words.
+"""Finds Redis from a URL, and turns its errors into ours.
 
-The one rule: of a URL only place, credentials and TLS are taken, and no message repeats it: it may hold a password.
+The one rule: it takes only the address, the credentials and TLS from the URL. No message repeats the URL, because it
+may hold a password.
 """
 
 from __future__ import annotations
@@ -28,24 +29,25 @@ _NO_URL = (
 
 
 class RedisEndpoint:
-    """One Redis: its address for people, and the options of a connection to it."""
+    """One Redis: its address for people, and the options for a connection to it."""
 
     def __init__(self, url: str) -> None:
         """Takes `redis://`, `rediss://` and `unix://`; does not connect.
 
         Raises:
-            QueueUnavailable: the URL is not usable. The message does not repeat it: it may hold a password.
+            QueueUnavailable: the URL is not usable. The message does not repeat the URL, which may hold a password.
         """
         options = _parsed(url)
         if options is None:
-            # Not chained to the parser's error: that quotes what it took for a port, maybe a piece of the password.
+            # Not chained to the parser's error, which quotes the text that it took for a port: maybe a part of the
+            # password.
             raise QueueUnavailable(_NO_URL)
         self.address = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
         self.options = {name: options[name] for name in (*_PLACE, *_CREDENTIALS, *_TLS) if name in options}
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Everything that Redis or the way to it can raise becomes `QueueUnavailable`."""
+        """Turn every error of Redis, or of the way to it, into `QueueUnavailable`."""
         try:
             yield
         except (RedisError, OSError, UnicodeError, asyncio.TimeoutError) as error:
@@ -53,7 +55,8 @@ class RedisEndpoint:
 
 
 def _parsed(url: str) -> dict[str, Any] | None:
-    """None if it is no Redis URL. A raw `/` or `#` in a password ends the host too early, and leaves an `@` behind."""
+    """The options of the URL, or None if it is no Redis URL.
+    A raw `/` or `#` in a password ends the host too early and leaves an `@` behind."""
     try:
         after_host = urlsplit(url)._replace(scheme="", netloc="").geturl()
         if "@" in after_host and not url.startswith("unix://"):

@@ -1,7 +1,7 @@
-"""What a producer wrote into a job, read as one reads what strangers write.
+"""Reads what a producer wrote into a job, and trusts none of it.
 
-The one rule: nothing in it is believed but an activity id, and nothing in it can hurt: no more than 64 KiB is read, and
-whatever cannot be read is a value, never an exception.
+The one rule: it takes only an activity id, and nothing in the payload can do harm. It reads at most 64 KiB. What cannot
+be read becomes a value, never an exception.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["MAX_PAYLOAD_BYTES", "Illegible", "Named", "activity_id_in", "printab
 MAX_PAYLOAD_BYTES = 64 * 1024
 _MAX_RAW_BYTES = 2048
 _MAX_REASON = 300
-# PostgreSQL's text holds neither of them, so no row can have such an id.
+# PostgreSQL's text can hold neither of them, so no row can have such an id.
 _STORABLE = r"[^\x00\ud800-\udfff]*[^\x00\ud800-\udfff\s][^\x00\ud800-\udfff]*\Z"
 
 
@@ -32,14 +32,14 @@ class Named:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Illegible:
-    """The job names none; `raw` is its beginning in printable form."""
+    """The job names no activity. `raw` is the beginning of the payload in printable form."""
 
     reason: str
     raw: str
 
 
 class _ArgumentsSchema(Schema):
-    """The arguments of a call; only the activity id is looked at."""
+    """The arguments of a call. Only the activity id is used."""
 
     class Meta:
         unknown = EXCLUDE
@@ -63,14 +63,14 @@ def activity_id_in(arguments: object) -> str:
     """The activity that a job's arguments name.
 
     Raises:
-        ValidationError: none, or not one that a row could have.
+        ValidationError: they name none, or one that no row could have.
     """
     activity_id: str = _ARGUMENTS.load(arguments)["activity_id"]  # type: ignore[arg-type] # whatever it is
     return activity_id
 
 
 def read_json(stored: bytes, plain: bytes, find: Callable[[Any], str]) -> Named | Illegible:
-    """Which activity `find` sees in `plain`, which is JSON; `stored` is what lies in Redis for it."""
+    """The activity that `find` sees in `plain`, which is JSON. `stored` is the payload as it is in Redis."""
     if len(plain) > MAX_PAYLOAD_BYTES:
         return Illegible(reason=f"the payload has more than {MAX_PAYLOAD_BYTES} bytes", raw=printable(stored))
     try:

@@ -1,1 +1,1 @@
-"""The doorbell on RQ and rq-scheduler: JSON jobs in Redis, of which only the activity id is believed."""
+"""The doorbell on RQ and rq-scheduler: JSON jobs in Redis. The worker believes only their activity id."""

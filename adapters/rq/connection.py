@@ -1,6 +1,6 @@
-"""How Redis is reached: bounded in connections and in time.
+"""Connects to Redis, with limits on connections and on time.
 
-The one rule: no call hangs and no vendor error leaves.
+The one rule: no call hangs, and no error of the vendor leaves this package.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SECONDS = 2.0
 
 
 class RedisServer(RedisEndpoint):
-    """One Redis: where it is, clients for it, and its errors in our words."""
+    """One Redis: its address, clients for it, and its errors turned into ours."""
 
     def client(self, *, longest_block: float = 0.0) -> Redis:
         """A client with one connection. `longest_block`: seconds for which a command may wait at the server."""
@@ -28,7 +28,7 @@ class RedisServer(RedisEndpoint):
             timeout=_SECONDS,
             socket_connect_timeout=_SECONDS,
             socket_timeout=longest_block + _SECONDS,
-            # The caller repeats, not the client: its own retries would multiply the time limits.
+            # The caller repeats, not the client: the client's own retries would multiply the time limits.
             retry=Retry(NoBackoff(), 0),
         )
         return Redis(connection_pool=pool)

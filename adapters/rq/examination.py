@@ -1,6 +1,6 @@
-"""One look at a Redis that is to be the doorbell: what can be wrong with it, as plain facts.
+"""Examines a Redis that is to be the doorbell, and reports what can be wrong with it, as plain facts.
 
-The one rule: it reads. No key is touched, and it is over within seconds whatever the server does.
+The one rule: it only reads. It touches no key, and ends within seconds whatever the server does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Obstacle", "RedisFacts", "Refused", "examine_redis"]
 
 
 class Obstacle(Enum):
-    """Why it could not be looked at."""
+    """Why the server could not be examined."""
 
     UNREACHABLE = "unreachable"
     PASSWORD = "password"  # noqa: S105 - a word, not a password
@@ -39,10 +39,10 @@ class Refused:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RedisFacts:
-    """What the server says of itself.
+    """What the server says about itself.
 
-    `name` is what it is called, `version` the Redis version that it is or is compatible with. `is_saved`: it writes
-    snapshots or a log; None where it does not tell.
+    `name` is the product's name. `version` is the Redis version that it is, or is compatible with. `is_saved`: it
+    writes snapshots or a log; None if the server does not say.
     """
 
     name: str
@@ -58,7 +58,7 @@ def examine_redis(url: str) -> RedisFacts | Refused:
     """Connect once and ask for INFO.
 
     Raises:
-        QueueUnavailable: the URL is not usable; nobody was asked.
+        QueueUnavailable: the URL is not usable; no server was asked.
     """
     server = RedisServer(url)
     client = server.client()
@@ -85,7 +85,7 @@ def _facts(client: Redis) -> RedisFacts:
 
 
 def _makes_snapshots(client: Redis) -> bool | None:
-    """Hosted servers keep their configuration to themselves."""
+    """Hosted servers do not show their configuration."""
     try:
         told: Any = client.config_get("save")
     except ResponseError:

@@ -1,7 +1,7 @@
-"""RQ's classes without pickle, for ourselves and for the hooks of rq-scheduler.
+"""RQ's classes without pickle, for our own code and for the hooks of rq-scheduler.
 
-The one rule: the serializer is JSON, whatever the caller asks for or forgets. rq-scheduler never passes one, and RQ
-then takes pickle, which executes what it reads.
+The one rule: the serializer is JSON, whatever the caller passes or forgets. rq-scheduler passes none; RQ would then use
+pickle, which executes what it reads.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class JsonJob(Job):
         self,
         id: str | None = None,  # noqa: A002 - RQ's name for it
         connection: Redis | None = None,
-        serializer: object = None,  # noqa: ARG002 - RQ passes one; it is never taken
+        serializer: object = None,  # noqa: ARG002 - RQ passes one; it is ignored
     ) -> None:
         super().__init__(id, connection=connection, serializer=JSONSerializer)
 

@@ -1,7 +1,7 @@
-"""What a producer wrote into an RQ job, read as one reads what strangers write.
+"""Reads what a producer wrote into an RQ job, and trusts none of it.
 
-The one rule: nothing in it is believed but an activity id, and nothing in it can hurt: no pickle is loaded, no more
-than 64 KiB is unpacked, and whatever cannot be read is a value, never an exception.
+The one rule: it takes only an activity id, and nothing in the payload can do harm. It loads no pickle and unpacks at
+most 64 KiB. What cannot be read becomes a value, never an exception.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ _CALL = _CallSchema()
 
 
 def read_payload(stored: bytes) -> Named | Illegible:
-    """Which activity the `data` field of a job names."""
+    """The activity that the `data` field of a job names."""
     return read_json(stored, _inflated(stored), _activity_id)
 
 
 def _inflated(stored: bytes) -> bytes:
-    """RQ compresses, other producers may not; one byte more than allowed is enough to know that it is too much."""
+    """Decompress: RQ compresses, other producers may not.
+    One byte more than the limit is enough to know that it is too large."""
     try:
         return zlib.decompressobj().decompress(stored, MAX_PAYLOAD_BYTES + 1)
     except zlib.error:

@@ -1,7 +1,7 @@
-"""The doorbell on RQ: what `rq info` shows is what there is, and a plain `rq worker` could do our work.
+"""The doorbell on RQ. `rq info` shows all that there is, and a plain `rq worker` could do our work.
 
-The one rule: a job is a hint. It is received before it is trusted with anything, it may be lost or come twice, and
-nothing that lies in Redis can stop the worker.
+The one rule: a job is a hint. It must be received before it is used for anything. It may be lost or come twice. Nothing
+in Redis can stop the worker.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from engagement_core.ports.queue import Queue
 __all__ = ["RqQueue"]
 
 _BLOCK_SECONDS = 0.5
-_SHORTEST_BLOCK_SECONDS = 0.01  # Redis before 7 rounds less than a millisecond down to zero, which means for ever
+_SHORTEST_BLOCK_SECONDS = 0.01  # Redis before 7 rounds less than a millisecond down to zero, and zero means "for ever"
 _LONGEST_IN_REDIS = timedelta(hours=1)
 _STUCK_AFTER = timedelta(minutes=1)
 _FAILURE_TTL_SECONDS = 24 * 60 * 60
@@ -46,10 +46,10 @@ def _utc_now() -> datetime:
 
 
 class RqQueue(Queue):
-    """`Queue` on RQ and rq-scheduler. Two connections: one that waits in `receive`, one for everything else.
+    """`Queue` on RQ and rq-scheduler. It uses two connections: one waits in `receive`, one does everything else.
 
-    A finished job is deleted, as RQ does with `result_ttl=0`: PostgreSQL keeps the history, Redis stays small, and a
-    hash that still had a time to live would take the next job of the same activity with it.
+    A finished job is deleted, as RQ does with `result_ttl=0`. PostgreSQL keeps the history, and Redis stays small. A
+    hash that still had a time to live would also expire together with the next job of the same activity.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class RqQueue(Queue):
 
         Args:
             url: `redis://`, `rediss://` or `unix://`.
-            name: of the queue that is listened to.
-            dead_letter_name: of the queue that mirrors the dead letters.
+            name: the queue to listen to.
+            dead_letter_name: the queue that mirrors the dead letters.
             function: dotted name that a plain RQ worker calls with `activity_id`.
-            abandoned_after: how long a received job may go unsettled; must exceed the job timeout.
+            abandoned_after: how long a received job may stay unsettled; must be longer than the job timeout.
             now: the time, aware UTC.
 
         Raises:
@@ -92,7 +92,7 @@ class RqQueue(Queue):
         self._redis.connection_pool.disconnect()
 
     def ring(self, activity_id: str, at: datetime) -> None:
-        """Put the activity's one job into the ready queue, or into rq-scheduler's schedule if `at` lies ahead."""
+        """Put the activity's one job into the ready queue, or into rq-scheduler's schedule if `at` is in the future."""
         job_id = job_id_for(activity_id)
         with self._server.errors(), self._redis.pipeline() as pipe:
             self._forget(pipe, job_id)
@@ -112,7 +112,7 @@ class RqQueue(Queue):
             pipe.execute()
 
     def receive(self, timeout: timedelta) -> WakeUp | Unreadable | None:
-        """The next job; jobs whose hash is gone are dropped on the way."""
+        """The next job. Jobs whose hash is missing are dropped on the way."""
         until = time.monotonic() + timeout.total_seconds()
         with self._server.errors():
             while True:
@@ -126,7 +126,7 @@ class RqQueue(Queue):
                     return None
 
     def settle(self, wake_up: WakeUp, settlement: Settlement) -> None:
-        """Delete the job; ring again within the hour, or mirror the dead letter. A newer ring is left alone."""
+        """Delete the job. Ring again within the hour, or mirror the dead letter. A newer ring is left alone."""
         with self._server.errors():
             is_last_word = self._finish(wake_up.receipt)
         if isinstance(settlement, DeadLettered):
@@ -135,19 +135,19 @@ class RqQueue(Queue):
             self.ring(wake_up.activity_id, settlement.at)
 
     def bury(self, activity_id: str, reason: str) -> None:
-        """Move the activity's job to the dead-letter queue; the reason is in its description and its meta."""
+        """Move the activity's job to the dead-letter queue. The reason is in its description and its meta."""
         job = self._job(activity_id, description=reason[:_MAX_REASON], meta={"reason": reason[:_MAX_REASON]})
         with self._server.errors():
             self._enqueue_dead(job)
 
     def unbury(self, activity_id: str) -> None:
-        """Remove it from the dead-letter queue; a job that rings for it stays."""
+        """Remove it from the dead-letter queue. A job that rings for it stays."""
         job_id = job_id_for(activity_id)
         with self._server.errors():
             self._redis.eval(UNBURY, 2, hash_key(job_id), self._dead.key, job_id, self._dead.name)
 
     def advance(self, look_ahead: timedelta) -> int:
-        """Move what is due in rq-scheduler's schedule, at most 500 jobs, and clear up after workers that died."""
+        """Move jobs that are due in rq-scheduler's schedule, at most 500, and clean up after workers that died."""
         with self._server.errors():
             self._put_back_the_stuck()
             self._drop_the_abandoned()
@@ -172,7 +172,7 @@ class RqQueue(Queue):
         )
 
     def _push(self, pipe: Pipeline, queue: JsonQueue, job: Job) -> None:
-        """What `Queue.enqueue_job` does; that one refuses a pipeline in which something comes first."""
+        """Does what `Queue.enqueue_job` does. RQ's own method refuses a pipeline that already has commands."""
         job.origin = queue.name
         job.enqueued_at = self._now()
         job.save(pipeline=pipe)
@@ -180,14 +180,15 @@ class RqQueue(Queue):
         queue.push_job_id(job.id, pipeline=pipe)
 
     def _forget(self, pipe: Pipeline, job_id: str) -> None:
-        """RQ writes over an old hash and keeps its leftovers, a time to live among them: begin afresh."""
+        """Start with a new hash: RQ writes over an old one and keeps what is left of it, such as a time to live."""
         pipe.lrem(self._ready.key, 0, job_id)
         pipe.lrem(self._dead.key, 0, job_id)
         pipe.zrem(Scheduler.scheduled_jobs_key, job_id)
         pipe.delete(hash_key(job_id))
 
     def _pop(self, seconds_left: float) -> bytes | None:
-        """Move one job id to the intermediate queue. Waits half a second at most, so that a dead Redis is noticed."""
+        """Move one job id to the intermediate queue.
+        It waits half a second at most, so that a dead Redis is noticed."""
         block = min(max(seconds_left, _SHORTEST_BLOCK_SECONDS), _BLOCK_SECONDS) if seconds_left > 0 else None
         try:
             popped = JsonQueue.lmove(self._waiting, self._ready.key, block)  # type: ignore[arg-type] # Redis takes floats
@@ -198,7 +199,7 @@ class RqQueue(Queue):
     def _read(self, job_id: bytes) -> WakeUp | Unreadable | None:
         kind, data = self._redis.eval(READ, 1, hash_key(job_id), MAX_PAYLOAD_BYTES + 1)
         if kind == b"none":
-            # Only the entry: by now somebody may have rung anew, and the hash would be theirs.
+            # Only the entry: another process may have rung again meanwhile, and the hash would belong to that ring.
             self._redis.lrem(self._ready.intermediate_queue_key, 1, job_id)  # type: ignore[arg-type] # any bytes
             return None
         payload = read_payload(data)
@@ -209,11 +210,11 @@ class RqQueue(Queue):
         return WakeUp(activity_id=payload.activity_id, receipt=self._start(job_id))
 
     def _start(self, job_id: bytes) -> str:
-        """Mark the job as started; the receipt is the name of this start in RQ's registry."""
+        """Mark the job as started. The receipt is the name of this start in RQ's registry."""
         name, execution = job_id.decode("utf-8", "backslashreplace"), _OURS + uuid4().hex
         receipt = f"{job_id_for(name)}:{execution}"
         if job_id_for(name) != name:
-            # RQ's tools fail on a started job whose id they do not allow: it is taken out instead.
+            # RQ's tools fail on a started job whose id they do not allow, so such a job is deleted instead.
             self._take_out(job_id)
             return receipt
         now = self._now()
@@ -226,7 +227,7 @@ class RqQueue(Queue):
         return receipt
 
     def _finish(self, receipt: str) -> bool:
-        """Delete the job, unless somebody has rung anew since: then False."""
+        """Delete the job, unless somebody rang again meanwhile: then False."""
         job_id, _, execution = receipt.rpartition(":")
         finished = self._redis.eval(
             FINISH,
@@ -264,7 +265,8 @@ class RqQueue(Queue):
             pipe.execute()
 
     def _put_back_the_stuck(self) -> None:
-        """A worker that dies between two commands leaves a job in between; a minute there is too long."""
+        """A worker that dies between two commands leaves a job in the intermediate queue.
+        A minute there is too long."""
         now = self._now()
         in_between: Any = self._redis.lrange(self._ready.intermediate_queue_key, 0, _CLEARED_PER_CALL - 1)
         self._seen_in_between = {job_id: self._seen_in_between.get(job_id, now) for job_id in in_between}
@@ -273,7 +275,8 @@ class RqQueue(Queue):
                 self._redis.eval(PUT_BACK, 2, self._ready.intermediate_queue_key, self._ready.key, job_id)
 
     def _drop_the_abandoned(self) -> None:
-        """A worker that dies with a job leaves it started; the sweep has its activity. RQ's workers see to theirs."""
+        """If a worker dies with a job, the job stays "started"; the sweep finds its activity.
+        RQ's workers handle their own jobs."""
         expired: Any = self._redis.zrangebyscore(
             self._started_key, "-inf", int(self._now().timestamp()), start=0, num=_CLEARED_PER_CALL
         )

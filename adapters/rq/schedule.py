@@ -1,6 +1,6 @@
-"""rq-scheduler's schedule, read by the worker itself so that no other process has to run.
+"""Reads rq-scheduler's schedule in the worker itself, so that no other process has to run.
 
-The one rule: what is not ours stays as it is, unread; what is broken stops nobody.
+The one rule: a job that is not ours stays as it is, unread. A broken entry stops nothing.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _LOOKS_PER_CALL = 5000
 
 
 def move_due(redis: Redis, ready: Queue, until: datetime, now: datetime) -> int:
-    """Move our jobs that are due at `until` into `ready`, at most 500 of them; how many.
+    """Move our jobs that are due at `until` into `ready`, at most 500; returns how many.
 
-    rq-scheduler's lock is not taken: every move is atomic, and a lock held by us would cost the other queues on the
-    same Redis a whole interval of their scheduler.
+    It does not take rq-scheduler's lock. Every move is atomic. If we held the lock, the other queues on the same Redis
+    would miss a whole interval of their scheduler.
     """
     moved = passed_over = 0
     while moved < _MOVES_PER_CALL and passed_over < _LOOKS_PER_CALL:
@@ -46,7 +46,7 @@ def move_due(redis: Redis, ready: Queue, until: datetime, now: datetime) -> int:
 
 
 def _move(redis: Redis, ready: Queue, job_ids: list[bytes], now: datetime) -> list[object]:
-    """One verdict of `MOVE_DUE` each; an error (a key that is no hash) is one, too: not ours."""
+    """One verdict of `MOVE_DUE` for each job. An error (a key that is no hash) is a verdict, too: not ours."""
     with redis.pipeline(transaction=False) as pipe:
         for job_id in job_ids:
             pipe.eval(

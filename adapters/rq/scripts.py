@@ -1,13 +1,13 @@
-"""The steps that must be one step in Redis: whoever is killed in between leaves either the old state or the new one.
+"""The steps that must be atomic in Redis: a process that is killed leaves either the old state or the new one.
 
-The one rule: a script writes to a job's hash only after it has seen that the hash is still the one it means.
+The one rule: a script writes to a job's hash only after it has checked that the hash is still the expected one.
 """
 
 from __future__ import annotations
 
 __all__ = ["FINISH", "MOVE_DUE", "PUT_BACK", "READ", "START", "UNBURY"]
 
-# KEYS hash; ARGV bytes at most -> type of the key, beginning of `data`. A key that is no hash may not be asked for it.
+# KEYS hash; ARGV greatest number of bytes -> type of the key, beginning of `data` (read only if the key is a hash).
 READ = """
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'hash' then return {kind, ''} end
@@ -16,7 +16,7 @@ return {kind, string.sub(data, 1, tonumber(ARGV[1]))}
 """
 
 # KEYS hash, started registry, intermediate queue; ARGV job id, execution, registry member, expiry, time.
-# The execution stands in `worker_name`: it is the fencing token that FINISH compares.
+# `worker_name` holds the execution: it is the fencing token that FINISH compares.
 START = """
 redis.call('LREM', KEYS[3], 1, ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
@@ -27,7 +27,7 @@ return 1
 """
 
 # KEYS hash, started registry, dead-letter queue; ARGV job id, execution, registry member, name of the dead-letter queue
-# -> 0 if somebody rang anew since. A dead letter that a producer rang for goes back to being one.
+# -> 0 if somebody rang again meanwhile. If a producer rang for a dead letter, it becomes a dead letter again.
 FINISH = """
 redis.call('ZREM', KEYS[2], ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 0 then return 1 end
@@ -41,7 +41,7 @@ return 1
 """
 
 # KEYS schedule, hash, ready queue, set of queues; ARGV job id, our queue's name, time
-# -> 1 moved, 0 not ours, -1 nothing there to move. Of a job that is not ours only the origin is looked at.
+# -> 1 moved, 0 not ours, -1 nothing to move. For a job that is not ours, only its origin is read.
 MOVE_DUE = """
 if redis.call('EXISTS', KEYS[2]) == 0 then
   redis.call('ZREM', KEYS[1], ARGV[1])

@@ -1,6 +1,6 @@
-"""What the bench asks of a Redis: to be emptied, and to tell who is connected.
+"""What the bench needs from a Redis: empty it, and count its connections.
 
-The one rule: for a Redis that was made to be measured. Everything in it is deleted.
+The one rule: only for a Redis that was made for measuring. It deletes everything.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __all__ = ["RedisTrial"]
 
 
 class RedisTrial:
-    """One connection; `QueueUnavailable` when the server does not do its part."""
+    """One connection. Raises `QueueUnavailable` when the server fails."""
 
     def __init__(self, url: str) -> None:
         self._server = RedisServer(url)
@@ -27,7 +27,7 @@ class RedisTrial:
             self._redis.flushall()
 
     def connections(self) -> int:
-        """How many others are connected."""
+        """How many other clients are connected."""
         with self._server.errors():
             return len(self._redis.client_list()) - 1
 

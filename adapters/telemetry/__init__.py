@@ -1,1 +1,1 @@
-"""Listeners for what happens: the log, and anything that several listeners share."""
+"""The listeners for events: the log, the metrics, and what they share."""

@@ -1,6 +1,6 @@
-"""What each event means, how loud it is, and what it carries: the reference page and the log both read it here.
+"""Each event's meaning, level and fields. The reference page and the log are both made from this table.
 
-The one rule: a signal that is not in this table cannot be logged, so that none is undocumented.
+The one rule: a signal that is not in this table cannot be logged, so every event is documented.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ __all__ = ["EVENTS", "Event", "level_of"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """`level` is a number of `logging`; `fields` are those that it may carry besides the ones that are bound."""
+    """`level` is a number of `logging`.
+    `fields` are the fields that the event may have, in addition to the bound ones."""
 
     level: int
     meaning: str
@@ -37,52 +38,70 @@ EVENTS: Mapping[Signal, Event] = MappingProxyType(
     {
         Signal.JOB_RECEIVED: _event(_INFO, "A job rang for an activity.", "activity_id", "job"),
         Signal.ACTIVITY_VALIDATED: _event(
-            _INFO, "Execution starts: the activity is due, well formed, admitted and claimed.", *_WHO
+            _INFO, "Execution begins: the activity is due, well formed, admitted and claimed.", *_WHO
         ),
         Signal.ACTIVITY_DEFERRED: _event(
-            _DEBUG, "It was not executed now, and will be looked at again.", *_WHO, "reason", "duration_ms"
+            _DEBUG, "The activity was not executed now. It will be checked again.", *_WHO, "reason", "duration_ms"
         ),
         Signal.ACTIVITY_DROPPED: _event(
-            _DEBUG, "There was nothing (more) to do for this wake-up.", *_WHO, "reason", "duration_ms"
+            _DEBUG, "This wake-up needs no work (any more).", *_WHO, "reason", "duration_ms"
         ),
         Signal.COMMENT_PREPARED: _event(
             _DEBUG,
-            "A comment has its words; a warning when the voice failed and the original is used.",
+            "A comment's text is ready. A warning if the voice failed and the original text is used.",
             *(*_WHO, "ahead", "used_voice", "fell_back", "reason", "duration_ms"),
         ),
-        Signal.CALL_STARTED: _event(_INFO, "The provider is called, this long after it was due.", *_WHO, "lateness_ms"),
+        Signal.CALL_STARTED: _event(
+            _INFO,
+            "The call of the provider begins. `lateness_ms` is the time since it was due.",
+            *_WHO,
+            "lateness_ms",
+        ),
         Signal.CALL_ENDED: _event(
             _INFO,
             "The provider's answer: `applied`, `refused`, `unknown`, `not_sent`, or `released` by the breaker.",
             *(*_WHO, "outcome", "engagement_id", "created_at", "provider_status", "provider_type", "duration_ms"),
         ),
         Signal.ERROR_CLASSIFIED: _event(
-            _WARNING, "An error, and what follows from it ([the errors](errors.md)).", *_WHO, *_FAILURE
+            _WARNING, "An error, and its consequence ([the errors](errors.md)).", *_WHO, *_FAILURE
         ),
         Signal.DATABASE_UPDATED: _event(
-            _INFO, "The verdict is committed; so long after the wake-up.", *_WHO, "verdict", "duration_ms"
+            _INFO,
+            "The verdict is committed. `duration_ms` is the time since the wake-up.",
+            *_WHO,
+            "verdict",
+            "duration_ms",
         ),
         Signal.JOB_COMPLETED: _event(
-            _INFO, "Execution ends: the engagement has happened.", *_WHO, "provenance", "duration_ms"
+            _INFO, "Execution ends: the engagement was executed.", *_WHO, "provenance", "duration_ms"
         ),
         Signal.DEAD_LETTER: _event(
             _WARNING,
-            "It failed for good; a person decides what is next.",
+            "The activity failed for good. A person must decide what happens next.",
             *(*_WHO, "error_type", "message", "duration_ms"),
         ),
         Signal.ORPHAN_FOUND: _event(
             _WARNING,
-            "An attempt whose worker is gone: released (`scheduled`), or looked for at the provider (`unknown`).",
+            "An attempt has lost its worker. It is released (`scheduled`), or must be reconciled (`unknown`).",
             *("activity_id", "attempt", "pod_id", "phase", "reason"),
         ),
         Signal.OUTCOME_RECONCILED: _event(
-            _INFO, "An unknown outcome was looked for.", *_WHO, "verdict", "error_type", "reason"
+            _INFO,
+            "The executor has tried to settle an unknown outcome. `verdict` is the result.",
+            *_WHO,
+            "verdict",
+            "error_type",
+            "reason",
         ),
         Signal.ACCOUNT_RELEASED: _event(
             _INFO, "The provider says that a held account can act again.", "account_id", "probes"
         ),
         Signal.ACCOUNT_COOLED_DOWN: _event(
-            _WARNING, "An account met one server error after the other, and waits.", "account_id", "until", "reason"
+            _WARNING,
+            "An account got one server error after the other. It waits until `until`.",
+            "account_id",
+            "until",
+            "reason",
         ),
         Signal.ALERT: _event(
             _ERROR,
@@ -93,38 +112,52 @@ EVENTS: Mapping[Signal, Event] = MappingProxyType(
             _INFO, "An incident is over.", "activity_id", "kind", "incident", "message", "raised_at"
         ),
         Signal.ALERT_UNDELIVERED: _event(
-            _WARNING, "The webhook did not take an alert; it is sent again.", "alert", "kind", "message"
+            _WARNING, "The webhook did not accept an alert. The alert will be sent again.", "alert", "kind", "message"
         ),
-        Signal.STORE_UNAVAILABLE: _event(_ERROR, "PostgreSQL did not do its part.", *_WHO, "message"),
+        Signal.STORE_UNAVAILABLE: _event(_ERROR, "PostgreSQL could not be used. `message` says why.", *_WHO, "message"),
         Signal.STORE_REFUSED: _event(
             _ERROR,
-            "PostgreSQL is there and refuses a write, in its words; what was to be recorded is kept, and tried again.",
+            "PostgreSQL answers and refuses a write; `message` has its words. The write is kept and tried again.",
             *(*_WHO, "account_id", "message", "code", "stops_sending"),
         ),
-        Signal.STORE_RECOVERED: _event(_INFO, "PostgreSQL is back."),
-        Signal.QUEUE_UNAVAILABLE: _event(_WARNING, "Redis did not do its part; the sweep goes on.", "message"),
-        Signal.QUEUE_RECOVERED: _event(_INFO, "Redis is back."),
+        Signal.STORE_RECOVERED: _event(_INFO, "PostgreSQL works again."),
+        Signal.QUEUE_UNAVAILABLE: _event(_WARNING, "Redis could not be used. The sweep goes on without it.", "message"),
+        Signal.QUEUE_RECOVERED: _event(_INFO, "Redis works again."),
         Signal.PAYLOAD_UNREADABLE: _event(
-            _WARNING, "A job names no activity; it lies in the dead-letter queue.", "job", "reason"
+            _WARNING, "A job names no activity. It was moved to the dead-letter queue.", "job", "reason"
         ),
-        Signal.WORKER_STARTED: _event(_INFO, "The worker begins.", "concurrency", "burst"),
-        Signal.WORKER_DRAINING: _event(_INFO, "It claims nothing new.", "grace_s"),
+        Signal.WORKER_STARTED: _event(_INFO, "The worker starts.", "concurrency", "burst"),
+        Signal.WORKER_DRAINING: _event(_INFO, "The worker drains: it claims nothing new.", "grace_s"),
         Signal.WORKER_STOPPED: _event(
-            _INFO, "It has ended; `finished` says whether all that was in flight did.", "finished"
+            _INFO, "The worker has ended. `finished` says whether all work in flight ended, too.", "finished"
         ),
-        Signal.WORKER_LOST: _event(_ERROR, "Another worker stopped without a word.", "lost", "replaced_by"),
-        Signal.ROUND_FAILED: _event(_ERROR, "A defect in a round; it comes again.", "round", "message"),
+        Signal.WORKER_LOST: _event(
+            _ERROR, "Another worker died: it stopped beating without leaving.", "lost", "replaced_by"
+        ),
+        Signal.ROUND_FAILED: _event(
+            _ERROR, "A defect in a periodic task. The task will run again.", "round", "message"
+        ),
         Signal.EXECUTION_FAILED: _event(
-            _ERROR, "A defect met by one activity or account; the others go on.", "activity_id", "account_id", "message"
+            _ERROR,
+            "A defect stopped the work on one activity or account. The others go on.",
+            "activity_id",
+            "account_id",
+            "message",
         ),
         Signal.METRICS_SERVED: _event(
             _INFO, "Metrics and health are served here ([monitor](../how-to/monitor.md)).", "address"
         ),
         Signal.METRICS_UNAVAILABLE: _event(
-            _WARNING, "They are not, because the port is taken; it is tried again. Engagements go on.", "message"
+            _WARNING,
+            "Metrics and health are not served, because the port is taken. The worker tries again. Engagements go on.",
+            "message",
         ),
         Signal.LIBRARY_LOGGED: _event(
-            _WARNING, "A library's own line: from warnings on, all of them at debug.", "logger", "message", "exception"
+            _WARNING,
+            "A library's own log line: from warnings on, or every line at debug.",
+            "logger",
+            "message",
+            "exception",
         ),
         Signal.EXCEPTION_UNCAUGHT: _event(_ERROR, "A defect ended a thread or the process.", "thread", "exception"),
     }
@@ -132,7 +165,7 @@ EVENTS: Mapping[Signal, Event] = MappingProxyType(
 
 
 def level_of(signal: Signal, fields: Mapping[str, object]) -> int:
-    """How loud: a voice that failed is heard of although the comment is sent."""
+    """The level of one event: a failed voice gives a warning, although the comment is sent."""
     if signal is Signal.COMMENT_PREPARED and fields.get("fell_back"):
         return logging.WARNING
     return EVENTS[signal].level

@@ -1,7 +1,7 @@
-"""One listener made of several.
+"""Makes one listener of several.
 
-The one rule: a listener that fails, whatever it does, never reaches the one who speaks. An engagement is not executed
-again because a log line could not be written.
+The one rule: a listener's error never reaches the code that reports the event. An engagement must not be executed again
+because a log line could not be written.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Events as structured log lines: constant names, fields, never prose.
+"""Writes events as structured log lines: constant names and fields, no prose.
 
-The one rule: no secret and no comment's text is ever logged above debug; what could carry one is masked anyway, by its
-name, its value and its shape.
+The one rule: no secret and no comment's text is logged above debug. A value that could hold one is masked anyway: by
+its name, by the value itself, or by its shape.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class LogTelemetry:
 
 
 def configure_logging(*, level: str, form: str, stream: TextIO | None = None, secrets: Iterable[str] = ()) -> None:
-    """Set the process's logging up, once.
+    """Set up the process's logging, once.
 
     Args:
         level: `debug`, `info`, `warning` or `error`.
         form: `json` (one object per line) or `console`.
         stream: standard error unless given.
-        secrets: values that must not be printed wherever they turn up.
+        secrets: values that must not be printed anywhere.
     """
     out = stream or sys.stderr
     renderer: Any

@@ -1,7 +1,7 @@
-"""Every metric: its name, what it means and the values that its labels may have. The reference page is made of this.
+"""Every metric: its name, its meaning and the possible values of its labels. The reference page is made from this.
 
-The one rule: a label has a value from a closed list, or `other`. What an activity, an account or a provider is called
-never becomes one: each new value would be a series that is kept for ever.
+The one rule: a label's value comes from a closed list, or is `other`. The id of an activity, an account or a provider
+never becomes a label: each new value would be a series that is kept for ever.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric:
-    """`labels`: the values of each, `other` aside. `buckets` are upper bounds in seconds."""
+    """`labels`: the values of each label, without `other`. `buckets` are upper bounds in seconds."""
 
     name: str
     kind: Kind
@@ -49,38 +49,38 @@ _OUTCOMES = ("applied", "refused", "unknown", "not_sent", "released", "lost")
 _RETRIES = ("2", "3", "4+")
 _LATENESS = (0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _DURATION = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60)
-_MANY = f"Counted up to {MOST_COUNTED:,}, which means more."
+_MANY = f"Counted up to {MOST_COUNTED:,}; this value means that many or more."
 
 METRICS: tuple[Metric, ...] = (
     Metric(
         name="engagement_executed_total",
         kind=Kind.COUNTER,
-        meaning="Engagements that happened, by how it is known. What a person resolves is not counted.",
+        meaning="Executed engagements, by provenance. Engagements that a person resolved are not counted.",
         labels={"type": _TYPES, "provenance": _PROVENANCES},
     ),
     Metric(
         name="engagement_errors_total",
         kind=Kind.COUNTER,
-        meaning="Errors classified: of attempts, of activities that could not even be tried, of outcomes given up on.",
+        meaning="Errors by type: of attempts, of activities that could not be tried, of unknown outcomes given up on.",
         labels={"error_type": _ERROR_TYPES},
     ),
     Metric(
         name="engagement_attempts_total",
         kind=Kind.COUNTER,
-        meaning="Attempts to call the provider, by what came of the call: released by the open breaker, and lost with a"
-        " dead worker, are two more.",
+        meaning="Attempts to call the provider, by outcome of the call. `released`: the breaker was open,"
+        " nothing was sent. `lost`: the worker died, the outcome is unknown.",
         labels={"outcome": _OUTCOMES},
     ),
     Metric(
         name="engagement_lateness_seconds",
         kind=Kind.HISTOGRAM,
-        meaning="From when an attempt was due to when the provider was called.",
+        meaning="Time from when an attempt was due to the call of the provider.",
         buckets=_LATENESS,
     ),
     Metric(
         name="engagement_execution_seconds",
         kind=Kind.HISTOGRAM,
-        meaning="From the wake-up to the committed verdict of an attempt, voice and call included.",
+        meaning="Time from the wake-up to the committed verdict of an attempt, including voice and call.",
         labels={"type": _TYPES},
         buckets=_DURATION,
     ),
@@ -93,23 +93,23 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="engagement_retries_total",
         kind=Kind.COUNTER,
-        meaning="Attempts after the first of an activity, by number and by what came of the call.",
+        meaning="Attempts after an activity's first one, by number and by outcome of the call.",
         labels={"attempt": _RETRIES, "outcome": _OUTCOMES},
     ),
     Metric(
         name="engagement_queue_depth",
         kind=Kind.GAUGE,
-        meaning="Jobs that are ready in Redis and that no worker has received; NaN while Redis is away.",
+        meaning="Jobs that are ready in Redis and not yet received by a worker; NaN while Redis does not answer.",
     ),
     Metric(
         name="engagement_due",
         kind=Kind.GAUGE,
-        meaning=f"Activities that wait although their time has come, whatever keeps them waiting. {_MANY}",
+        meaning=f"Activities that are due and still wait, for whatever reason. {_MANY}",
     ),
     Metric(
         name="engagement_oldest_due_seconds",
         kind=Kind.GAUGE,
-        meaning="How long the oldest of them has waited; 0 when there is none.",
+        meaning="How long the oldest due activity has waited; 0 if there is none.",
     ),
     Metric(
         name="engagement_unknown",
@@ -119,12 +119,12 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="engagement_oldest_unknown_seconds",
         kind=Kind.GAUGE,
-        meaning="How long ago the oldest of them was sent; 0 when there is none.",
+        meaning="How long ago the oldest attempt with an unknown outcome was sent; 0 if there is none.",
     ),
     Metric(
         name="engagement_dead_letters",
         kind=Kind.GAUGE,
-        meaning=f"Dead letters that are open. {_MANY}",
+        meaning=f"Open dead letters. {_MANY}",
     ),
     Metric(
         name="engagement_breaker_state",
@@ -134,6 +134,6 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="engagement_workers_alive",
         kind=Kind.GAUGE,
-        meaning="Workers that beat, on all machines; NaN, like all that is counted in PostgreSQL, while that is away.",
+        meaning="Workers alive, on all machines; NaN, like all counts from PostgreSQL, while that does not answer.",
     ),
 )

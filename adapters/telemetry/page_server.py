@@ -1,8 +1,8 @@
 """A very small HTTP server for a few pages that are made from memory.
 
-The one rule: whoever connects gets two seconds and one of four threads, and takes nothing from those who work. A client
-that says nothing, drips, or reads nothing holds a thread no longer than that; a flood of them gets a few hundred
-answers a second, and no more of the processor.
+The one rule: a client gets at most two seconds of one of four threads, and never slows down the workers. This holds for
+a client that sends nothing, sends slowly, or reads nothing. A flood of clients gets a few hundred answers a second, and
+no more of the processor.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _REASONS[503] = "Service Unavailable"
 
 
 class PortTaken(OSError):
-    """Another process, or another worker on this machine, listens there."""
+    """Another process, or another worker on this machine, listens on this port."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """What is answered."""
+    """The answer to a request."""
 
     body: bytes
     content_type: str = "application/json"
@@ -40,7 +40,7 @@ class Page:
 
 
 class PageServer:
-    """Answers GET and HEAD for the paths that it was given, from the moment on that it is made."""
+    """Answers GET and HEAD for the given paths, from its creation on."""
 
     def __init__(self, host: str, port: int, pages: Mapping[str, Callable[[], Page]]) -> None:
         """
@@ -50,8 +50,8 @@ class PageServer:
             pages: by path. Each must be quick, and safe to call from several threads.
 
         Raises:
-            PortTaken: somebody else listens there.
-            OSError: it cannot be listened there at all.
+            PortTaken: another process listens on this port.
+            OSError: it cannot listen there for another reason.
         """
         self._pages = pages
         self._closed = False
@@ -62,7 +62,7 @@ class PageServer:
             if error.errno == errno.EADDRINUSE:
                 raise PortTaken(error.errno, "the port is taken") from error
             raise
-        # Closing a socket does not wake those who wait for it: they look up now and then.
+        # Closing a socket does not wake the threads that wait on it, so they check from time to time.
         self._listener.settimeout(_LOOK_UP_EVERY)
         self._threads = [
             threading.Thread(target=self._serve, name=f"pages-{number}", daemon=True) for number in range(_THREADS)
@@ -72,11 +72,11 @@ class PageServer:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The address on which it listens."""
         return int(self._listener.getsockname()[1])
 
     def close(self) -> None:
-        """Answer nobody any more; whoever is being answered has two seconds."""
+        """Stop answering. A request that is being answered has two seconds left."""
         self._closed = True
         for thread in self._threads:
             thread.join(_SECONDS + _LOOK_UP_EVERY)
@@ -84,7 +84,7 @@ class PageServer:
 
     def _serve(self) -> None:
         while not self._closed:
-            # A client that went away, or too many open files: neither ends the thread.
+            # A client that disconnected, or too many open files: neither ends the thread.
             with suppress(OSError):
                 client, _ = self._listener.accept()
                 with client:
@@ -114,7 +114,7 @@ class PageServer:
             return method, _plain(404)
         try:
             return method, make()
-        except Exception:  # noqa: BLE001 - a defect in a page must not end the thread; what it says may be secret
+        except Exception:  # noqa: BLE001 - a defect in a page must not end the thread; the error's text may be secret
             return method, _plain(500)
 
 

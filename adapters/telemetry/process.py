@@ -1,7 +1,7 @@
-"""Everything else that a process prints: libraries' own lines, warnings, and exceptions that nobody caught.
+"""Logs everything else that a process prints: libraries' lines, warnings, and uncaught exceptions.
 
-The one rule: it goes the way of our own events, and so through the same redaction. A traceback that Python prints by
-itself is the one place where a password in a message would be seen by everybody.
+The one rule: it takes the same way as our own events, and so the same redaction. A traceback printed by Python itself
+is the one place where everybody could see a password in a message.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["whole_process"]
 
 @contextmanager
 def whole_process(level: str, **bound: object) -> Iterator[None]:
-    """Take over what the process prints, until the end of the block. `configure_logging` comes first.
+    """Take over what the process prints, until the end of the block. Call `configure_logging` first.
 
     Args:
-        level: ours; libraries are heard from warnings on, or from debug on if that is ours.
+        level: our log level. Libraries are logged from warnings on, or from debug on if this is debug.
         bound: fields that are on every line.
     """
     log = structlog.get_logger("engagement").bind(**bound)
@@ -49,7 +49,7 @@ def whole_process(level: str, **bound: object) -> Iterator[None]:
     try:
         yield
     except Exception:
-        # Nobody in here caught it: the hook is asked for when the last block has been left, this one among them.
+        # Nothing in the block caught it. Python calls the hook only after the last block has ended, this one included.
         before = before[0], on_exception, before[2]
         raise
     finally:
@@ -67,14 +67,15 @@ def _uncaught(log: structlog.typing.FilteringBoundLogger, thread: str, raised: _
 
 
 class _Libraries(logging.Handler):
-    """The standard library's logging, as events of ours."""
+    """Turns lines of the standard library's logging into our events."""
 
     def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
         super().__init__()
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line. One that cannot be written is lost: what `logging` says of its own failures repeats the line."""
+        """Write one line.
+        A line that cannot be written is lost: `logging`'s own report of the failure would repeat the line."""
         with suppress(Exception):
             self._log.log(
                 record.levelno,

@@ -1,7 +1,7 @@
-"""Events as Prometheus metrics.
+"""Turns events into Prometheus metrics.
 
-The one rule: it counts what it hears and shows what it is told, in a registry of its own. A scrape asks nobody for
-anything.
+The one rule: it counts the events that it gets and shows the values that it was given, in a registry of its own. A
+scrape asks no other system for anything.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PrometheusTelemetry:
     """Fills `engagement_core.ports.telemetry.Telemetry`; safe to use from several threads."""
 
     def __init__(self) -> None:
-        # Else each counter brings a second series that says when this process made it.
+        # Otherwise each counter adds a second series with the time at which this process made it.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._metrics: dict[str, Any] = {each.name: _made(each, self._registry) for each in METRICS}
@@ -61,16 +61,16 @@ class PrometheusTelemetry:
             hear(fields)
 
     def show_levels(self, gauges: Gauges | None) -> None:
-        """What the database says; None when it says nothing."""
+        """Set the gauges from PostgreSQL; None while it does not answer."""
         for name, value in _gauges(gauges).items():
             self._metrics[name].set(value)
 
     def show_queue_depth(self, depth: int | None) -> None:
-        """What Redis says; None when it says nothing."""
+        """Set the gauge from Redis; None while it does not answer."""
         self._metrics["engagement_queue_depth"].set(_UNKNOWN if depth is None else depth)
 
     def show_breaker(self, state: Callable[[], str]) -> None:
-        """Ask for the breaker's state at each scrape; it must be a matter of memory."""
+        """Ask `state` for the breaker's state at each scrape; it must read memory only."""
         self._metrics["engagement_breaker_state"].set_function(lambda: BREAKER_STATES.get(state(), _UNKNOWN))
 
     def page(self) -> bytes:
@@ -136,7 +136,7 @@ def _made(metric: Metric, registry: CollectorRegistry) -> Any:
         made: Any = Histogram(metric.name, metric.meaning, names, registry=registry, buckets=metric.buckets)
     else:
         made = Counter(metric.name, metric.meaning, names, registry=registry)
-    # A series that begins at its first event has no increase then: the first failure would not be seen.
+    # A series that begins at its first event shows no increase then, so the first failure would stay invisible.
     for values in product(*metric.labels.values()) if names else ():
         made.labels(*values)
     return made

@@ -1,7 +1,7 @@
-"""What must not be printed, and how it is found: by the name of its field, by its value, by its shape.
+"""Finds what must not be printed: by the name of its field, by its value, or by its shape.
 
-The one rule: when in doubt, three asterisks. A line that tells too little can be looked up in the database; a key that
-was printed must be changed.
+The one rule: when in doubt, three asterisks. If a line shows too little, the database has the rest. A key that was
+printed must be changed.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _SECRET_KEYS = (
 )
 _TEXT_KEYS = ("text", "comment_text", "comment_generated")
 _SHORTEST = 4
-"""A shorter value is not looked for: it would be found in every other word. (In a URL it is masked by its shape.)"""
+"""A shorter value is not masked, because every other word could contain it. (In a URL it is masked by its shape.)"""
 
-# Without any of these a text has none of the shapes below: most texts are looked at once, and quickly.
+# A text without any of these has none of the shapes below. So most texts need only one quick check.
 _TELLTALE = re.compile(r"[=@]|[\"']:|bearer|basic", re.IGNORECASE)
 _WORD = re.compile(r"[^\s\"'<>]+")
 _SHAPES = (
@@ -52,17 +52,17 @@ _PIECES = re.compile(r"[/@:#?]")
 
 
 class Redactor:
-    """Masks what is secret in a structlog event. It is the last processor before the renderer."""
+    """Masks secrets in a structlog event. It is the last processor before the renderer."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        """`secrets` are looked for in every text, in all the ways that they may be quoted."""
+        """`secrets` are searched in every text, in all the ways in which they may be quoted."""
         forms = {form for secret in secrets for form in _forms(secret)}
-        # The longest first: of one that contains another, no piece may stay.
+        # The longest first: if one secret contains another, no part of it may stay visible.
         known = sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def __call__(self, _: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        """As structlog calls a processor; `method` is the level's name."""
+        """A structlog processor; `method` is the level's name."""
         for key, value in event.items():
             is_hidden = _names_a_secret(key) or (key in _TEXT_KEYS and method != "debug")
             event[key] = _MASK if is_hidden else self._clean(value)
@@ -91,18 +91,18 @@ class Redactor:
 
 
 def secrets_in_url(url: str, *, whole: bool = False) -> tuple[str, ...]:
-    """What of an address must not be printed: its password, however badly it is written.
+    """The parts of an address that must not be printed: its password, even if the address is malformed.
 
     Args:
-        url: an address, a libpq connection string, or what somebody took for one.
-        whole: the address itself is as good as a password.
+        url: an address, a libpq connection string, or a text that somebody took for one.
+        whole: the whole address is as secret as a password.
     """
     found = [url] if whole else []
     found += [option.strip("'") for option in _PASSWORD_OPTION.findall(url)]
     user_info = _USER_INFO.match(url)
     if user_info is not None:
         password = user_info[1].partition(":")[2]
-        # A parser that stumbles over such a character quotes the piece before or after it.
+        # A parser that fails at such a character quotes the text before or after it.
         found += [password, *_PIECES.split(password)]
     if whole:
         # An HTTP library would print it from the path on.
@@ -111,14 +111,16 @@ def secrets_in_url(url: str, *, whole: bool = False) -> tuple[str, ...]:
 
 
 def _forms(secret: str) -> tuple[str, ...]:
-    """As it is, as a URL has it (there is more than one way), as Python and as JSON quote it."""
+    """The value in all its forms: unchanged, as in a URL (there is more than one way), and as Python and JSON quote
+    it."""
     encoded = (quote(secret), quote(secret, safe=""))
     in_lower_case = (_ENCODED.sub(lambda found: found[0].lower(), form) for form in encoded)
     return (secret, unquote(secret), *encoded, *in_lower_case, repr(secret)[1:-1], json.dumps(secret)[1:-1])
 
 
 def _without_user(word: re.Match[str]) -> str:
-    """An address without user and password: up to the last `@`, because a password may hold `/`, `:` and `@` itself."""
+    """An address without user and password.
+    It cuts up to the last `@`, because a password may hold `/`, `:` and `@` itself."""
     scheme, mark, rest = word[0].partition("://")
     return f"{scheme}://***{rest[rest.rindex('@') :]}" if mark and "@" in rest else word[0]
 

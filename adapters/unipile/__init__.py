@@ -1,1 +1,1 @@
-"""Unipile, the provider through which LinkedIn accounts engage; `unipile/sandbox` is the provider simulated."""
+"""Unipile, the provider through which LinkedIn accounts engage. `unipile/sandbox` simulates this provider."""

@@ -1,11 +1,11 @@
-"""What each of the provider's answers means.
+"""Says what each of the provider's answers means.
 
-The one rule: one literal table decides. The provider's own word beats its status; a word or status that nobody knows
-falls back to what is safe, which is "it may have happened" wherever the provider did not clearly say no.
+The one rule: one literal table decides. The provider's own word counts more than its status. An unknown word or status
+falls back to what is safe: "it may have happened", unless the provider clearly said no.
 
-A 2xx is a yes unless its body says no in so many words: a JSON object whose `success` is the boolean `false` (not 0,
-null or a text), or whose `object` is `Error`. Such a no means what its word means; without a word in the table nobody
-can tell. Any other `object`, expected or not, leaves the yes a yes.
+A 2xx is a yes unless its body explicitly says no: a JSON object whose `success` is the boolean `false` (not 0, null or
+a text), or whose `object` is `Error`. Such a no means what its word means. If its word is not in the table, the outcome
+is unknown. Any other `object`, expected or not, leaves the yes a yes.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _MAX_WORD = 80
 
 ANSWERS: Mapping[tuple[int | str | None, str | None], Cause] = MappingProxyType(
     {
-        # (status or its class, the last part of the provider's type); None stands for any. A type comes as errors/…,
-        # api/… or provider/… (v1, v2), or bare as `error` (v0).
+        # (status or its class, the last part of the provider's type); None matches any. A type comes as errors/…, api/…
+        # or provider/… (v1, v2), or without a prefix as `error` (v0).
         (_ANY, "limit_exceeded"): Cause.RATE_LIMITED,
         (_ANY, "rate_limit_exceeded"): Cause.RATE_LIMITED,
         (_ANY, "too_many_requests"): Cause.RATE_LIMITED,
-        # The specification's own words. Beside a 5xx they prove nothing.
+        # The specification's own words. Together with a 5xx they prove nothing.
         (_2XX, "rate_limit"): Cause.RATE_LIMITED,
         (_4XX, "rate_limit"): Cause.RATE_LIMITED,
         (_2XX, "auth_error"): Cause.ACCOUNT_SIGNED_OUT,
@@ -62,9 +62,9 @@ ANSWERS: Mapping[tuple[int | str | None, str | None], Cause] = MappingProxyType(
         (_ANY, "action_already_performed"): Cause.ALREADY_DONE,
         (_ANY, "already_exists"): Cause.ALREADY_DONE,
         (_ANY, "conflict"): Cause.ALREADY_DONE,
-        # Busy with what: with this very request, sent before?
+        # "Busy" does not say with what: it may be this same request, sent before.
         (_ANY, "account_busy"): Cause.UNINTELLIGIBLE,
-        # Only together with 503 are these known to mean that nothing was done.
+        # Only together with 503 do these mean for certain that nothing was done.
         (503, "no_client_session"): Cause.NO_SESSION,
         (503, "no_channel"): Cause.NO_SESSION,
         (503, "no_handler"): Cause.NO_SESSION,
@@ -76,7 +76,7 @@ ANSWERS: Mapping[tuple[int | str | None, str | None], Cause] = MappingProxyType(
         (401, _ANY): Cause.ACCOUNT_SIGNED_OUT,
         (403, _ANY): Cause.REJECTED,
         (404, _ANY): Cause.POST_GONE,
-        # Without a word it may be a conflict with anything.
+        # Without a word, the conflict may be with anything.
         (409, _ANY): Cause.UNINTELLIGIBLE,
         (410, _ANY): Cause.POST_GONE,
         (415, _ANY): Cause.REJECTED,
@@ -93,7 +93,7 @@ ANSWERS: Mapping[tuple[int | str | None, str | None], Cause] = MappingProxyType(
 
 
 class _ProblemSchema(Schema):
-    """The three dialects' error bodies in one; each field is taken or left by itself."""
+    """The error bodies of the three dialects in one. Each field is taken or ignored by itself."""
 
     class Meta:
         unknown = EXCLUDE
@@ -123,13 +123,14 @@ def cause_of(status: int, word: str | None) -> Cause:
 
 
 def says_no(body: bytes | None) -> bool:
-    """Whether the body of a 2xx says in so many words that it was not done."""
+    """Whether the body of a 2xx explicitly says that nothing was done."""
     told = json_object(body)
     return told.get("success") is False or told.get("object") == "Error"
 
 
 def failure_of(reply: HttpReply, *, now: datetime, secrets: Iterable[str]) -> Failure:
-    """The failure that a reply reports: other than 2xx, or a 2xx that says no. `now` is for a reply without a date."""
+    """The failure that a reply reports: any status but 2xx, or a 2xx that says no.
+    `now` is used if the reply has no date."""
     problem = _problem_in(reply)
     hidden = tuple(secrets)
     word = None if problem.word is None else plain(problem.word, limit=_MAX_WORD, secrets=hidden) or None
@@ -144,9 +145,9 @@ def failure_of(reply: HttpReply, *, now: datetime, secrets: Iterable[str]) -> Fa
 
 
 def retry_after(headers: Mapping[str, str], in_body: object, now: datetime) -> timedelta | None:
-    """How long the provider asks us to wait: its header (seconds or an HTTP date), else the body's seconds.
+    """How long the provider asks us to wait: from its header (seconds or an HTTP date), else the body's seconds.
 
-    At most 24 hours; whatever cannot be read, or lies in the past, is no request at all.
+    At most 24 hours. A value that cannot be read, or that lies in the past, counts as no request to wait.
     """
     header = headers.get("Retry-After")
     wait = None
@@ -191,9 +192,9 @@ def _http_date(value: str | None) -> datetime | None:
         return None
     try:
         date = parsedate_to_datetime(value)
-    except Exception:  # noqa: BLE001 - what the standard library raises for a bad date differs from release to release
+    except Exception:  # noqa: BLE001 - for a bad date, each release of the standard library raises other errors
         return None
-    # A date without a zone cannot be compared; HTTP knows only GMT.
+    # A date without a zone cannot be compared. HTTP knows only GMT.
     return date if date.tzinfo is not None else None
 
 
@@ -201,7 +202,7 @@ def _problem_in(reply: HttpReply) -> _Problem:
     body = loaded(_PROBLEM, reply.body)
     sentences = (body.get("title"), body.get("detail"), body.get("message"))
     words = [word for word in (body.get("type"), body.get("error")) if word]
-    # Where both are given, one may be for people.
+    # If both are given, one may be meant for people.
     known = (word for word in words if _by_word(reply.status, word))
     return _Problem(
         word=next(known, None) or next(iter(words), None),

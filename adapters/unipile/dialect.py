@@ -1,6 +1,6 @@
-"""What one generation of the provider's API must be able to say, and the words that all of them share.
+"""What one generation of the provider's API must be able to do, and the helpers that all generations share.
 
-The one rule: a dialect builds requests and parses answers; it sends nothing and decides nothing.
+The one rule: a dialect builds requests and parses answers. It sends nothing and decides nothing.
 """
 
 from __future__ import annotations
@@ -19,26 +19,28 @@ __all__ = ["Dialect", "OwnPage", "Reads", "Unsendable", "can_be_sent", "json_req
 
 
 class Unsendable(Exception):
-    """No request can be made of it; the message says why, without any secret."""
+    """No request can be made of this engagement. The message says why, and holds no secret."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OwnPage:
-    """One page of a post's comments or reactions, reduced to our own; `cursor` leads to the next one, if any."""
+    """One page of a post's comments or reactions, reduced to our own.
+    `cursor` leads to the next page, if there is one."""
 
     own: tuple[Found, ...]
     cursor: str | None
 
 
 class Reads(Protocol):
-    """What can be asked. The builders raise `Unsendable`; the parsers return None for what they cannot read."""
+    """The questions that can be asked.
+    The builders raise `Unsendable`; the parsers return None for what they cannot read."""
 
     def who_am_i(self, account: Account, api_key: str) -> HttpRequest:
         """Ask for the account's own id at LinkedIn."""
         ...
 
     def member_id(self, reply: HttpReply) -> str | None:
-        """The id that the answer to `who_am_i` gives."""
+        """The id in the answer to `who_am_i`."""
         ...
 
     def page(self, engagement: Engagement, cursor: str | None, api_key: str) -> HttpRequest:
@@ -46,15 +48,15 @@ class Reads(Protocol):
         ...
 
     def own_page(self, engagement: Engagement, member_id: str, reply: HttpReply) -> OwnPage | None:
-        """Of the answer to `page`, what `member_id` did."""
+        """What `member_id` did, from the answer to `page`."""
         ...
 
     def health(self, account: Account, api_key: str) -> HttpRequest:
-        """Ask how the account's connection to LinkedIn is."""
+        """Ask for the state of the account's connection to LinkedIn."""
         ...
 
     def health_words(self, reply: HttpReply) -> tuple[str, ...] | None:
-        """The provider's words for it, one for each of the account's sources."""
+        """The provider's words for this state, one for each of the account's sources."""
         ...
 
 
@@ -63,7 +65,7 @@ class Dialect(Protocol):
 
     @property
     def reads(self) -> Reads | None:
-        """How the provider is asked what it did; None where it cannot be asked."""
+        """How to ask the provider what it did; None if it cannot be asked."""
         ...
 
     def engage(self, engagement: Engagement, api_key: str) -> HttpRequest:
@@ -75,12 +77,12 @@ class Dialect(Protocol):
         ...
 
     def applied(self, reply: HttpReply) -> Applied:
-        """What a 2xx reply tells, which may be nothing more than that it was done."""
+        """What a 2xx reply says. This may be only that the engagement was done."""
         ...
 
 
 def can_be_sent(text: str) -> bool:
-    """Whether `text` is made of whole characters: half a surrogate pair has no bytes."""
+    """Whether `text` consists of whole characters: half a surrogate pair has no bytes."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -89,10 +91,10 @@ def can_be_sent(text: str) -> bool:
 
 
 def path_segment(text: str) -> str:
-    """`text` as exactly one segment of a path, whatever is in it.
+    """`text` as exactly one segment of a path, whatever it contains.
 
     Raises:
-        Unsendable: it is empty, dots that servers take for a walk through the path, or not made of whole characters.
+        Unsendable: it is empty, `.` or `..` (servers take those for a step in the path), or has half a character.
     """
     _require_whole(text)
     if text in {"", ".", ".."}:
@@ -101,10 +103,10 @@ def path_segment(text: str) -> str:
 
 
 def query(fields: Mapping[str, str | int]) -> str:
-    """`fields` as what follows the question mark.
+    """`fields` as the query part of a URL, after the question mark.
 
     Raises:
-        Unsendable: one is not made of whole characters.
+        Unsendable: a field has half a character.
     """
     for value in fields.values():
         _require_whole(value)
@@ -114,14 +116,14 @@ def query(fields: Mapping[str, str | int]) -> str:
 def json_request(
     method: str, path: str, headers: Mapping[str, str], body: Mapping[str, object] | None = None
 ) -> HttpRequest:
-    """A request that speaks JSON.
+    """A JSON request.
 
     Raises:
-        Unsendable: the value of a header cannot stand in a header, or one of the body is not made of whole characters.
+        Unsendable: a header's value is not allowed in a header, or a value of the body has half a character.
     """
     for name, value in headers.items():
         if not is_header_value(value):
-            raise Unsendable(f"The credential for the header {name} contains more than printable ASCII.")
+            raise Unsendable(f"The credential for the header {name} is not printable ASCII.")
     sent = {"User-Agent": "pod-engagement", "Accept": "application/json", **headers}
     if body is None:
         return HttpRequest(method=method, url=path, headers=sent)

@@ -1,6 +1,6 @@
 """Reads the provider's ids and times, for marshmallow's `fields.Function`.
 
-The one rule: what these let through can be stored: short, printable, aware UTC.
+The one rule: every value that passes can be stored: it is short and printable, or an aware UTC time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def provider_id(value: object) -> str:
     """An id, given as text or as a number.
 
     Raises:
-        ValidationError: it is neither, or empty.
+        ValidationError: it is neither of the two, or is empty.
     """
     if isinstance(value, (str, int)) and not isinstance(value, bool):
         text = plain(str(value), limit=_MAX_ID)
@@ -32,10 +32,10 @@ def provider_id(value: object) -> str:
 
 
 def instant(value: object) -> datetime:
-    """An ISO 8601 time; without a zone it is UTC.
+    """An ISO 8601 time. Without a zone it counts as UTC.
 
     Raises:
-        ValidationError: it is none.
+        ValidationError: it is not such a time.
     """
     try:
         # Python 3.10 does not know the Z.
@@ -46,9 +46,9 @@ def instant(value: object) -> datetime:
 
 
 def exact_instant_or_none(value: object) -> datetime | None:
-    """An ISO 8601 time that says its second and its zone; None for anything else, such as "2d" or a day alone.
+    """An ISO 8601 time with seconds and zone; None for anything else, such as "2d" or only a day.
 
-    A time that is only about right would make a fresh engagement look like an old one.
+    An inexact time would make a fresh engagement look like an old one.
     """
     if not _EXACT.fullmatch(str(value)):
         return None

@@ -1,7 +1,7 @@
 """The port `LinkedIn`, filled by Unipile.
 
-The one rule: one `engage` is at most one request, and its answer says no more than what is proven. Whatever happens
-between the first byte and a clear answer is unknown.
+The one rule: one `engage` sends at most one request, and its answer says no more than what is proven. If anything
+fails between the first byte and a clear answer, the outcome is unknown.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from engagement_core.ports.linkedin import AccountProbe, LinkedIn
 __all__ = ["DIALECTS", "AccountHealth", "UnipileGateway"]
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType({"v0": V0(), "v1": V1()})
-"""By the words of `UNIPILE_API_VERSION`."""
+"""The dialects by their names in `UNIPILE_API_VERSION`."""
 
 _MAX_PAGES = 50
 _SHORTEST_QUOTE = 12
@@ -55,10 +55,12 @@ def _utc_now() -> datetime:
 
 
 class UnipileGateway(LinkedIn, AccountProbe):
-    """Engages, reads back and asks for health; safe to use from many threads. Nothing it returns contains the key.
+    """Engages, reads back and asks for an account's health. Safe to use from many threads.
 
-    `breaker` guards `engage` alone: a read-back is how one learns that the host works again. `now` dates a
-    `Retry-After` in a reply that carries no date itself.
+    Its results never hold the key.
+
+    `breaker` guards `engage` only: a read-back is how we learn that the host works again. `now` dates a `Retry-After`
+    in a reply that has no date of its own.
     """
 
     def __init__(
@@ -71,7 +73,8 @@ class UnipileGateway(LinkedIn, AccountProbe):
         breaker: HostBreaker,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        """Raise `ValueError`, without the value, for an address or a key that must not or cannot be used."""
+        """Raise `ValueError` for an address or a key that must not or cannot be used.
+        The message does not hold the value."""
         if not api_key or not is_header_value(api_key):
             raise ValueError("The API key must be printable ASCII and not empty.")
         self._base_url = checked_base_url(base_url)
@@ -90,7 +93,7 @@ class UnipileGateway(LinkedIn, AccountProbe):
             return NotSent(reason=str(error), retry_in=error.retry_in)
         except Unsendable as error:
             return _failure_without_reply(error)
-        except Exception as error:  # noqa: BLE001 - the port raises nothing; not one byte has left
+        except Exception as error:  # noqa: BLE001 - the port raises nothing; not one byte was sent
             return _defect(Cause.NOT_SENT, error)
         reply = self._send_admitted(request, deadline, admission)
         return reply if isinstance(reply, Failure) else self._answer(engagement, reply)
@@ -104,7 +107,7 @@ class UnipileGateway(LinkedIn, AccountProbe):
             return self._read_all(reads, engagement, deadline)
         except (Unsendable, HttpError) as error:
             return _failure_without_reply(error)
-        except Exception as error:  # noqa: BLE001 - the port raises nothing; what is not understood proves nothing
+        except Exception as error:  # noqa: BLE001 - the port raises nothing; what cannot be understood proves nothing
             return _defect(Cause.UNINTELLIGIBLE, error)
 
     @property
@@ -131,7 +134,8 @@ class UnipileGateway(LinkedIn, AccountProbe):
 
     def _read_all(self, reads: Reads, engagement: Engagement, deadline: Deadline) -> Seen | Failure:
         account = engagement.account
-        # Asked anew each time: an account reconnected as somebody else must not look as if it had done nothing.
+        # Ask again each time: if the account was reconnected as another person, it must not look as if it had done
+        # nothing.
         member_id = self._ask(reads.who_am_i(account, self._api_key), reads.member_id, account, deadline)
         if isinstance(member_id, Failure):
             return member_id
@@ -146,9 +150,7 @@ class UnipileGateway(LinkedIn, AccountProbe):
             cursor = page.cursor
             if cursor is None:
                 return Seen(own=tuple(own))
-        return Failure(
-            cause=Cause.UNINTELLIGIBLE, message=f"The read-back did not come to an end within {_MAX_PAGES} pages."
-        )
+        return Failure(cause=Cause.UNINTELLIGIBLE, message=f"The read-back did not end within {_MAX_PAGES} pages.")
 
     def _ask(
         self, request: HttpRequest, parse: Callable[[HttpReply], _T | None], account: Account, deadline: Deadline
@@ -166,12 +168,12 @@ class UnipileGateway(LinkedIn, AccountProbe):
         return answer
 
     def _answer(self, engagement: Engagement, reply: HttpReply) -> Answer:
-        """What the reply says. Once the head of a 2xx has come, nothing but a no in its body takes the yes back."""
+        """What the reply says. Once the head of a 2xx has arrived, only a no in its body cancels the yes."""
         try:
             if _is_success(reply) and not says_no(reply.body):
                 return self._dialect.applied(reply)
             failure = self._failure(reply, engagement.account, *_quotable(engagement))
-        except Exception as error:  # noqa: BLE001 - a defect of ours while reading must not lose what was said
+        except Exception as error:  # noqa: BLE001 - a defect of ours while reading must not lose the provider's answer
             return _DONE if _is_success(reply) else _defect(Cause.UNINTELLIGIBLE, error, reply.status)
         is_like = engagement.engagement_type is EngagementType.LIKE
         return _DONE if failure.cause is Cause.ALREADY_DONE and is_like else failure
@@ -183,7 +185,7 @@ class UnipileGateway(LinkedIn, AccountProbe):
                 reply = self._send_counted(request, deadline, admission)
         except HttpError as error:
             return _failure_without_reply(error)
-        except Exception as error:  # noqa: BLE001 - the port raises nothing; nobody can tell what has left
+        except Exception as error:  # noqa: BLE001 - the port raises nothing; nobody can tell how much was sent
             return reply or _defect(Cause.NO_ANSWER, error)
         return reply
 
@@ -209,8 +211,8 @@ class UnipileGateway(LinkedIn, AccountProbe):
 
 
 def _quotable(engagement: Engagement) -> tuple[str, ...]:
-    """What a provider may repeat in its refusal and nobody shall find in a log; a word or two would be found in any
-    sentence."""
+    """Texts that the provider may repeat in its refusal and that must not appear in a log.
+    A word or two is not masked, because any sentence may contain it."""
     text = engagement.text or ""
     return (text, text.strip()) if len(text) >= _SHORTEST_QUOTE else ()
 
@@ -228,6 +230,6 @@ def _failure_without_reply(error: Unsendable | HttpError) -> Failure:
 
 
 def _defect(cause: Cause, error: Exception, status: int | None = None) -> Failure:
-    """Something that should not be. The error's own words stay here: nobody has promised that they hold no secret."""
-    message = f"The call could not be made or understood, by a defect of this program ({type(error).__name__})."
+    """A defect. The error's own text stays out of the message, because it may hold a secret."""
+    message = f"This program has a defect: it failed to make the call, or to read its answer ({type(error).__name__})."
     return Failure(cause=cause, message=message, provider_status=status)

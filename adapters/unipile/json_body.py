@@ -1,6 +1,6 @@
 """Reads JSON that somebody else wrote.
 
-The one rule: whatever it is, reading it does not raise. What fits the schema is kept, field by field.
+The one rule: reading never raises, whatever the JSON is. What fits the schema is kept, field by field.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ __all__ = ["json_object", "loaded", "strictly_loaded"]
 
 
 def json_object(body: bytes | None) -> Mapping[str, Any]:
-    """`body` as it is, if it is a JSON object; else empty."""
+    """`body` itself, if it is a JSON object; otherwise empty."""
     return _object(_parsed(body))
 
 
 def loaded(schema: Schema, body: bytes | None) -> Mapping[str, Any]:
-    """The fields of `body` that are as `schema` wants them; empty if there is nothing of the kind."""
+    """The fields of `body` that match `schema`; empty if none do."""
     try:
         return _object(schema.load(_parsed(body)))
     except ValidationError as error:
         return _object(error.valid_data)
-    except Exception:  # noqa: BLE001 - nested so deeply that the parser just managed, and the schema does not
+    except Exception:  # noqa: BLE001 - nested so deeply that the parser just succeeded, and the schema does not
         return {}
 
 
 def strictly_loaded(schema: Schema, body: bytes | None) -> Mapping[str, Any] | None:
-    """`body` if all of it is as `schema` wants it, else None."""
+    """`body` if all of it matches `schema`, otherwise None."""
     try:
         return _object(schema.load(_parsed(body)))
-    except Exception:  # noqa: BLE001 - not as it should be, or nested so deeply that nobody can tell
+    except Exception:  # noqa: BLE001 - it does not match, or is nested so deeply that nobody can tell
         return None
 
 

@@ -1,6 +1,6 @@
-"""Whether the provider is there and takes our key, asked without doing anything.
+"""Asks whether the provider answers and accepts our key. It does nothing at the provider.
 
-The one rule: it is one GET that engages nothing. Where the dialect has no question, none is asked, and no key is shown.
+The one rule: it sends one GET, which engages nothing. If the dialect has no question, it asks none and sends no key.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _REFUSES_THE_KEY = frozenset({401, 403})
 
 
 class PingStatus(Enum):
-    """How we were received."""
+    """How the provider answered."""
 
     KEY_TAKEN = "key taken"
     KEY_REFUSED = "key refused"
     KEY_NOT_ASKED = "key not asked"
-    """It answers; this dialect cannot be asked about the key."""
+    """The provider answers, but this dialect cannot ask it about the key."""
     TROUBLED = "troubled"
-    """It answers with something else than yes or no."""
+    """The provider answers, but neither yes nor no."""
     TLS = "tls"
     UNREACHABLE = "unreachable"
 
@@ -43,7 +43,8 @@ class Greeting:
 
 
 def ping(*, base_url: str, version: str, api_key: str, session: HttpSession, deadline: Deadline) -> Greeting:
-    """Ask v1 for its first account, and v0 for nothing. An address or a key that cannot be used is a greeting too."""
+    """Ask v1 for its first account, and v0 for nothing.
+    An address or a key that cannot be used gives a greeting too."""
     asks = version == "v1"
     headers = {**_AGENT, "X-API-KEY": api_key} if asks else _AGENT
     path = "/api/v1/accounts?limit=1" if asks else "/v0"
@@ -58,7 +59,7 @@ def ping(*, base_url: str, version: str, api_key: str, session: HttpSession, dea
         reception = PingStatus.TLS if _is_about_tls(error) else PingStatus.UNREACHABLE
         return Greeting(reception=reception, message=str(error))
     if asks and reply.status < 300 and says_no(reply.body):  # noqa: PLR2004 - HTTP's own boundary
-        message = f"The provider answered {reply.status}, and in the body that it refuses."
+        message = f"The provider answered {reply.status}, but its body is a refusal."
         return Greeting(reception=PingStatus.TROUBLED, message=message)
     return Greeting(reception=_reception(reply.status, asks=asks), message=f"The provider answered {reply.status}.")
 

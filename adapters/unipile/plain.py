@@ -1,6 +1,6 @@
-"""Makes the provider's words fit for our rows and logs.
+"""Makes the provider's words safe for our rows and logs.
 
-The one rule: nothing of the provider's reaches a row or a message unless it is short, printable and free of secrets.
+The one rule: no text of the provider reaches a row or a message unless it is short, printable and free of secrets.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ __all__ = ["plain"]
 
 
 def plain(text: str, *, limit: int, secrets: Iterable[str] = ()) -> str:
-    """`text` on one line of at most `limit` characters; control characters are gone, secrets are starred out."""
+    """`text` on one line of at most `limit` characters.
+    Control characters are removed, secrets are replaced by stars."""
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
     printable = "".join(character if character.isprintable() else " " for character in text)

@@ -1,6 +1,6 @@
-"""The API as the specification writes it: `/v0`, a bearer token, no way to ask what was done.
+"""The API as the specification describes it: `/v0`, a bearer token, no way to ask what was done.
 
-The one rule: method, path, headers and body are the specification's, to the letter.
+The one rule: method, path, headers and body are exactly those of the specification.
 """
 
 from __future__ import annotations

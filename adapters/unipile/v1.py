@@ -1,7 +1,7 @@
-"""The provider's real API: `/api/v1`, an API key, and reads that tell what was done.
+"""The provider's real API: `/api/v1`, an API key, and reads that show what was done.
 
-The one rule: a read that cannot be understood in full is not understood at all, because "it is not there" may be
-concluded from it.
+The one rule: a read that cannot be understood in full counts as not understood, because the caller may conclude from it
+that an engagement is absent.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _CommentSchema(_Lenient):
     id = fields.Function(deserialize=provider_id, required=True)
     author = fields.Nested(_MemberSchema, data_key="author_details", required=True)
     text = fields.String(load_default=None, allow_none=True)
-    # May be something like "2d", or lack its zone; then there is simply no time to go by.
+    # May be something like "2d", or have no zone. Then there is no time to compare.
     date = fields.Function(deserialize=exact_instant_or_none, load_default=None, allow_none=True)
 
 
@@ -65,7 +65,7 @@ class _ReactionSchema(_Lenient):
 
 
 class _PageSchema(_Lenient):
-    # One that cannot be sent back leads to no next page.
+    # A cursor that cannot be sent back leads to no next page.
     cursor = fields.String(load_default=None, allow_none=True, validate=can_be_sent)
 
 
@@ -116,7 +116,7 @@ class V1(Dialect):
         return json_request("POST", path, _headers(api_key), {"account_id": account_id, "text": text})
 
     def applied(self, reply: HttpReply) -> Applied:
-        """See `Dialect`; v1 gives no time, and no id for a like."""
+        """See `Dialect`. v1 gives no time, and no id for a like."""
         return Applied(engagement_id=loaded(_SENT, reply.body).get("comment_id"), created_at=None)
 
 

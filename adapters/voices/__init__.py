@@ -1,1 +1,1 @@
-"""What gives a pod its voice: one file per way of speaking, each a `Voice`."""
+"""What gives a pod its voice: one file per kind of voice, each fills the port `Voice`."""

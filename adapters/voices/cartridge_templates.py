@@ -1,6 +1,7 @@
-"""The shape of `voice_cartridges.templates`, and its only reader. `docs/reference/voices.md` describes it.
+"""The format of `voice_cartridges.templates`, and its only reader. `docs/reference/voices.md` describes it.
 
-The one rule: what cannot be understood is refused as a whole, by the name of the field and without quoting a comment.
+The one rule: a template that cannot be understood makes the whole cartridge fail. The error names the field and quotes
+no comment.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ PLACEHOLDER = re.compile(r"\{(opener|text|closer)\}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Templates:
-    """A cartridge's own words. None is "not said", which leaves it to tone and style."""
+    """A cartridge's own words. None means "not given"; tone and style then decide."""
 
     openers: tuple[str, ...] | None
     closers: tuple[str, ...] | None
@@ -30,10 +31,10 @@ class Templates:
 
 
 def read_templates(stored: Mapping[str, object] | None) -> Templates:
-    """The templates of a cartridge; null and `{}` say nothing.
+    """The templates of a cartridge; null and `{}` give nothing.
 
     Raises:
-        VoiceFailed: they are malformed; the message names the first such field.
+        VoiceFailed: they are malformed; the message names the first malformed field.
     """
     try:
         loaded: dict[str, Any] = _TemplatesSchema().load(stored or {})
@@ -48,7 +49,7 @@ def read_templates(stored: Mapping[str, object] | None) -> Templates:
 
 
 def matching_key(comment: str) -> str:
-    """What two comments have in common that are the same but for case and white space."""
+    """The form in which two comments are equal if they differ only in case and white space."""
     return " ".join(comment.casefold().split())
 
 
@@ -84,13 +85,13 @@ class _TemplatesSchema(Schema):
 
 
 def _first_problem(messages: object) -> str:
-    """Marshmallow's tree of messages as one line: where the first leaf lies and what it says."""
+    """Marshmallow's tree of messages as one line: the place of the first leaf and its message."""
     path = "templates"
     while isinstance(messages, Mapping):
         key, messages = next(iter(messages.items()))
         if isinstance(key, int):
             path += f"[{key}]"
-        elif path == "templates" and key != "_schema":  # further down, a key is a comment's text
+        elif path == "templates" and key != "_schema":  # deeper keys are comments' texts
             path += f".{key}"
     text = messages[0] if isinstance(messages, list) else messages
     return f"{path}: {text}"

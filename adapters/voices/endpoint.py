@@ -1,7 +1,7 @@
-"""A voice that lives behind HTTP: one question, one JSON answer, one way to fail.
+"""Asks a voice over HTTP: one question, one JSON answer, one way to fail.
 
-The one rule: whatever the other side does, there is an object of the expected shape in time, or `VoiceFailed` with a
-sentence in which nothing stands that was sent or received.
+The one rule: whatever the other side does, the result is an object of the expected shape in time, or `VoiceFailed`. Its
+sentence holds nothing that was sent or received.
 """
 
 from __future__ import annotations
@@ -22,25 +22,26 @@ from engagement_core.ports.voice import VoiceFailed
 __all__ = ["VoiceEndpoint", "as_data", "as_json"]
 
 _LONGEST_QUESTION = 64 * 1024
-"""In bytes. A cartridge beyond it would be paid for with every comment."""
+"""In bytes. A larger cartridge would cost money with every comment."""
 
 _REFUSES_THE_KEY = frozenset({401, 403})
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
 _LINE_ENDS = {ord(each): f"\\u{ord(each):04x}" for each in "\x85\u2028\u2029"}
-"""Those that JSON allows inside of a string as they are."""
+"""The line ends that JSON allows unescaped inside a string."""
 
 
 class VoiceEndpoint:
-    """Where a voice is asked. The breaker is the voice's own: one that is down or slow is soon not waited for."""
+    """The address of a voice.
+    The breaker belongs to the voice: if the voice is down or slow, we soon stop waiting for it."""
 
     def __init__(self, url: str, *, api_key: str | None, session: HttpSession, breaker: HostBreaker) -> None:
         """
         Args:
             url: a checked address (`checked_voice_url`).
             api_key: sent as a bearer token; None sends none.
-            session: used by nobody else, so that a slow voice holds no connection of others.
-            breaker: counts what costs time: no answer, half an answer, 5xx and 429.
+            session: used only by this voice, so that a slow voice holds no connection of others.
+            breaker: counts what costs time: no answer, an incomplete answer, 5xx and 429.
 
         Raises:
             ValueError: the key cannot stand in a header. The message does not repeat it.
@@ -55,17 +56,17 @@ class VoiceEndpoint:
         self._breaker = breaker
 
     def ask(self, question: Mapping[str, object], answer: Schema, deadline: Deadline) -> dict[str, Any]:
-        """POST `question` and load what comes back with the schema `answer`.
+        """POST `question` and load the reply with the schema `answer`.
 
         Raises:
-            VoiceFailed: it was not asked, did not answer by `deadline`, or not like that.
+            VoiceFailed: the voice was not asked, did not answer by `deadline`, or its answer cannot be used.
         """
         request = HttpRequest(method="POST", url=self._url, headers=self._headers, body=_encoded(question))
         try:
             with self._breaker.admit() as admission:
                 reply = self._send(request, deadline, admission)
         except BreakerOpen as error:
-            raise VoiceFailed("the voice has failed repeatedly and is given a rest") from error
+            raise VoiceFailed("the voice has failed repeatedly and is not called for a while") from error
         if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own boundaries
             hint = " (is VOICE_API_KEY right?)" if reply.status in _REFUSES_THE_KEY else ""
             raise VoiceFailed(f"the voice answered {reply.status}{hint}")
@@ -87,7 +88,7 @@ class VoiceEndpoint:
 
 
 def as_data(cartridge: VoiceCartridge) -> dict[str, object]:
-    """The cartridge as every voice service is shown it."""
+    """The cartridge in the form that every voice service gets."""
     return {
         "id": cartridge.id,
         "personality_style": cartridge.personality_style,
@@ -97,10 +98,10 @@ def as_data(cartridge: VoiceCartridge) -> dict[str, object]:
 
 
 def as_json(data: Mapping[str, object]) -> str:
-    """JSON in one line that a model can read: letters stay letters.
+    """JSON in one line that a model can read: letters are not escaped.
 
     Raises:
-        VoiceFailed: the cartridge has something that JSON has not.
+        VoiceFailed: the cartridge has a value that JSON cannot hold.
     """
     try:
         return json.dumps(data, ensure_ascii=False, allow_nan=False).translate(_LINE_ENDS)
@@ -111,7 +112,7 @@ def as_json(data: Mapping[str, object]) -> str:
 def _encoded(question: Mapping[str, object]) -> bytes:
     encoded = as_json(question).encode("utf-8", "replace")
     if len(encoded) > _LONGEST_QUESTION:
-        raise VoiceFailed(f"the cartridge is too large: a voice is asked at most {_LONGEST_QUESTION} bytes")
+        raise VoiceFailed(f"the cartridge is too large: a question to a voice has at most {_LONGEST_QUESTION} bytes")
     return encoded
 
 
@@ -121,7 +122,7 @@ def _understood(body: bytes | None, answer: Schema) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = answer.load(json.loads(body))
     except (ValueError, RecursionError) as error:
-        raise VoiceFailed("the voice answered with something that is not JSON") from error
+        raise VoiceFailed("the voice's answer is not JSON") from error
     except ValidationError as error:
-        raise VoiceFailed("the voice's answer has not the expected shape") from error
+        raise VoiceFailed("the voice's answer does not have the expected shape") from error
     return loaded

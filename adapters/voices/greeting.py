@@ -1,6 +1,6 @@
-"""Whether the voice's endpoint is there, asked without having it say anything.
+"""Checks that the voice's endpoint answers, without asking it for a comment.
 
-The one rule: it is one GET, which costs no tokens and shows no comment.
+The one rule: it sends one GET, which costs no tokens and shows no comment.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _REFUSES_THE_KEY = frozenset({401, 403})
 
 
 def greet_voice(url: str, *, api_key: str | None, session: HttpSession, deadline: Deadline) -> int:
-    """The status with which the address answers a GET; that it does not know GET (404, 405) is an answer too.
+    """The status with which the address answers a GET. 404 and 405 (the address does not know GET) are answers, too.
 
     Args:
-        url: of a model: its list of models; of a service: where comments are sent.
+        url: for a model, its list of models; for a service, where comments are sent.
 
     Raises:
-        VoiceFailed: it does not answer, refuses the key, or answers with an error of its own; one sentence, no secret.
+        VoiceFailed: it does not answer, refuses the key, or answers with a server error; one sentence, no secret.
         ValueError: the address or the key cannot be used.
     """
     headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})

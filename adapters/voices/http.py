@@ -1,6 +1,6 @@
 """An existing E-02 service as the voice (`VOICE_PROVIDER=http`): POST `{podId, text, cartridge}`, answer `{text}`.
 
-The one rule: the service is shown what it needs and nothing else; no account, no post, no token of the provider.
+The one rule: the service gets only what it needs: no account, no post, no token of the provider.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ __all__ = ["HttpVoice"]
 
 
 class HttpVoice(Voice):
-    """Asks a service that keeps to E-02's `applyVoiceToComment(podId, originalText)`."""
+    """Asks a service that follows E-02's `applyVoiceToComment(podId, originalText)`."""
 
     def __init__(self, url: str, *, api_key: str | None, session: HttpSession, breaker: HostBreaker) -> None:
         """
         Args:
-            url: where to POST, exactly as it is.
+            url: where to send the POST; used unchanged.
             api_key: sent as a bearer token; None sends none.
             session: the voice's own.
             breaker: the voice's own.
 
         Raises:
-            ValueError: the address or the key cannot be used; neither is repeated.
+            ValueError: the address or the key cannot be used. The message repeats neither.
         """
         self._endpoint = VoiceEndpoint(
             checked_voice_url(url, takes_query=True), api_key=api_key, session=session, breaker=breaker
         )
 
     def speak(self, activity: Activity, pod: Pod, cartridge: VoiceCartridge, deadline: Deadline) -> str:
-        """What the service answers.
+        """The service's answer.
 
         Raises:
             VoiceFailed: the activity has no comment, or the service did not answer as it should.

@@ -1,4 +1,4 @@
-"""The pod that speaks in nobody's voice (`VOICE_PROVIDER=none`): the original comment, as it is."""
+"""No voice (`VOICE_PROVIDER=none`): the original comment, unchanged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["NoVoice"]
 
 
 class NoVoice(Voice):
-    """Says what the activity says."""
+    """Returns the activity's own comment."""
 
     def speak(self, activity: Activity, pod: Pod, cartridge: VoiceCartridge, deadline: Deadline) -> str:  # noqa: ARG002 - the port's signature
         """The original comment.

@@ -1,6 +1,6 @@
-"""The built-in voice (`VOICE_PROVIDER=template`): a cartridge's phrases around, or instead of, the original comment.
+"""The built-in voice (`VOICE_PROVIDER=template`): a cartridge's phrases around the original comment, or instead of it.
 
-The one rule: an activity is always given the same words, in every process and on every machine.
+The one rule: an activity always gets the same words, in every process and on every machine.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ __all__ = ["TemplateVoice"]
 
 
 class TemplateVoice(Voice):
-    """Speaks by `templates`; what they leave open, `tone` and `personality_style` decide. Needs no network."""
+    """Speaks with the cartridge's `templates`.
+    What they do not give, `tone` and `personality_style` decide. Needs no network."""
 
     def speak(self, activity: Activity, pod: Pod, cartridge: VoiceCartridge, deadline: Deadline) -> str:  # noqa: ARG002 - the port's signature
-        """The comment in the pod's voice, or unchanged where the cartridge has nothing to say about it.
+        """The comment in the pod's voice, or unchanged if the cartridge gives nothing for it.
 
         Raises:
             VoiceFailed: the activity has no comment, or the cartridge's templates are malformed.
@@ -47,12 +48,12 @@ def _framed(text: str, activity_id: str, cartridge: VoiceCartridge, templates: T
         "closer": _pick(closers, activity_id, "closer"),
     }
     frame = _without_gaps(_pick(frames, activity_id, "comment"), said)
-    # One pass, so that nothing in the original is ever taken for a placeholder.
+    # In one pass, so that no part of the original is taken for a placeholder.
     return PLACEHOLDER.sub(lambda found: said[found[1]], frame)
 
 
 def _without_gaps(frame: str, said: dict[str, str]) -> str:
-    """The frame without the placeholders that nothing fills, and without the spaces they would leave behind."""
+    """The frame without its unused placeholders, and without the spaces that they would leave."""
     kept = PLACEHOLDER.sub(lambda found: found[0] if said[found[1]] else "", frame)
     return re.sub(r" {2,}", " ", kept).strip()
 
@@ -62,7 +63,8 @@ def _word(name: str | None) -> str:
 
 
 def _pick(choices: Sequence[str], activity_id: str, part: str) -> str:
-    """One of the choices, or nothing if there is none. Not `hash`, which differs from process to process."""
+    """One of the choices, or nothing if there is none.
+    It does not use `hash`, which differs from process to process."""
     if not choices:
         return ""
     digest = sha256(f"{part}:{activity_id}".encode("utf-8", "surrogatepass")).digest()

@@ -1,7 +1,7 @@
-"""How a cartridge that brings no phrases of its own speaks: small English tables, one per tone.
+"""The words of a cartridge that has no phrases of its own: small English tables, one per tone.
 
 The one rule: whole sentences only, so that they can stand before or after any comment. A cartridge in another
-language brings its own.
+language must have its own phrases.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Which addresses a voice may have.
+"""Decides which addresses a voice may have.
 
-The one rule: the same as for every address that is sent a key (`adapters.http.base_url`), but a path may follow.
+The one rule: the same as for every address that gets a key (`adapters.http.base_url`), but a path may follow.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ __all__ = ["checked_voice_url"]
 
 
 def checked_voice_url(url: str, *, takes_query: bool) -> str:
-    """`url` as it may be used: scheme, host, port, path and, where `takes_query`, a query.
+    """`url` if it may be used: scheme, host, port, path and, if `takes_query`, a query.
 
     Raises:
-        ValueError: it is not https (nor http to a loopback host), or has more than that. The message is one sentence
-            and does not repeat the address, which may contain a password.
+        ValueError: the address is not https (nor http to a loopback host), or has other parts. The message is one
+            sentence and does not repeat the address, which may contain a password.
     """
     given = url.strip()
     if not given.isascii() or not given.isprintable() or " " in given:

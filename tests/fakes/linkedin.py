@@ -89,7 +89,7 @@ class InMemoryLinkedIn(LinkedIn):
             self.before_engaging(engagement, deadline)
         with self._lock:
             if self._closed_for:
-                return NotSent(reason="The provider is given a rest.", retry_in=self._closed_for)
+                return NotSent(reason="The provider is not called for a while.", retry_in=self._closed_for)
             if deadline.remaining() <= 0:
                 return _TOO_LATE
             self.calls.append(engagement)

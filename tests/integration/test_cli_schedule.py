@@ -82,7 +82,7 @@ def test_a_time_can_be_so_long_from_now(engagement: Commands, database_url: str,
     ("arguments", "told"),
     [
         (("--pod", "p"), "--type, --post: needed for one activity"),
-        ((*ONE[1:], "--text", "Hello"), "--text: a like has no text"),
+        ((*ONE[1:], "--text", "Hello"), "--text: a like cannot have a text"),
         ((*ONE[1:], "--type", "comment"), "--text: it is empty"),
         (
             (*ONE[1:], "--type", "comment", "--text", "x" * 1251),
@@ -148,7 +148,7 @@ def test_many_are_counted_instead_of_named(engagement: Commands, tmp_path: Path)
 @pytest.mark.parametrize(
     ("last", "told", "code"),
     [
-        (line(comment_text="x"), "line 3: comment_text: a like has no text", 2),
+        (line(comment_text="x"), "line 3: comment_text: a like cannot have a text", 2),
         (line(scheduled_for="2030-03-15T14:30:00"), "line 3: scheduled_for: it names no time zone", 2),
         (line(pot_id="x"), "line 3: pot_id: there is no such column", 2),
         ('{"pod_id": ', "line 3: it is not JSON", 2),

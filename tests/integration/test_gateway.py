@@ -279,7 +279,7 @@ def test_breaker_counts_server_errors_and_lost_connections_but_no_refusal(make: 
     assert isinstance(outcomes[0], Failure)
     assert outcomes[0].cause is Cause.SERVER_ERROR
     assert outcomes[1] == NotSent(
-        reason="provider has failed repeatedly and is given a rest.", retry_in=timedelta(seconds=5)
+        reason="provider has failed repeatedly and is not called for a while.", retry_in=timedelta(seconds=5)
     )
     assert gateway.available_in() == timedelta(seconds=5)
     assert sandbox.ledger()["requests"] == 7

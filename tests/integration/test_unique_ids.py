@@ -29,7 +29,7 @@ _AMBIGUOUS = {
             "CREATE TABLE since PARTITION OF pod_activities FOR VALUES FROM ('2030-01-01') TO (MAXVALUE);"
             f"{_ROW} ('a', '2029-12-31'), ('a', '2030-01-01'), ('b', '2030-01-01')"
         ),
-        r"only if the table is partitioned by id alone.*1 id of pod_activities stand in several rows: a \(2 rows\)",
+        r"only if the table is partitioned by id alone.*in pod_activities, 1 id occurs in several rows: a \(2 rows\)",
     ),
     "unique with another column": (
         f"CREATE TABLE pod_activities (id text NOT NULL, scheduled_for timestamptz, {_COLUMNS}, UNIQUE (id, pod_id))",
@@ -88,7 +88,7 @@ def test_an_index_that_could_not_be_built_proves_nothing(empty_database_url: str
     with suppress(psycopg2.errors.UniqueViolation):
         connection.cursor().execute("CREATE UNIQUE INDEX CONCURRENTLY left_behind ON pod_activities (id)")
     connection.close()
-    told = r"4 ids of pod_activities stand in several rows: a \(2 rows\), b \(2 rows\), c \(2 rows\) and others"
+    told = r"in pod_activities, 4 ids occur in several rows: a \(2 rows\), b \(2 rows\), c \(2 rows\) and others"
     with pytest.raises(SchemaProblem, match=told):
         migrate(empty_database_url)
 
@@ -122,7 +122,7 @@ def test_a_column_that_takes_null_is_warned_of(empty_database_url: str) -> None:
     execute(empty_database_url, f"CREATE TABLE pod_activities (id text UNIQUE, scheduled_for timestamptz, {_COLUMNS})")
     result = Commands(environ={"DATABASE_URL": empty_database_url})("migrate")
     assert result.exit_code == 0
-    assert "Warning: pod_activities.id takes NULL" in result.stderr
+    assert "Warning: pod_activities.id allows NULL" in result.stderr
     assert _ids(empty_database_url)["level"] == "warning"
 
 
@@ -133,9 +133,9 @@ def test_of_a_view_it_is_said_that_nobody_knows(empty_database_url: str) -> None
         empty_database_url,
         "ALTER TABLE pod_activities RENAME TO theirs; CREATE VIEW pod_activities AS SELECT * FROM theirs",
     )
-    assert any("pod_activities is no table" in told for told in cautions(empty_database_url))
+    assert any("pod_activities is not a table" in told for told in cautions(empty_database_url))
     found = _ids(empty_database_url)
-    assert (found["level"], "pod_activities is no table" in found["says"]) == ("warning", True)
+    assert (found["level"], "pod_activities is not a table" in found["says"]) == ("warning", True)
 
 
 def test_the_doctor_fails_where_an_id_names_several_activities(database_url: str) -> None:
@@ -160,7 +160,10 @@ def test_ids_of_those_who_act_are_warned_of_and_fail_once_they_are_doubled(datab
     assert (may_be["level"], f"{table}.id is not unique by itself" in may_be["says"]) == ("warning", True)
     execute(database_url, f"INSERT INTO {table} (id) VALUES ('twice'), ('twice')")
     is_so = _ids(database_url)
-    assert (is_so["level"], f"of {table} stand in several rows: twice (2 rows)" in is_so["says"]) == ("failed", True)
+    assert (is_so["level"], f"in {table}, 1 id occurs in several rows: twice (2 rows)" in is_so["says"]) == (
+        "failed",
+        True,
+    )
     assert Commands(environ={"DATABASE_URL": database_url})("migrate").exit_code == 0
 
 
@@ -173,7 +176,7 @@ def test_a_profile_of_two_accounts_is_warned_of_with_the_one_that_acts(database_
     )
     found = _ids(database_url)
     assert found["level"] == "warning"
-    assert "name the profile ana: the account a acts, b never" in found["says"]
+    assert "have the profile ana: the account a acts, b never; keep this profile in one row only" in found["says"]
     assert "zoe" not in found["says"]
 
 

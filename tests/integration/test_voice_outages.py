@@ -142,7 +142,7 @@ def test_a_voice_that_stays_slow_soon_delays_nothing(make: Callable[..., Scene])
     assert scene.sent == ["Great post!"] * 30
     assert scene.service.wait_for(questions=3)
     assert len(scene.service.questions) == 3
-    assert scene.reasons[3:] == ["the voice has failed repeatedly and is given a rest"] * 27
+    assert scene.reasons[3:] == ["the voice has failed repeatedly and is not called for a while"] * 27
 
 
 @pytest.mark.parametrize(

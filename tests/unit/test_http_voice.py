@@ -111,7 +111,7 @@ def test_a_service_that_fails_three_times_is_given_a_rest(
         with pytest.raises(VoiceFailed):
             speak(voice, seconds)
     assert service.wait_for(questions=3)
-    with pytest.raises(VoiceFailed, match="given a rest"):
+    with pytest.raises(VoiceFailed, match="not called for a while"):
         speak(voice)
     clock.advance(30)
     assert speak(voice) == "Great post!"

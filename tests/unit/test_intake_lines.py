@@ -81,7 +81,7 @@ def test_blank_lines_and_a_byte_order_mark_are_no_activities() -> None:
         ({"pod_id": 7}, "pod_id: it must be a text"),
         ({"engagement_type": "share"}, "engagement_type: it must be like or comment"),
         ({"engagement_type": "Like"}, "engagement_type: it must be like or comment"),
-        ({"comment_text": "Hello"}, "comment_text: a like has no text"),
+        ({"comment_text": "Hello"}, "comment_text: a like cannot have a text"),
         ({"engagement_type": "comment"}, "comment_text: it is empty"),
         (
             {"engagement_type": "comment", "comment_text": "x" * 1251},

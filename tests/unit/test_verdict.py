@@ -80,8 +80,8 @@ def test_what_was_sent_is_recorded_whatever_the_row_says_now() -> None:
 
 def test_not_sent_is_released_without_a_charge() -> None:
     """An open breaker is not the fault of the activity."""
-    decision = verdict(NotSent(reason="The provider is given a rest.", retry_in=5 * SECOND))
-    assert decision.result == Deferred(again_in=5 * SECOND, reason="The provider is given a rest.")
+    decision = verdict(NotSent(reason="The provider is not called for a while.", retry_in=5 * SECOND))
+    assert decision.result == Deferred(again_in=5 * SECOND, reason="The provider is not called for a while.")
     assert the(SaveAttempt, decision).attempt.event is Event.RELEASE
     assert the(SaveAttempt, decision).attempt.effect is Effect.NONE
     assert the(MarkScheduled, decision) == MarkScheduled(activity_id="activity-1", next_retry_at=NOW + 5 * SECOND)

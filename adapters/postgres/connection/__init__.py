@@ -1,1 +1,1 @@
-"""Connections to PostgreSQL: how they are opened, shared, limited in time, and how their errors become ours."""
+"""Connections to PostgreSQL: opening, sharing and limiting them, and turning psycopg2's errors into ours."""

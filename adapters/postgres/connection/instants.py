@@ -1,7 +1,7 @@
-"""Instants as the core wants them: in UTC, whatever the time zone of the server, the database or the role is.
+"""Gives the core every instant in UTC, whatever the time zone of the server, the database or the role is.
 
-The one rule: it is done where a value is read. PostgreSQL shows an instant in the session's time zone; setting another
-one would take a round trip and not outlive a transaction in a pooler.
+The one rule: the conversion happens where a value is read. PostgreSQL shows an instant in the session's time zone.
+Setting another time zone would take a round trip, and a transaction pooler would lose it after the transaction.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TIMESTAMPTZ = 1184
 
 
 def read_instants_in_utc(of: connection) -> None:
-    """Have each `timestamptz` that this connection reads be aware UTC."""
+    """Make this connection return each `timestamptz` as an aware UTC value."""
     register_type(_INSTANT, of)
 
 

@@ -1,10 +1,11 @@
-"""What makes PostgreSQL walk an index and stop, where its planner would rather read and sort everything.
+"""Makes PostgreSQL walk an index and stop, where its planner would rather read and sort everything.
 
-The one rule: it is said with the statement, for one transaction only, so that a pooled session keeps nothing of it.
+The one rule: the hints travel with the statement and hold for one transaction, so a pooled session keeps none of them.
 
-The planner has no statistics of when activities are due (it takes none from a partial index), and expects a third of
-them; nor can it know how few are blocked. So with a long backlog it sees more rows to come than the limit lets through,
-and scans the attempts of all time to join them at once. Then each sweep costs what the whole history costs.
+The planner takes no statistics from a partial index. So it does not know when activities are due, and expects a third
+of them. It also cannot know how few are blocked. With a long backlog it therefore expects more rows than the limit
+lets through, and scans the attempts of all time to join them at once. Each sweep would then cost what the whole
+history costs.
 """
 
 from __future__ import annotations
@@ -17,4 +18,4 @@ PLANNER_HINTS = (
     "SELECT set_config('max_parallel_workers_per_gather', '0', true), "
     + ", ".join(f"set_config('{name}', 'off', true)" for name in _OFF)  # our own names
 )
-"""A statement before the ones that it is for, in the same message or the same transaction."""
+"""A statement to put before the ones it helps, in the same message or the same transaction."""

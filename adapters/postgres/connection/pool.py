@@ -1,6 +1,6 @@
-"""Connections, shared by the worker's threads.
+"""Database connections that the worker's threads share.
 
-The one rule: a connection that is handed out was alive a moment ago, and one that misbehaved is never handed out again.
+The one rule: the pool hands out only a connection that was alive a moment ago, and never hands out one that failed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engagement_core.ports.activities import StoreUnavailable
 
 __all__ = ["PostgresPool", "connect", "fetch"]
 
-# Only what the client library does by itself: a transaction pooler refuses start-up options.
+# Only options that the client library handles itself: a transaction pooler refuses start-up options.
 _CONNECT_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives": 1,
@@ -34,8 +34,8 @@ _CONNECT_OPTIONS: dict[str, Any] = {
     "tcp_user_timeout": 20_000,
     "application_name": "pod-engagement",
 }
-# What we write and read is any text there is. libpq sends this at the start, where it outranks PGCLIENTENCODING, the
-# URL's options and the defaults of role, database and server; PgBouncer keeps it for each of its clients.
+# We write and read text of every kind. libpq sends this at the start. There it outranks PGCLIENTENCODING, the URL's
+# options and the defaults of role, database and server. PgBouncer keeps it for each of its clients.
 _ENCODING = "UTF8"
 
 
@@ -55,8 +55,8 @@ class PostgresPool:
             database_url: a libpq URL or key-value string.
             size: the most connections that are open at one time.
             patience: how long a thread waits for a free connection.
-            answers_within: how long one use of a connection may last, where its user says nothing else. None: for as
-                long as it takes, because the work is long and has nobody who waits for it.
+            answers_within: how long one use of a connection may last, unless the caller gives another limit.
+                None: no limit, for long work that nobody waits for.
         """
         self._database_url = database_url
         self._size = size
@@ -69,14 +69,15 @@ class PostgresPool:
 
     @contextmanager
     def connection(self, *, answers_within: timedelta | None = None) -> Iterator[Connection]:
-        """A connection for the duration of a `with` block; psycopg2's errors inside it become ours.
+        """A connection for the duration of a `with` block. Errors of psycopg2 inside the block become ours.
 
         Args:
-            answers_within: how long the block may take, or each part of it (`has_answered`); None: as the pool says.
+            answers_within: how long the block may take, or each part of it (`has_answered`). None: the pool's own
+                limit.
 
         Raises:
-            StoreRefused: the server objected to what was asked of it; nothing of the transaction was applied.
-            StoreUnavailable: no server, no free connection, one that broke, or no answer in time.
+            StoreRefused: the server refused the statement; nothing of the transaction was applied.
+            StoreUnavailable: no server, no free connection, a broken connection, or no answer in time.
         """
         if not self._permits.acquire(timeout=self._patience.total_seconds()):
             raise StoreUnavailable(
@@ -92,7 +93,7 @@ class PostgresPool:
             connection = None
             raise as_store_error(error) from error
         except BaseException:
-            # Somebody else's exception, perhaps in the middle of a transaction: do not guess at the connection's state.
+            # Another exception, perhaps in the middle of a transaction: do not guess what state the connection is in.
             self._discard(connection)
             connection = None
             raise
@@ -101,16 +102,16 @@ class PostgresPool:
             self._permits.release()
 
     def has_answered(self, connection: Connection) -> None:
-        """The server has answered on a connection in use: its time limit begins anew."""
+        """Say that the server has answered on a connection in use. Its time limit starts again."""
         self._socket_timeout.renew(connection)
 
     def query(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        """The rows of one statement, on a connection of its own; raises as `connection` does."""
+        """The rows of one statement, on a connection of its own. Raises what `connection` raises."""
         with self.connection() as connection, connection.cursor() as cursor:
             return fetch(cursor, statement, **parameters)
 
     def close(self) -> None:
-        """Close what is idle; connections in use are closed when they come back."""
+        """Close the idle connections. A connection in use is closed when its thread gives it back."""
         self._closed = True
         self._socket_timeout.close()
         self._discard_idle()
@@ -148,10 +149,11 @@ class PostgresPool:
 
 
 def connect(database_url: str, **options: Any) -> Connection:
-    """A new connection, with libpq's options, that speaks UTF-8 whatever the surroundings say.
+    """A new connection with libpq's options. It always speaks UTF-8, whatever the environment says.
 
     Raises:
-        StoreUnavailable: it is no URL, or no server takes it; the message holds no piece of a password.
+        StoreUnavailable: the text is no URL, or no server accepts the connection. The message holds no part of a
+            password.
     """
     try:
         checked_database_url(database_url)
@@ -159,7 +161,7 @@ def connect(database_url: str, **options: Any) -> Connection:
         raise StoreUnavailable(f"DATABASE_URL: {error}") from None
     try:
         connection: Connection = psycopg2.connect(database_url, **{**options, "client_encoding": _ENCODING})
-        if connection.encoding != _ENCODING:  # a pooler that does not pass it on
+        if connection.encoding != _ENCODING:  # some poolers do not pass it on
             connection.set_client_encoding(_ENCODING)
     except (psycopg2.Error, UnicodeDecodeError) as error:
         raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from error
@@ -168,13 +170,14 @@ def connect(database_url: str, **options: Any) -> Connection:
 
 
 def fetch(cursor: Cursor, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-    """The rows of one statement, where several share a connection."""
+    """The rows of one statement, for callers that run several on one connection."""
     cursor.execute(statement, parameters)
     return cursor.fetchall()
 
 
 def _is_alive(connection: Connection) -> bool:
-    """Without a round trip: an idle connection on which the server has said something was told that it is over."""
+    """Checks without a round trip: if the server has sent something on an idle connection, it has ended the
+    connection."""
     if connection.closed:
         return False
     try:

@@ -1,4 +1,7 @@
-"""What PostgreSQL can hold. The one rule: whatever a provider or a voice says, writing it down never fails."""
+"""Keeps out of PostgreSQL what it cannot store.
+
+The one rule: whatever text a provider or a voice sends, storing it never fails.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ __all__ = ["sanitize"]
 
 
 def sanitize(value: Any) -> Any:
-    """A text without what PostgreSQL cannot hold (NUL, lone surrogates); mappings as JSON; anything else as it is."""
+    """A text without the characters that PostgreSQL cannot hold (NUL, lone surrogates).
+    A mapping becomes JSON; any other value stays as it is."""
     if isinstance(value, Mapping):
         return json.dumps(_deep(value), ensure_ascii=False)
     if isinstance(value, str):

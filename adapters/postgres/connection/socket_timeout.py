@@ -1,10 +1,10 @@
-"""A limit on how long the server may be silent while a connection is in use: JDBC's `socketTimeout`, which libpq lacks.
+"""Limits how long the server may be silent while a connection is in use: JDBC's `socketTimeout`, which libpq lacks.
 
-The one rule: a connection that is over its limit is ended at its socket, never by a call of the client library. The
-thread that waits in that library then gets an ordinary error, and is the only one that ever closes the connection.
+The one rule: this module ends a connection that is over its limit at the socket, never by a call of the client library.
+The thread that waits in that library then gets an ordinary error. Only that thread ever closes the connection.
 
-Keepalives and TCP's user timeout do not help where something in between (a proxy, a pooler, a NAT that forgot the
-connection) acknowledges what it then throws away.
+Keepalives and TCP's user timeout do not help if something in between acknowledges data and then drops it: a proxy, a
+pooler, or a NAT that forgot the connection.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["SocketTimeout"]
 
 _LOOK_EVERY_SECONDS = 0.5
 _ALIVE_WITHIN_SECONDS = 5.0
-"""Beside a silent connection, one that was heard of so short a time ago is taken for alive."""
+"""If one connection is silent, others that answered within this time still count as alive."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,25 +40,26 @@ class _Use:
     began: float
     limit: float | None
     silent_for: float | None = None
-    """Set when it was given up."""
+    """Seconds of silence; set when this use was given up."""
 
     def is_over(self, now: float) -> bool:
-        """Whether it lasts longer than it may."""
+        """Whether it has lasted longer than its limit."""
         return self.limit is not None and now - self.began > self.limit
 
 
 class SocketTimeout:
     """Ends connections that have been silent for too long. Safe to use from several threads.
 
-    One silent connection shows that the way to the server has lost bytes. So all others that were not heard of since
-    are given up with it, those without a limit included: they would wait for ever.
+    One silent connection shows that bytes are lost on the way to the server. So every other connection that has not
+    answered since is ended too. This includes connections without a limit, which would wait for ever.
     """
 
     def __init__(self, on_silence: Callable[[], None], *, look_every: float = _LOOK_EVERY_SECONDS) -> None:
         """
         Args:
-            on_silence: called, in a thread of ours, when a connection was found silent; for those that are idle.
-            look_every: seconds between two looks at what is in use.
+            on_silence: called in this class's own thread when a connection is silent, so that the caller can
+                drop its idle connections.
+            look_every: seconds between two checks of the connections in use.
         """
         self._on_silence = on_silence
         self._look_every = look_every
@@ -66,16 +67,16 @@ class SocketTimeout:
         self._uses: set[_Use] = set()
         self._heard_at: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
         self._alive_since = -math.inf
-        """Connections that were heard of last before this instant are given up."""
+        """A connection that last answered before this instant is ended."""
         self._watcher: threading.Thread | None = None
         self._closed = threading.Event()
 
     @contextmanager
     def limit(self, connection: Connection, at_most: timedelta | None) -> Iterator[None]:
-        """The block uses the connection, for `at_most`; without a limit if that is None.
+        """Limit the block's use of the connection to `at_most`; None means no limit.
 
         Raises:
-            StoreUnavailable: the connection was given up; whether what was sent last had an effect is not known.
+            StoreUnavailable: the connection was ended. Whether the last statement had an effect is unknown.
         """
         use = self._begin(connection, at_most)
         try:
@@ -88,7 +89,7 @@ class SocketTimeout:
             self._end(use)
 
     def renew(self, connection: Connection) -> None:
-        """The server has answered: from now on, its use may take as long again."""
+        """Say that the server has answered: the limit of this use starts again."""
         now = time.monotonic()
         with self._lock:
             self._heard_at[connection] = now
@@ -104,7 +105,7 @@ class SocketTimeout:
         limit = None if at_most is None else at_most.total_seconds()
         use = _Use(connection, time.monotonic(), limit)
         with self._lock:
-            self._heard_at.setdefault(connection, use.began)  # a new one: the server has just let it in
+            self._heard_at.setdefault(connection, use.began)  # a new connection: the server has just accepted it
             self._uses.add(use)
             if limit is not None and self._watcher is None:
                 self._watcher = threading.Thread(target=self._watch, name="socket-timeout", daemon=True)
@@ -112,7 +113,7 @@ class SocketTimeout:
         return use
 
     def _end(self, use: _Use) -> None:
-        # Under the lock: from here on the connection may be closed, and its descriptor be somebody else's.
+        # Under the lock: after this, the connection may be closed and its descriptor may belong to another one.
         with self._lock:
             self._uses.discard(use)
             self._heard_at[use.connection] = time.monotonic()
@@ -120,11 +121,11 @@ class SocketTimeout:
     def _watch(self) -> None:
         while not self._closed.wait(self._look_every):
             if self._finds_silence():
-                self._on_silence()  # first, so that nobody who is told takes an idle connection for a living one
+                self._on_silence()  # first: a thread that gets the error must not reuse an idle connection
             self._give_up_silent()
 
     def _finds_silence(self) -> bool:
-        """Whether a connection is silent that was not given up yet; what was not heard of since is not alive."""
+        """Whether this check found a silent connection that was not given up yet."""
         now = time.monotonic()
         with self._lock:
             is_found = any(use.is_over(now) for use in self._uses if use.silent_for is None)
@@ -143,7 +144,7 @@ class SocketTimeout:
 
 
 def _shut_down(connection: Connection) -> None:
-    """End the connection below the client library, whose thread is inside of it."""
-    # Of the same connection, but with a descriptor of its own, which may be closed here.
+    """End the connection below the client library, because the library's thread is still inside a call."""
+    # The same connection, but a descriptor of our own, which we may close here.
     with suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(connection.fileno())) as ours:
         ours.shutdown(socket.SHUT_RDWR)

@@ -1,6 +1,6 @@
-"""Whether a text is a PostgreSQL URL, without connecting.
+"""Checks whether a text is a PostgreSQL URL, without connecting.
 
-The one rule: what is wrong with it is said without repeating it, because it may hold a password.
+The one rule: the error message never repeats the text, because it may hold a password.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def checked_database_url(url: str) -> str:
     try:
         parts = parse_dsn(url)
     except psycopg2.Error:
-        # Not chained to the parser's error: that quotes what it stumbled over, maybe a piece of the password.
+        # Not chained to the parser's error, which quotes the place where it failed: maybe a part of the password.
         raise ValueError(_NO_URL) from None
     if _holds_a_password(parts.get("host", ""), parts.get("port", "")):
         raise ValueError(_NO_URL)
@@ -33,6 +33,7 @@ def checked_database_url(url: str) -> str:
 
 
 def _holds_a_password(host: str, port: str) -> bool:
-    """A bare `/` or `@` in a password makes libpq take the piece before or after it for the port or the host, which it
-    quotes when it cannot connect. A host that begins with `@` is an abstract socket."""
+    """A bare `/` or `@` in a password splits the URL in the wrong place. libpq then takes a part of the password for
+    the port or the host, and quotes that part when it cannot connect. A host that begins with `@` is an abstract
+    socket."""
     return "@" in host[1:] or not set(port) <= set("0123456789,")

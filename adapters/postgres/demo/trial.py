@@ -1,6 +1,6 @@
-"""What the bench asks of a database: to be emptied, to have pods, and to tell what is left.
+"""What the bench needs from a database: empty it, fill it with pods, and count what is left.
 
-The one rule: for a database that was made to be measured. Every activity and every trace of it is deleted.
+The one rule: only for a database that was made for measuring. It deletes every activity and every trace of it.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ WHERE datname = current_database() AND backend_type = 'client backend' AND pid <
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RowOutcome:
-    """What a row says of itself: its public status, and how it is known to be executed."""
+    """What a row says about its activity: its public status and its provenance."""
 
     status: str
     provenance: str | None
 
 
 class PostgresTrial:
-    """One connection of `pool` at a time; `StoreUnavailable` when the database does not do its part."""
+    """Uses one connection of `pool` at a time. Raises `StoreUnavailable` when the database fails."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
@@ -59,17 +59,17 @@ class PostgresTrial:
                 cursor.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(tables)))
 
     def add_pods(self, count: int) -> None:
-        """`pod-0` and so on, each with an account of its own, `account-0`."""
+        """Create `pod-0` and so on, each with an account of its own, `account-0`."""
         with self._pool.connection() as connection, connection.cursor() as cursor:
             cursor.execute(_ADD_PODS, {"count": count})
 
     def analyze(self) -> None:
-        """Give the planner the statistics that a database in use has."""
+        """Give the planner statistics, as a database in use has them."""
         with self._pool.connection() as connection, connection.cursor() as cursor:
             cursor.execute("ANALYZE")
 
     def is_settled(self) -> bool:
-        """Whether no activity is scheduled any more; asked often, so it must cost next to nothing."""
+        """Whether no activity is scheduled any more. The bench asks often, so it must cost next to nothing."""
         with self._pool.connection() as connection:
             return not _rows(connection, _ANY_SCHEDULED)[0][0]
 
@@ -78,27 +78,27 @@ class PostgresTrial:
         return self._ids(_SCHEDULED)
 
     def sending(self) -> frozenset[str]:
-        """The activities whose request may be on the wire."""
+        """The activities whose request may be at the provider now."""
         return self._ids(_SENDING)
 
     def outcomes(self) -> dict[str, RowOutcome]:
-        """What each activity's row says, by its id."""
+        """What each activity's row says, by activity id."""
         with self._pool.connection() as connection:
             rows = _rows(connection, _OUTCOMES)
         return {row[0]: RowOutcome(status=row[1], provenance=row[2]) for row in rows}
 
     def connections(self) -> int:
-        """How many others are connected to this database."""
+        """How many other connections this database has."""
         with self._pool.connection() as connection:
             return int(_rows(connection, _CONNECTIONS)[0][0])
 
     def backend(self) -> int:
-        """The process id of the server's side of our connection; its parent is the server."""
+        """The process id of the server process that serves our connection; its parent is the server."""
         with self._pool.connection() as connection:
             return connection.info.backend_pid
 
     def version(self) -> str:
-        """The server's."""
+        """The server's version."""
         with self._pool.connection() as connection:
             return str(_rows(connection, "SHOW server_version")[0][0])
 

@@ -1,6 +1,6 @@
-"""The columns of `engagement_attempts`, in one place: statements, rows, the snapshot function and checks follow them.
+"""Lists the columns of `engagement_attempts` in one place: statements, rows, the snapshot function and checks use it.
 
-The one rule: a column is named like the field of `Attempt` that it holds. A test compares both, and `schema.sql`.
+The one rule: a column has the name of the field of `Attempt` that it holds. A test compares both, and `schema.sql`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ __all__ = ["ATTEMPT_COLUMNS", "AttemptColumn"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttemptColumn:
-    """`sql_type` is PostgreSQL's. `word` makes the field's value from the text, where it is one of a list. A column
-    that `is_fixed` is written once, when the attempt is inserted."""
+    """`sql_type` is PostgreSQL's type. `word` turns the text into the field's value, where the value is one of a list.
+    A column that `is_fixed` is written once, when the attempt is inserted."""
 
     name: str
     sql_type: str

@@ -1,6 +1,6 @@
-"""What the tables that are not ours look like here: their ids may be text or uuid, and columns may be missing.
+"""Reads how the tables that are not ours look in this database: ids may be text or uuid, and columns may be missing.
 
-The one rule: it reads, and says exactly what stands in the way.
+The one rule: it only reads, and it says exactly which table or column does not work.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = ["AS_CREATED", "HOW_TO_PERMIT", "Catalog", "SchemaProblem", "checked",
 
 HOW_TO_PERMIT = ". `engagement migrate --sql --role NAME` prints what a role needs, for the tables' owner to execute."
 
-HOW_TO_CHANGE = ". `engagement migrate` changes no type; docs/how-to/existing-schema.md says how it is changed."
+HOW_TO_CHANGE = ". `engagement migrate` changes no type; docs/how-to/existing-schema.md says how to change it."
 
-# What PostgreSQL takes for a uuid: Python's own parser takes more.
+# The texts that PostgreSQL takes for a uuid. Python's own parser takes more.
 _DIGITS = r"(?:[0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}"
 _UUID = re.compile(rf"\{{{_DIGITS}\}}|{_DIGITS}")
 
@@ -35,7 +35,7 @@ _REQUIRED = {
     "pods": ["id", "voice_cartridge_id", "linkedin_account_id"],
     "voice_cartridges": ["id", "personality_style", "tone", "templates"],
     "linkedin_accounts": ["id", "profile_id", "unipile_account_id", "access_token", "status", "daily_limit"],
-    # Ours: all of them, so that a schema from before any of them is told at the start.
+    # All columns of our own tables, so that `run` reports an older schema at its start.
     "engagement_attempts": [column.name for column in ATTEMPT_COLUMNS],
     "engagement_dead_letters": [
         *("id", "activity_id", "pod_id", "account_id", "error_type", "message", "effect", "next_step", "buried_at"),
@@ -51,8 +51,8 @@ _REQUIRED = {
         *("next_step", "state", "times", "last_at", "tries", "next_try_at"),
     ],
 }
-# What each column of `pod_activities` must be, and what works besides: with one that cannot hold what the provider
-# answers, an engagement would be sent and could not be recorded.
+# The type that each column of `pod_activities` must have, and other types that work too. If a column could not hold the
+# provider's answer, an engagement would be sent and could not be recorded.
 _TYPES = {
     "id": ("text", "uuid", "varchar"),
     "scheduled_for": ("timestamptz",),
@@ -75,7 +75,7 @@ SELECT c.relname, a.attname, t.typname
 
 
 class SchemaProblem(Exception):
-    """The database does not have what we need; the message says what, and what to do about it."""
+    """The database lacks something that we need. The message says what is missing and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,14 +84,14 @@ class Catalog:
 
     types: Mapping[tuple[str, str], str]
     hidden: tuple[str, ...] = ()
-    """What row-level security keeps from the present role, one sentence each."""
+    """Row-level security that hides rows from the present role, one sentence each."""
 
     def problems(self) -> tuple[str, ...]:
-        """What is missing or of a type that cannot work, one sentence each; empty when all is well."""
+        """What is missing or has a type that cannot work, one sentence each; empty when all is well."""
         return (*self.absent(), *self.misfits())
 
     def misfits(self) -> tuple[str, ...]:
-        """Columns of a type that cannot work: nothing additive can mend those."""
+        """Columns with a type that cannot work. `engagement migrate` only adds, so it cannot repair them."""
         types = {column: self.types.get(("pod_activities", column), good[0]) for column, good in _TYPES.items()}
         return tuple(
             f"pod_activities.{column} is {type_name}; it must be {_TYPES[column][0]}"
@@ -100,7 +100,7 @@ class Catalog:
         )
 
     def absent(self) -> tuple[str, ...]:
-        """Tables and columns that are missing: `engagement migrate` adds what is ours."""
+        """Tables and columns that are missing. `engagement migrate` adds those that are ours."""
         found = []
         for table, columns in _REQUIRED.items():
             absent = [column for column in columns if (table, column) not in self.types]
@@ -111,28 +111,29 @@ class Catalog:
         return tuple(found)
 
     def same(self, left: tuple[str, str], left_alias: str, right: tuple[str, str], right_alias: str) -> str:
-        """SQL for `left = right`: bare where the types agree, so that an index serves; as text where they do not."""
+        """SQL for `left = right`.
+        If the types agree it compares them directly, so that an index can serve; if not, as text."""
         one, other = f"{left_alias}.{left[1]}", f"{right_alias}.{right[1]}"
         if self.types[left] == self.types[right]:
             return f"{one} = {other}"
         return f"{one}::text = {other}::text"
 
     def can_be_activity_id(self, value: str) -> bool:
-        """Whether a text can name an activity at all; asking the server with another one would be an error."""
+        """Whether a text can be an activity id here. With any other text the server would answer with an error."""
         if sanitize(value) != value:
             return False
         return self.types["pod_activities", "id"] != "uuid" or _UUID.fullmatch(value) is not None
 
 
 AS_CREATED = Catalog(types={(table, column): "text" for table, columns in _REQUIRED.items() for column in columns})
-"""Of tables that we have created, as far as ids are concerned."""
+"""A catalog with the id types of tables that we created ourselves."""
 
 
 def read_catalog(connection: Connection) -> Catalog:
-    """The catalog as it is now.
+    """Read the catalog as it is now.
 
     Raises:
-        SchemaProblem: the database cannot hold our texts; nothing that it says can be trusted to be readable.
+        SchemaProblem: the database's encoding cannot hold our texts, so nothing that it returns is reliable.
     """
     unfit = unfit_encoding(connection)
     if unfit is not None:
@@ -147,7 +148,7 @@ def checked(catalog: Catalog) -> Catalog:
     """The catalog, if the store can work with it.
 
     Raises:
-        SchemaProblem: otherwise.
+        SchemaProblem: the store cannot work with it; the message says why.
     """
     if catalog.absent():
         raise SchemaProblem("; ".join(catalog.problems()) + ". Run `engagement migrate`.")

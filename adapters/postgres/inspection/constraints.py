@@ -1,7 +1,8 @@
-"""Rules of `pod_activities` that would refuse what the executor writes: an engagement would be sent, and could not be
-recorded.
+"""Finds constraints and rewrite rules of `pod_activities` that would refuse a write of the executor.
 
-The one rule: it reads the catalog and tries the rules on values; it touches no row.
+Without this check, an engagement would be sent and could not be recorded.
+
+The one rule: it reads the catalog and tries the constraints on values. It touches no row.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ WRITTEN = (
     "next_retry_at",
     "execution_id",
 )
-"""The columns of `pod_activities` that the executor updates, and no others."""
+"""The columns of `pod_activities` that the executor updates. It updates no others."""
 
-# As long as a comment may be, and as the provider's ids may well become.
+# A comment of the greatest length, and ids as long as the provider's may become.
 _LENGTHS = {"comment_generated": MAX_LENGTH, "execution_id": 255}
-# What each write leaves in them, in this order.
+# What each kind of write puts into these columns, in this order.
 _WRITES: dict[str, tuple[str | None, ...]] = {
     "a release": ("scheduled", None, None, None, "0", None, None, None),
     "a retry": ("scheduled", None, None, None, "1", _ERROR, _AT, None),
@@ -66,7 +67,7 @@ SELECT k.conname, pg_get_expr(k.conbin, k.conrelid), array_agg(a.attname::text)
 """
 
 
-# Of such a relation no update can say how many rows it has changed.
+# With such a relation, an update cannot say how many rows it changed.
 _REWRITTEN = """
 SELECT rulename::text FROM pg_rewrite
  WHERE ev_class = to_regclass('pod_activities')::oid AND ev_type = '2' AND ev_enabled IN ('O', 'A')
@@ -83,9 +84,9 @@ class _Column(NamedTuple):
 
 
 def broken_rules(connection: Connection) -> tuple[str, ...]:
-    """What would refuse a write, one sentence each; empty when nothing would, or when there is no such table.
+    """What would refuse a write, one sentence each. Empty if nothing would, or if the table is missing.
 
-    A rule that also concerns columns of others, and a trigger of theirs, cannot be judged here.
+    It cannot judge a constraint that also concerns columns of others, nor a trigger.
     """
     with connection.cursor() as cursor:
         cursor.execute(_COLUMNS, {"length_word": _LENGTH_WORD})
@@ -107,7 +108,7 @@ def _of_columns(columns: dict[str, _Column]) -> Iterable[str]:
         if not column.updatable:
             yield f"{place} cannot be updated: it is generated, or a view's that needs an INSTEAD OF UPDATE trigger"
         if column.not_null and column.name in _EMPTIED:
-            yield f"{place} is NOT NULL; it must take NULL"
+            yield f"{place} is NOT NULL; it must allow NULL"
         if column.length is not None and column.length < _LENGTHS.get(column.name, 0):
             yield f"{place} is varchar({column.length}); it must hold {_LENGTHS[column.name]} characters"
     yield from _of_labels(columns)
@@ -147,6 +148,6 @@ def _refused(cursor: Any, check: tuple[str, str, list[str]], columns: dict[str, 
 
 
 def _is_unsayable(written: dict[str, str | None], columns: dict[str, _Column]) -> bool:
-    """A label that the type lacks is told already, and cannot be tried."""
+    """A label that the type lacks is reported elsewhere, and cannot be tried here."""
     labels = columns["status"].labels if "status" in columns else None
     return labels is not None and written["status"] not in labels

@@ -1,6 +1,6 @@
-"""Whether the database can hold every text: a comment or an answer that it cannot hold would be lost after the sending.
+"""Checks whether the database can hold every text. If it cannot, a comment or an answer is lost after the sending.
 
-The one rule: only UTF8 will do. Every other encoding lacks characters, and SQL_ASCII keeps bytes that nobody can read.
+The one rule: only UTF8 works. Every other encoding lacks characters, and SQL_ASCII stores bytes that nobody can read.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _FIT = "UTF8"
 
 
 def unfit_encoding(connection: Connection) -> str | None:
-    """What is wrong with the encoding of the database, as a sentence without its full stop; None when it is UTF8."""
-    # The server has said it when the connection was made: no round trip.
+    """What is wrong with the database's encoding, as a sentence without its full stop; None when it is UTF8."""
+    # The server reported it when the connection was opened, so this takes no round trip.
     encoding = connection.info.parameter_status("server_encoding") or _asked(connection)
     if encoding == _FIT:
         return None
@@ -30,7 +30,7 @@ def unfit_encoding(connection: Connection) -> str | None:
 
 
 def _asked(connection: Connection) -> str:
-    """For a pooler that does not pass it on."""
+    """Asks the server, for a pooler that does not pass the encoding on."""
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_encoding")
         row = cursor.fetchone()

@@ -1,8 +1,8 @@
-"""What the database role of a worker must be allowed to do, and no more.
+"""Lists what a worker's database role must be allowed to do, and no more.
 
-The one rule: the table says exactly what the statements need. A role that is granted this, and nothing else, can do all
-of a worker's work; a test has such a role do it. Of the tables of E-02, E-03 and E-04 everything is read and eight
-columns of `pod_activities` are written.
+The one rule: the list says exactly what the statements need. A role with these grants and nothing else can do all of a
+worker's work; a test does the work with such a role. The executor reads all tables of E-02, E-03 and E-04, and writes
+eight columns of `pod_activities`.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "engagement_alerts": _FORGETS,
     }
 )
-"""Whole tables. Of `pod_activities` the columns `WRITTEN` are updated besides."""
+"""Grants on whole tables. In addition the executor updates the columns `WRITTEN` of `pod_activities`."""
 
 _FUNCTION = re.compile(r"^CREATE (?:OR REPLACE )?FUNCTION (\w+)", re.MULTILINE)
 _ON_TABLES = """
 SELECT t.name, t.privilege FROM unnest(%(names)s::text[], %(privileges)s::text[]) AS t (name, privilege)
  WHERE NOT has_table_privilege(to_regclass(t.name), t.privilege)
 """
-# A right to update may be a right to some columns alone.
+# A right to update may cover some columns only.
 _ON_COLUMNS = """
 SELECT c.name FROM unnest(%(columns)s::text[]) AS c (name)
  WHERE NOT has_column_privilege(to_regclass('pod_activities'), c.name, 'UPDATE')
@@ -72,10 +72,10 @@ END $engagement$;
 
 
 def grants_sql(role: str, schema: str) -> str:
-    """A script that gives the role what it needs; `schema` is the script that creates the tables.
+    """A script that gives the role what it needs. `schema` is the script that creates the tables.
 
     Raises:
-        ValueError: no role can have such a name.
+        ValueError: the text cannot be the name of a role.
     """
     if not role or "\x00" in role or len(role.encode()) > 63:  # noqa: PLR2004 - PostgreSQL's limit for a name
         raise ValueError("a role's name has 1 to 63 bytes")
@@ -92,7 +92,7 @@ def grants_sql(role: str, schema: str) -> str:
 
 
 def missing_grants(connection: Connection) -> tuple[str, ...]:
-    """What the present role lacks, as the words of a GRANT: `UPDATE ON engagement_attempts`. The tables must exist."""
+    """What the present role lacks, in the words of a GRANT: `UPDATE ON engagement_attempts`. The tables must exist."""
     pairs = [(table, privilege) for table, privileges in GRANTS.items() for privilege in privileges]
     with connection.cursor() as cursor:
         cursor.execute(_ON_TABLES, {"names": [pair[0] for pair in pairs], "privileges": [pair[1] for pair in pairs]})

@@ -1,6 +1,7 @@
-"""Whether the executor can work on a database: what it needs is there, is permitted, and nothing refuses its writes.
+"""Checks that the executor can work on a database: all it needs exists, its role may use it, nothing refuses its
+writes.
 
-The one rule: it is asked before the first claim, because afterwards the engagement has been sent.
+The one rule: the check runs before the first claim. After a claim, the engagement may already have been sent.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def ready_catalog(connection: Connection) -> Catalog:
     """The catalog, if the executor can work with it.
 
     Raises:
-        SchemaProblem: otherwise.
+        SchemaProblem: the executor cannot work with it; the message says why.
     """
     catalog = checked(read_catalog(connection))
     lacking = [f"the database role lacks {right}" for right in missing_grants(connection)]
@@ -28,5 +29,5 @@ def ready_catalog(connection: Connection) -> Catalog:
         raise SchemaProblem("; ".join(forbidden) + HOW_TO_PERMIT)
     broken = broken_rules(connection)
     if broken:
-        raise SchemaProblem("; ".join(broken) + ". What is sent could not be recorded, so nothing is.")
+        raise SchemaProblem("; ".join(broken) + ". A sent engagement could not be recorded, so nothing is sent.")
     return catalog

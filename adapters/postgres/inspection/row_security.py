@@ -1,6 +1,6 @@
-"""Row-level security: rows that nobody shows to the worker's role, and rows that everybody is shown.
+"""Finds rows that row-level security hides from the worker's role, and our tables that everybody can read.
 
-The one rule: it is looked at before anything is, because a row that is hidden is simply not there: no error tells.
+The one rule: this check comes first. A hidden row looks like a missing row, and the server reports no error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from adapters.postgres.inspection.grants import GRANTS, OURS
 
 __all__ = ["open_to_browsers", "rows_hidden", "tables_under_row_security", "writes_hidden"]
 
-# Without a policy, row-level security hides every row from a read and an update alike, and no error tells.
+# Without a policy, row-level security hides every row from reads and from updates. The server reports no error.
 _HIDDEN = """
 SELECT current_user::text, n.relation, n.privilege
   FROM unnest(%(relations)s::text[], %(privileges)s::text[]) n (relation, privilege)
@@ -25,7 +25,7 @@ SELECT current_user::text, n.relation, n.privilege
           AND EXISTS (SELECT 1 FROM unnest(p.polroles) r
                        WHERE CASE WHEN r = 0 THEN true ELSE pg_has_role(r, 'USAGE') END))
 """
-# Supabase gives its role of anonymous requests every right to a new table, and counts on row-level security.
+# Supabase gives its role for anonymous requests every right on a new table. It relies on row-level security instead.
 _OPEN_TO_BROWSERS = """
 SELECT c.relname FROM pg_class c JOIN pg_roles r ON r.rolname = 'anon'
  WHERE c.oid = to_regclass(c.relname::text) AND c.relname = ANY (%(ours)s) AND NOT c.relrowsecurity
@@ -40,25 +40,25 @@ SELECT t.name FROM unnest(%(names)s::text[]) AS t (name)
 
 
 def rows_hidden(connection: Connection) -> tuple[str, ...]:
-    """Tables whose every row is invisible to the present role: "nothing due" would be a lie. One sentence each."""
+    """Tables that hide every row from the present role: "nothing due" would be wrong. One sentence each."""
     return _hidden(connection, [(relation, "SELECT") for relation in GRANTS])
 
 
 def writes_hidden(connection: Connection) -> tuple[str, ...]:
-    """The same for everything that the executor does with a row."""
+    """The same, for everything that the executor does with a row."""
     wanted = [(relation, privilege) for relation, privileges in GRANTS.items() for privilege in privileges]
     return _hidden(connection, [*wanted, ("pod_activities", "UPDATE")])
 
 
 def tables_under_row_security(connection: Connection) -> tuple[str, ...]:
-    """Tables whose rows this role sees only as far as a policy shows them."""
+    """Tables of which this role sees only the rows that a policy shows."""
     with connection.cursor() as cursor:
         cursor.execute(_ACTIVE, {"names": list(GRANTS)})
         return tuple(str(row[0]) for row in cursor.fetchall())
 
 
 def open_to_browsers(connection: Connection) -> tuple[str, ...]:
-    """Those of our tables that Supabase's API shows to everybody."""
+    """The tables of ours that Supabase's API shows to everybody."""
     with connection.cursor() as cursor:
         cursor.execute(_OPEN_TO_BROWSERS, {"ours": list(OURS)})
         return tuple(row[0] for row in cursor.fetchall())

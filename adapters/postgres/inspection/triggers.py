@@ -1,6 +1,6 @@
-"""What else happens when a row of `pod_activities` is written: triggers and rewrite rules, which are never ours.
+"""Lists what else runs when a row of `pod_activities` is written: triggers and rewrite rules. None of them are ours.
 
-The one rule: it names them. What their code does cannot be known by reading; `dry_run` tries it.
+The one rule: it only names them. Reading cannot show what their code does; `dry_run` tries it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from adapters.postgres.inspection.constraints import WRITTEN
 
 __all__ = ["Trigger", "read_triggers"]
 
-# Those of a partition run for its rows; a clone of the whole table's trigger is the same one. An UPDATE OF other
-# columns than the executor writes does not run, nor does what is disabled or meant for replicas.
+# A partition's own triggers run for its rows. A clone of a trigger of the whole table is the same trigger. These do not
+# run: an UPDATE OF columns that the executor does not write, a disabled trigger, one for replicas.
 _TRIGGERS = """
 WITH places AS (SELECT to_regclass('pod_activities')::oid AS relid
                  UNION SELECT relid FROM pg_partition_tree(to_regclass('pod_activities')))
@@ -43,15 +43,15 @@ SELECT 'rule ' || r.rulename || ': ON '
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trigger:
-    """A trigger or a rewrite rule: `description` is its name, when it runs and what it calls; `runs_on_writes` says
-    whether a write of the executor sets it off."""
+    """A trigger or a rewrite rule. `description` is its name, when it runs and what it calls. `runs_on_writes` says
+    whether a write of the executor starts it."""
 
     description: str
     runs_on_writes: bool
 
 
 def read_triggers(connection: Connection) -> tuple[Trigger, ...]:
-    """Those of `pod_activities` and of its partitions; empty when there is no such table."""
+    """The triggers of `pod_activities` and of its partitions; empty when the table is missing."""
     with connection.cursor() as cursor:
         cursor.execute(_TRIGGERS, {"written": list(WRITTEN)})
         return tuple(Trigger(description=row[0], runs_on_writes=row[1]) for row in cursor.fetchall())

@@ -1,6 +1,6 @@
-"""Whether an id names one row: with two rows of one id nobody can say which of them was executed, and as whom.
+"""Checks that an id names one row. If two rows share an id, nobody can say which one was executed, and by whom.
 
-The one rule: it reads, and each question about rows ends within seconds. It is asked inside a transaction.
+The one rule: it only reads, and each query over rows ends within seconds. The caller opens the transaction.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ACTIVITIES = "pod_activities"
 _TABLES = (_ACTIVITIES, "pods", "voice_cartridges", "linkedin_accounts")
 _MOST_NAMED = 3
 
-# A unique index of a table does not reach into tables that inherit from it; one of a partitioned table does.
+# A table's unique index does not cover tables that inherit from it. A partitioned table's index covers its partitions.
 _IDS = """
 SELECT c.relname::text, c.relkind::text, a.attnotnull,
        EXISTS (SELECT 1 FROM pg_index i
@@ -42,7 +42,7 @@ _CAN_READ_PROFILES = """
 SELECT COALESCE((SELECT has_column_privilege(a.attrelid, a.attnum, 'SELECT') FROM pg_attribute a
                   WHERE a.attrelid = to_regclass('linkedin_accounts') AND a.attname = 'profile_id'), false)
 """
-# In the order in which the executor picks one.
+# In the order in which the executor chooses one.
 _SHARED_PROFILES = """
 SELECT profile_id::text, array_agg(id::text ORDER BY id), count(*) OVER () FROM linkedin_accounts
  WHERE NULLIF(profile_id::text, '') IS NOT NULL GROUP BY profile_id HAVING count(*) > 1 ORDER BY 1 LIMIT %(limit)s
@@ -54,8 +54,9 @@ _WITHIN = "5s"
 class IdFacts:
     """One sentence each, without its full stop; all empty when every id names one row.
 
-    `activities` is what no engagement may be executed on, `duplicates` what makes it uncertain who acts, `cautions`
-    what may become either.
+    `activities`: problems with which no engagement may be executed.
+    `duplicates`: problems that make it uncertain who acts.
+    `cautions`: what may become one of these.
     """
 
     activities: tuple[str, ...] = ()
@@ -80,8 +81,8 @@ class _Id(NamedTuple):
 
 
 def read_ids(connection: Connection) -> IdFacts:
-    """What can be said of the ids of the tables that are not ours; tables that are not there, or not to be read by this
-    role, are left out."""
+    """What can be said about the ids of the tables that are not ours.
+    It skips tables that are missing or that this role may not read."""
     with connection.cursor() as cursor:
         cursor.execute(_IDS, {"tables": list(_TABLES)})
         ids = [_Id(*row) for row in cursor.fetchall()]
@@ -111,12 +112,12 @@ def _how_to_be_unique(found: _Id) -> str:
     if found.has_children:
         return "tables inherit from it, and no index of it covers their rows; keep all rows in one table"
     if found.kind == "p":
-        return f"it takes {add}, which PostgreSQL accepts only if the table is partitioned by id alone"
+        return f"it needs {add}, which PostgreSQL accepts only if the table is partitioned by id alone"
     return f"it has no valid unique index on that column alone ({add})"
 
 
 def _duplicates(cursor: Cursor, found: _Id) -> Iterator[str]:
-    """Looked for only where nothing forbids them, because it reads the whole table."""
+    """Duplicate ids. It reads the whole table, so it runs only if no index prevents duplicates."""
     if found.names_one_row or not found.is_table:
         return
     rows = _bounded(cursor, _DUPLICATES, found.table)
@@ -124,17 +125,17 @@ def _duplicates(cursor: Cursor, found: _Id) -> Iterator[str]:
         total = rows[0][2]
         named = ", ".join(f"{activity_id} ({count} rows)" for activity_id, count, _ in rows[:_MOST_NAMED])
         more = " and others" if total > _MOST_NAMED else ""
-        yield f"{total} {'id' if total == 1 else 'ids'} of {found.table} stand in several rows: {named}{more}"
+        yield f"in {found.table}, {total} {'id occurs' if total == 1 else 'ids occur'} in several rows: {named}{more}"
 
 
 def _cautions(found: _Id) -> Iterator[str]:
     place = f"{found.table}.id"
     if not found.is_table:
-        yield f"{found.table} is no table: see that its id is unique, which cannot be seen from here"
+        yield f"{found.table} is not a table: make sure that its id is unique; this check cannot see it"
     elif found.table != _ACTIVITIES and not found.names_one_row:
-        yield f"{place} is not unique by itself, so that it may be uncertain who acts: {_how_to_be_unique(found)}"
+        yield f"{place} is not unique by itself, so it may be uncertain who acts: {_how_to_be_unique(found)}"
     elif found.table == _ACTIVITIES and not found.not_null:
-        yield f"{place} takes NULL, and a row without an id is never executed: ALTER COLUMN id SET NOT NULL"
+        yield f"{place} allows NULL, and a row without an id is never executed: ALTER COLUMN id SET NOT NULL"
 
 
 def _shared_profiles(cursor: Cursor) -> Iterator[str]:
@@ -144,13 +145,13 @@ def _shared_profiles(cursor: Cursor) -> Iterator[str]:
     for profile_id, account_ids, total in (shared or ())[:_MOST_NAMED]:
         others = f" (one of {total} such profiles)" if total > _MOST_NAMED else ""
         yield (
-            f"several rows of linkedin_accounts name the profile {profile_id}{others}: the account {account_ids[0]}"
-            f" acts, {', '.join(account_ids[1 : 1 + _MOST_NAMED])} never; let one row name it"
+            f"several rows of linkedin_accounts have the profile {profile_id}{others}: the account {account_ids[0]}"
+            f" acts, {', '.join(account_ids[1 : 1 + _MOST_NAMED])} never; keep this profile in one row only"
         )
 
 
 def _bounded(cursor: Cursor, query: str, table: str) -> list[tuple[Any, ...]] | None:
-    """The rows; None when it takes too long."""
+    """The rows; None when the query takes too long."""
     cursor.execute("SAVEPOINT ids")
     try:
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", (_WITHIN,))
@@ -159,5 +160,5 @@ def _bounded(cursor: Cursor, query: str, table: str) -> list[tuple[Any, ...]] | 
     except QueryCanceled:
         return None
     finally:
-        # Gives back the time limit, too, whatever it was.
+        # This also restores the time limit that held before.
         cursor.execute("ROLLBACK TO SAVEPOINT ids; RELEASE SAVEPOINT ids")

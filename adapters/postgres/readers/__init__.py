@@ -1,1 +1,1 @@
-"""Reads for people and monitors. They lock nothing, and cost the same whatever there is."""
+"""Reads for people and monitors. They take no lock, and cost the same however many rows there are."""

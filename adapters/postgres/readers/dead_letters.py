@@ -1,5 +1,7 @@
-"""Dead letters on PostgreSQL. The one rule: only open ones are looked at, which an index knows; those that were dealt
-with cost nothing, however many there are."""
+"""Reads dead letters on PostgreSQL.
+
+The one rule: it reads only open letters, which an index finds. Closed letters cost nothing, however many there are.
+"""
 
 from __future__ import annotations
 

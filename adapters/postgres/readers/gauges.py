@@ -1,6 +1,6 @@
-"""The levels on PostgreSQL.
+"""Reads the gauges on PostgreSQL.
 
-The one rule: one statement, one round trip, and no part of it reads more rows than are counted at most.
+The one rule: one statement, one round trip. No part of it reads more rows than `MOST_COUNTED`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from engagement_core.model.gauges import MOST_COUNTED, Gauges
 
 __all__ = ["LEVELS", "PostgresGauges"]
 
-# In the order of an index each, which the planner would otherwise give up for a scan that it believes to be short; and
-# asked for each row (`LIMIT`), since instead of `NOT EXISTS` it would read all attempts that there ever were. The
-# subtraction of an infinite time would be an error: somebody's row of that kind is counted, and has no age.
+# Each part follows the order of an index; otherwise the planner would choose a scan that it believes to be short. The
+# attempts are looked up for each row (`LIMIT`), because `NOT EXISTS` would make the planner read all attempts of all
+# time. Subtracting an infinite time is an error: a row that has one is counted and has no age.
 LEVELS = """
 WITH due AS MATERIALIZED (
     SELECT a.id, GREATEST(a.scheduled_for, a.next_retry_at) AS due_at FROM pod_activities a

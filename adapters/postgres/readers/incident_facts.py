@@ -1,6 +1,6 @@
-"""The vital signs on PostgreSQL.
+"""Reads the incident facts on PostgreSQL.
 
-The one rule: every statement walks an index and stops after a limit, as in the overview.
+The one rule: every statement walks an index and stops after a limit, as in the status.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SELECT incident, kind, activity_id, times, raised_at, last_at FROM engagement_al
 """
 _NOW = "SELECT clock_timestamp()"
 
-# The index on sends begins with the account: one short walk for each account.
+# The index on sends begins with the account, so each account takes one short walk.
 _ATTEMPTS = """
 SELECT CASE WHEN phase <> 'executed' THEN COALESCE(error ->> 'error_type', 'outcome_unknown') END, count(*)
   FROM (SELECT t.* FROM linkedin_accounts l
@@ -35,7 +35,8 @@ SELECT CASE WHEN phase <> 'executed' THEN COALESCE(error ->> 'error_type', 'outc
          LIMIT %(limit)s) recent
  WHERE phase NOT IN ('claimed', 'sending') AND event <> 'release' GROUP BY 1
 """
-# Among the ten thousand that are looked for next. (An index by age would take the place of the one that finds those.)
+# The oldest of the ten thousand that are due next for a read-back. (With an index by age, the planner would no longer
+# use the index that finds those.)
 _OLDEST_UNKNOWN = """
 SELECT activity_id, began_at
   FROM (SELECT activity_id, began_at FROM engagement_attempts
@@ -64,7 +65,7 @@ SELECT i.account_id FROM unnest(%(subjects)s::text[], %(since)s::timestamptz[]) 
  WHERE EXISTS (SELECT 1 FROM engagement_attempts t
                 WHERE t.account_id = i.account_id AND t.began_at > i.since AND t.phase = 'executed')
 """
-# In the order of the index, which the planner would otherwise give up for a scan that it believes to be short.
+# Follows the order of the index; otherwise the planner would choose a scan that it believes to be short.
 _BURIED = """
 SELECT i.error_type FROM unnest(%(subjects)s::text[]) AS i (error_type)
  WHERE i.error_type = (SELECT d.error_type FROM engagement_dead_letters d
@@ -128,7 +129,7 @@ def _of(incidents: tuple[OpenIncident, ...], kind: IncidentKind) -> list[OpenInc
 
 
 def _subjects(cursor: Cursor, statement: str, incidents: list[OpenIncident]) -> frozenset[str]:
-    """Those of the incidents' subjects that the statement picks; nobody is asked about nothing."""
+    """The incidents' subjects that the statement returns. Without incidents it asks the database nothing."""
     if not incidents:
         return frozenset()
     since: list[datetime] = [incident.last_at for incident in incidents]

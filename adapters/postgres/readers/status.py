@@ -1,4 +1,4 @@
-"""The status on PostgreSQL: numbers in one transaction, examples after it."""
+"""Reads the status on PostgreSQL: the numbers in one transaction, the examples after it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The numbers of the status on PostgreSQL.
+"""Reads the numbers of the status on PostgreSQL.
 
-The one rule: every statement walks an index and stops after a limit. What is more than can be counted is estimated,
-from the planner's statistics where it has any. (So the time is the statement's: `clock_timestamp()` changes from row to
-row, which no index can follow.)
+The one rule: every statement walks an index and stops after a limit. Larger numbers are estimated from the planner's
+statistics, where it has any. (The statements use the time at which they began: `clock_timestamp()` changes from row to
+row, so no index can serve it.)
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ _COUNTED = {
 }
 _COUNT = "SELECT count(*) FROM (SELECT 1 {rows} LIMIT %(limit)s) counted"
 _ESTIMATE = "EXPLAIN (FORMAT JSON) SELECT 1 {rows}"
-# The planner knows how many have which status, but takes no statistics of when they are due: those are walked, further
-# than they are counted, without a look at the attempts of each.
+# The planner knows how many rows have which status, but has no statistics of when they are due. So due rows are walked
+# further than they are counted, without reading the attempts of each.
 _ESTIMATED = {**_COUNTED, "scheduled": "FROM pod_activities WHERE status = 'scheduled'"}
 _WALKED = f"FROM pod_activities a WHERE a.status = 'scheduled' AND {_DUE_AT} <= statement_timestamp()"
 
 _OLDEST_DUE = "SELECT extract(epoch FROM statement_timestamp() - {at}) {rows} ORDER BY {at} LIMIT 1"
 
-# The index on sends begins with the account: one short walk for each account, the latest first. No account that means
-# to keep its place on LinkedIn does more than this in a day.
+# The index on sends begins with the account, so each account takes one short walk, the latest first. An account that
+# wants to stay on LinkedIn does not send more than this in a day.
 _RECENT = """
 WITH recent AS (
     SELECT t.* FROM linkedin_accounts l
@@ -56,7 +56,7 @@ WITH recent AS (
                           ORDER BY t.began_at DESC LIMIT 1000) t
      ORDER BY t.began_at DESC LIMIT %(limit)s)
 """
-# A retry's own time is not kept once it has begun, so that only first attempts can be late.
+# The time of a retry is not kept once the retry has begun, so only first attempts can be late.
 _LATENESS = (
     _RECENT
     + """

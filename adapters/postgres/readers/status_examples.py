@@ -1,4 +1,4 @@
-"""The examples of the status on PostgreSQL.
+"""Reads the examples of the status on PostgreSQL.
 
 The one rule: every statement walks an index and stops after a limit, as for the numbers.
 """
@@ -30,7 +30,7 @@ _UNKNOWN = """
 SELECT activity_id, phase, worker_id, COALESCE(began_at, claimed_at), look_at
   FROM engagement_attempts WHERE phase = 'unknown' ORDER BY look_at LIMIT %(shown)s
 """
-# Asked row by row, in the order of the index: joined, the planner would read every attempt that ever happened.
+# Looked up row by row, in the order of the index: with a join, the planner would read all attempts of all time.
 _LATE = """
 SELECT id, due_at
   FROM (SELECT a.id::text, GREATEST(a.scheduled_for, a.next_retry_at) AS due_at FROM pod_activities a
@@ -42,7 +42,7 @@ SELECT id, due_at
          WHERE t.activity_id = c.id AND t.effect IN ('unknown', 'applied') LIMIT 1) IS NULL
  ORDER BY due_at LIMIT %(shown)s
 """
-# In two steps, so that closed letters are not walked through by age.
+# In two steps, so that the walk by age does not pass through closed letters.
 _FAILED = """
 SELECT activity_id, error_type, message, next_step, buried_at
   FROM (SELECT * FROM engagement_dead_letters WHERE closed_at IS NULL LIMIT %(sorted)s) l
@@ -51,8 +51,8 @@ SELECT activity_id, error_type, message, next_step, buried_at
 
 
 def read_examples(cursor: Cursor, late_by: timedelta) -> dict[str, Any]:
-    """The examples of a `Status`, by field: the first ten, of the first thousand of each. An activity that has been due
-    for `late_by` is late."""
+    """The examples of a `Status`, by field: the first ten, out of the first thousand of each kind.
+    An activity is late when it has been due for `late_by`."""
     late = _rows(cursor, _LATE, late_by=late_by)
     return {
         "in_flight_examples": tuple(_in_flight(row) for row in _rows(cursor, _UNDER_WAY)),

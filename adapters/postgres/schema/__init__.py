@@ -1,1 +1,1 @@
-"""Our own tables and indexes: what `engagement migrate` makes, and what `engagement doctor` says about them."""
+"""Our own tables and indexes: `engagement migrate` makes them, and `engagement doctor` checks them."""

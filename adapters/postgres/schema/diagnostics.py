@@ -1,6 +1,6 @@
-"""One look at a PostgreSQL that is to be worked with: what can be wrong with it, as plain facts.
+"""Examines a PostgreSQL server and reports what can be wrong with it, as plain facts.
 
-The one rule: it reads. It takes no lock, writes nothing, and is over within seconds whatever the server does.
+The one rule: it only reads. It takes no lock, writes nothing, and ends within seconds whatever the server does.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _APPLICATION = "pod-engagement"
 
 
 class Obstacle(Enum):
-    """Why nobody let us in, or why nothing can be done there."""
+    """Why we cannot connect, or why nothing can be done there."""
 
     UNREACHABLE = "unreachable"
     PASSWORD = "password"  # noqa: S105 - a word, not a password
@@ -50,7 +50,7 @@ class Obstacle(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refused:
-    """The server could not be looked at; `message` is its own complaint, or ours, without credentials."""
+    """The server could not be examined. `message` is the server's message, or ours; it holds no credentials."""
 
     obstacle: Obstacle
     message: str
@@ -58,8 +58,8 @@ class Refused:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Capacity:
-    """How many connections there can be. Of the limits that apply, `limit` is the one that leaves least, and
-    `limited_by` names it; `others` are those that count towards it now and are not ours."""
+    """How many connections there can be. Several limits may apply: `limit` is the one that leaves the fewest
+    connections, and `limited_by` names it. `others` is how many other programs' connections count towards it."""
 
     limit: int
     limited_by: str
@@ -68,12 +68,14 @@ class Capacity:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseFacts:
-    """What the server says. Of the tuples of words each is empty when all is well; grants are looked at only when no
-    table is missing. `schema_refuses` is what no migration mends: types and rules that refuse what is written.
-    `ids` is what is known of the uniqueness of ids, `triggers` those of `pod_activities`.
-    `rows_hidden` is what no policy shows, `row_security` names tables of which some rows may be hidden. `is_pooled`: a
-    pooler answers in the server's place. `replicas` are the physical ones. `clock_ahead` is the
-    server's clock minus ours, known to `clock_known_to`.
+    """What the server says.
+
+    Each tuple of words is empty when all is well. Grants are checked only when no table is missing.
+    `schema_refuses`: what no migration repairs, that is types and constraints that refuse our writes.
+    `ids`: what is known about the uniqueness of ids. `triggers`: those of `pod_activities`.
+    `rows_hidden`: tables without a policy, which hide every row. `row_security`: tables that may hide some rows.
+    `is_pooled`: a pooler answers instead of the server. `replicas`: the number of physical replicas.
+    `clock_ahead`: the server's clock minus ours, exact to within `clock_known_to`.
     """
 
     version: str
@@ -102,13 +104,13 @@ SELECT current_setting('server_version'),
        pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
        current_setting('synchronous_standby_names')
 """
-# Logical subscribers (Supabase's Realtime is one) are no standbys.
+# Logical subscribers (Supabase's Realtime is one) are not standbys.
 _REPLICAS = """
 SELECT count(*) FROM pg_stat_replication r
  WHERE NOT EXISTS (SELECT 1 FROM pg_replication_slots s WHERE s.active_pid = r.pid AND s.slot_type = 'logical')
 """
-# Each limit and what counts towards it. `numbackends` is visible to every role, what others do is not. Ours are known
-# by their name. A limit of -1 is none.
+# Each limit and what counts towards it. Every role can see `numbackends`, but not what other roles do. Our connections
+# are known by their application name. A limit of -1 means no limit.
 _CAPACITY = """
 WITH ours AS (SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = %(application)s)
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
@@ -126,7 +128,7 @@ _ACCOUNTS = """
 SELECT id::text, profile_id::text, unipile_account_id::text, access_token, status::text, daily_limit
   FROM linkedin_accounts ORDER BY 1 LIMIT %(limit)s
 """
-# libpq gives no code for what goes wrong before there is a session: its words are all there is.
+# libpq gives no error code before there is a session. We can only read the words of its message.
 _COMPLAINTS = (
     (Obstacle.TLS, ("ssl", "tls", "certificate", "no encryption", "pg_hba.conf")),
     (Obstacle.FULL, ("too many connections", "too many clients", "connection slots", "max client", "pool_size")),
@@ -140,7 +142,7 @@ def _utc_now() -> datetime:
 
 
 def examine_database(url: str, *, now: Callable[[], datetime] = _utc_now) -> DatabaseFacts | Refused:
-    """Connect once and look.
+    """Connect once and examine the database.
 
     Args:
         url: a checked database URL.
@@ -155,7 +157,7 @@ def examine_database(url: str, *, now: Callable[[], datetime] = _utc_now) -> Dat
         try:
             connection.autocommit = True
             unfit = unfit_encoding(connection)
-            if unfit is not None:  # what else it says may be unreadable, and is of no use
+            if unfit is not None:  # its other answers may be unreadable, and are of no use
                 return Refused(obstacle=Obstacle.ENCODING, message=f"{unfit[0].upper()}{unfit[1:]}")
             return _facts(connection, now)
         except psycopg2.Error as error:
@@ -183,7 +185,7 @@ def _facts(connection: Connection, now: Callable[[], datetime]) -> DatabaseFacts
         is_local=(info.host or "/").startswith(("/", "@")) or info.host in ("localhost", "127.0.0.1", "::1"),
         is_encrypted=bool(info.ssl_in_use),
         is_read_only=is_read_only,
-        # A pooler invents the process id that it gives its client.
+        # A pooler invents the process id that it gives to its client.
         is_pooled=backend != info.backend_pid,
         schema_lacks=catalog.absent() or _told(pending(connection)),
         schema_refuses=(*catalog.misfits(), *broken_rules(connection)),
@@ -202,7 +204,8 @@ def _facts(connection: Connection, now: Callable[[], datetime]) -> DatabaseFacts
 
 
 def _clock(connection: Connection, now: Callable[[], datetime]) -> tuple[timedelta, timedelta]:
-    """The difference, and half of the time that the question took; the first one only warms the way."""
+    """The difference of the clocks, and half of the query's round trip.
+    The first query only warms up the connection."""
     _row(connection, "SELECT clock_timestamp()")
     asked_at = now()
     (theirs,) = _row(connection, "SELECT clock_timestamp()")
@@ -226,7 +229,7 @@ def _capacity(connection: Connection) -> Capacity:
 
 
 def _accounts(connection: Connection) -> tuple[Account, ...]:
-    """None where this role may not read them: that is a missing grant, and told as one."""
+    """Empty if this role may not read them: that is reported as a missing grant."""
     if not _row(connection, "SELECT has_table_privilege('linkedin_accounts', 'SELECT')")[0]:
         return ()
     with connection.cursor() as cursor:
@@ -239,7 +242,7 @@ def _told(statements: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _row(connection: Connection, statement: str, **parameters: Any) -> tuple[Any, ...]:
-    """Its one row."""
+    """The one row of the statement."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         row = cursor.fetchone()

@@ -1,8 +1,8 @@
-"""The executor's writes tried on a row of `pod_activities` and taken back: only so is it known what a trigger does.
+"""Tries the executor's writes on a row of `pod_activities` and rolls them back. Only this shows what a trigger does.
 
-The one rule: everything is rolled back, and nobody waits for it: a row that somebody has locked is left alone, and each
-write may take two seconds. What a trigger does outside of the transaction (a sequence, a call to elsewhere) stays done,
-so it is run only when a person asks for it.
+The one rule: it rolls back everything, and nobody waits for it. It skips a row that is locked, and each write may take
+two seconds. What a trigger does outside the transaction (a sequence, a call to another system) is not undone, so this
+runs only when a person asks for it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _SNAPSHOT = Snapshot(now=_AT, activity=None)
 
 
 def _writes(activity_id: str) -> dict[str, tuple[str, Write]]:
-    """Each by its name, with what it leaves in `status`. A comment as long as it may be, of the widest characters."""
+    """Each write by its name, with the `status` that it leaves.
+    The comment has the greatest length, in the widest characters."""
     executed = partial(
         MarkExecuted,
         activity_id=activity_id,
@@ -62,7 +63,7 @@ SET CONSTRAINTS ALL IMMEDIATE;
 SELECT set_config('lock_timeout', '200ms', true), set_config('statement_timeout', '2s', true),
        set_config('idle_in_transaction_session_timeout', '5s', true), set_config('TimeZone', 'UTC', true)
 """
-# The one that is due last is the one that a worker needs least; where nothing is scheduled, any.
+# Prefer the activity that is due last, because a worker needs it least. If nothing is scheduled, take any row.
 _ROWS = (
     """SELECT id::text FROM pod_activities WHERE status = 'scheduled' AND id IS NOT NULL
         ORDER BY GREATEST(scheduled_for, next_retry_at) DESC LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED""",
@@ -73,8 +74,8 @@ _STATUS = "SELECT status::text FROM pod_activities WHERE id = %(activity_id)s"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DryRun:
-    """The writes were tried on the row `activity_id`; `refused` says what became of each that failed, in the server's
-    words, one sentence each without its full stop."""
+    """The writes were tried on the row `activity_id`. `refused` says what happened to each that failed, in the server's
+    words: one sentence each, without its full stop."""
 
     activity_id: str
     refused: tuple[str, ...]
@@ -82,7 +83,7 @@ class DryRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NotTried:
-    """Nothing is known; `why` is a sentence without its full stop."""
+    """Nothing is known. `why` is a sentence without its full stop."""
 
     why: str
 
@@ -105,7 +106,7 @@ def dry_run(url: str) -> DryRun | NotTried:
                 cursor.execute("ROLLBACK")
                 return tried
         except LockNotAvailable:
-            return NotTried(why="somebody else holds a lock on it at the moment")
+            return NotTried(why="another session holds a lock on the row or the table now")
         except psycopg2.Error as error:
             return NotTried(why=first_line(error))
 
@@ -117,14 +118,14 @@ def _tried(cursor: Cursor) -> DryRun | NotTried:
         row = cursor.fetchone()
         if row is not None:
             return DryRun(activity_id=row[0], refused=tuple(_refused(cursor, row[0])))
-    return NotTried(why="pod_activities has no row that is free to try it on")
+    return NotTried(why="pod_activities has no row that is free for a trial")
 
 
 def _refused(cursor: Cursor, activity_id: str) -> Iterator[str]:
     for what, (status, write) in _writes(activity_id).items():
         cursor.execute("SAVEPOINT write")
         try:
-            if isinstance(write, MarkFailed):  # only what is scheduled fails
+            if isinstance(write, MarkFailed):  # only a scheduled activity can fail
                 cursor.execute(*as_sql(MarkScheduled(activity_id=activity_id, next_retry_at=None), _SNAPSHOT))
             cursor.execute(*as_sql(write, _SNAPSHOT))
             cursor.execute(_STATUS, {"activity_id": activity_id})
@@ -135,5 +136,5 @@ def _refused(cursor: Cursor, activity_id: str) -> Iterator[str]:
             yield f"{what} is refused: {str(as_store_error(error)).removeprefix('PostgreSQL: ')}"
         else:
             if row is None or row[0] != status:
-                yield f"{what} leaves the status {row[0] if row else 'of no row'}: something changes what is written"
+                yield f"{what} leaves the status {row[0] if row else 'of no row'}: something changes the written value"
         cursor.execute("ROLLBACK TO SAVEPOINT write")

@@ -1,7 +1,7 @@
-"""`engagement migrate`: brings a database to the schema, without touching what is not ours.
+"""Runs `engagement migrate`: it brings a database to our schema and changes nothing that is not ours.
 
-The one rule: additive and idempotent. A statement whose object exists already is not even sent, because an
-`ALTER TABLE` that changes nothing still needs the table's owner and locks out everybody.
+The one rule: additive and idempotent. If an object exists already, its statement is not even sent: an `ALTER TABLE`
+that changes nothing still needs the table's owner, and blocks everybody else.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ __all__ = ["cautions", "migrate", "pending", "schema_sql", "statements"]
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _ADDS_COLUMN = re.compile(r"ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+)")
 _CREATES = re.compile(r"CREATE (?:TABLE|(?:UNIQUE )?INDEX) IF NOT EXISTS (\w+)")
-_FOR_TEXT = """-- The read before every decision, planned once per connection. Where ids are not text it goes unused:
--- `engagement migrate` creates the one that fits. One that no release uses any more may be dropped."""
+_FOR_TEXT = """-- The read before every decision, planned once per connection. It is not used where ids are not text:
+-- `engagement migrate` creates the function that fits. You may drop a function that no release uses any more."""
 _BUILDS_ON = re.compile(r"(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX IF NOT EXISTS \w+ ON) (\w+)")
 _VIEWS = """
 SELECT relname FROM pg_class
  WHERE oid = to_regclass(relname::text) AND relname = ANY(%s) AND relkind NOT IN ('r', 'p')
 """
-# Two migrations at the same time would race between "is it there?" and "create it".
+# Two migrations at the same time would race between "does it exist?" and "create it".
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('pod-engagement:migrate'))"
 
 
 def schema_sql() -> str:
-    """The whole schema as a script that psql takes: the tables, and the function for ids as they are there, text."""
+    """The whole schema as a script for psql: its tables, and the function for their ids, which are text."""
     return f"{_tables_sql()}\n{_FOR_TEXT}\n{render(AS_CREATED).snapshot_function.create};\n"
 
 
@@ -47,7 +47,7 @@ def _tables_sql() -> str:
 
 
 def statements() -> tuple[str, ...]:
-    """The script's statements that make tables and indexes, without its comments."""
+    """The script's statements that make tables and indexes, without comments."""
     parts = (part.strip() for part in _COMMENT.sub("", _tables_sql()).split(";"))
     return tuple(part for part in parts if part)
 
@@ -59,11 +59,11 @@ def pending(connection: Connection) -> tuple[str, ...]:
 
 
 def migrate(database_url: str) -> tuple[str, ...]:
-    """Create or extend the schema, in one transaction; the statements that were needed.
+    """Create or extend the schema in one transaction. Returns the statements that were needed.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
-        SchemaProblem: what is there already cannot work with us, or this role may not change it; nothing was changed.
+        SchemaProblem: an existing object cannot work with us, or this role may not change it; nothing was changed.
     """
     connection = connect(database_url, connect_timeout=5, application_name="pod-engagement")
     try:
@@ -76,7 +76,7 @@ def migrate(database_url: str) -> tuple[str, ...]:
 
 
 def cautions(database_url: str) -> tuple[str, ...]:
-    """What works and should not be left so, one sentence each.
+    """What works today but should be corrected, one sentence each.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
@@ -93,7 +93,7 @@ def cautions(database_url: str) -> tuple[str, ...]:
     return (
         *(f"a view has no index of its own; the table under it needs: {statement}" for statement in unindexed),
         *(
-            f"whoever has the public key of the API can read {table}: ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
+            f"anybody with the API's public key can read {table}: ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
             for table in open_tables
         ),
         *ids.duplicates,
@@ -104,7 +104,7 @@ def cautions(database_url: str) -> tuple[str, ...]:
 def _apply(connection: Connection) -> tuple[str, ...]:
     needed = []
     with connection.cursor() as cursor:
-        # Not the role's time limit: an index of a large table takes its time.
+        # Lift the role's time limit: an index on a large table takes long.
         cursor.execute("SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = 0")
         cursor.execute(_LOCK)
         catalog, views = read_catalog(connection), _views(connection)
@@ -134,7 +134,7 @@ def _built_on(statement: str) -> str | None:
 
 
 def _is_on(views: frozenset[str], statement: str) -> bool:
-    """Whether it concerns a view, which is its owner's to change."""
+    """Whether the statement concerns a view. Only a view's owner may change it."""
     return _built_on(statement) in views
 
 

@@ -1,4 +1,4 @@
-"""The account register on PostgreSQL: the rows of `engagement_controls` that concern accounts, and what they sent."""
+"""The account register on PostgreSQL: the controls of accounts (`engagement_controls`), and what accounts sent."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from engagement_core.model.errors import Cause
 
 __all__ = ["PostgresAccountRegister"]
 
-# A new hold goes on where the one before stopped, if a probe has lifted that a short time ago: the provider said yes
-# and refused the account all the same.
+# A new hold continues the probe count of the hold before it, if a probe lifted that one within the last day: the
+# provider said yes and then refused the account again.
 _HELD = """
 SELECT l.id::text, l.profile_id::text, l.unipile_account_id::text, l.access_token, l.status::text, l.daily_limit,
        c.created_at, c.probe_at,
@@ -44,8 +44,8 @@ _RELEASE = f"""
 UPDATE engagement_controls SET lifted_at = clock_timestamp(), lifted_by_probe = true WHERE {_SAME} RETURNING id
 """  # noqa: S608  # our own condition
 
-# Whoever keeps failing has a fresh unknown outcome; of those few accounts the latest sends are read, back to the first
-# one that went otherwise. What is under way says nothing yet.
+# An account that keeps failing has a fresh unknown outcome. For those few accounts the statement reads the latest
+# sends, back to the first one that ended differently. An attempt in flight proves nothing yet.
 _FAILING = """
 WITH suspects AS (
     SELECT DISTINCT account_id FROM engagement_attempts

@@ -36,7 +36,8 @@ T = TypeVar("T")
 _LOOKS_PAST_A_CROWD = 4
 _EVENTS = [event.value for event in Event]
 _ANSWERS_WITHIN = timedelta(seconds=15)
-"""A statement may wait for a lock and run for a while, as its own limits say; then the server has answered."""
+"""A statement may wait for a lock and run for a while, within its own limits.
+After this time the server must have answered."""
 
 
 class PostgresActivityStore:
@@ -46,11 +47,12 @@ class PostgresActivityStore:
         """
         Args:
             pool: where its connections come from.
-            spacing: of the sends of an account that comes back after a cool-down or a hold; see `SlowStart`.
+            spacing: the time between two sends of an account that returns after a cool-down or a hold; see
+                `SlowStart`.
 
         Raises:
             SchemaProblem: the database lacks something; the message says what.
-            StoreUnavailable: it cannot be reached.
+            StoreUnavailable: the database cannot be reached.
         """
         self._pool = pool
         self._spacing = spacing
@@ -70,14 +72,16 @@ class PostgresActivityStore:
                 decision = decide(snapshot)
                 account_id = _held_by(decision)
                 if account_id is not None:
-                    # Of several refusals of one account at a time, one is the first; the others see its hold.
+                    # Several refusals of one account may come at the same time. One of them is the first; the others
+                    # see its hold.
                     snapshot, *_ = _alone(cursor, snapshot, account_id)
                     decision = decide(snapshot)
                 _apply(cursor, decision, snapshot)
                 return decision.result
         except StoreUnavailable as error:
             if isinstance(error.__cause__, (UndefinedFunction, InsufficientPrivilege)):
-                # The function was dropped or taken from this role, or a column has another type: the next try knows.
+                # The function was dropped, this role lost its right to it, or a column changed its type. Read the
+                # schema again, so that the next try works.
                 with suppress(SchemaProblem, StoreUnavailable):
                     self._learn()
             raise
@@ -85,7 +89,7 @@ class PostgresActivityStore:
     def due(self, *, look_ahead: timedelta, limit: int) -> tuple[Due, ...]:
         """See the port."""
         found: dict[str, Due] = {}
-        crowding: set[str] = set()  # accounts that come back slowly, whose backlog hides the others' work
+        crowding: set[str] = set()  # accounts in slow start, whose due work hides that of others
         for _ in range(_LOOKS_PAST_A_CROWD):
             parameters = {"held": sorted(HELD_STATUSES), "crowding": sorted(crowding)}
             rows = self._pool.query(self._sql.due, look_ahead=look_ahead, limit=limit, **parameters)
@@ -110,7 +114,7 @@ class PostgresActivityStore:
         return tuple(row[0] for row in self._pool.query(sql.UNKNOWNS, limit=limit, events=_EVENTS))
 
     def _learn(self) -> None:
-        """What the database is like at present."""
+        """Read how the database looks now."""
         with self._pool.connection() as connection:
             self._catalog: Catalog = ready_catalog(connection)
             self._sql = sql.render(self._catalog)
@@ -145,7 +149,7 @@ def _deleted(cursor: Cursor, activity_id: str) -> Snapshot:
 
 def _with_sends(cursor: Cursor, snapshot: Snapshot, released: datetime | None, spacing: timedelta) -> Snapshot:
     account = snapshot.account
-    is_slow_start = released is not None and not snapshot.controls  # what is blocked has no pace to keep
+    is_slow_start = released is not None and not snapshot.controls  # a blocked account has no slow start
     if account is None or snapshot.is_being_sent or not (is_slow_start or account.daily_limit is not None):
         return snapshot
     snapshot, sent, began_at, claimed_at = _alone(cursor, snapshot, account.id)
@@ -165,8 +169,8 @@ def _held_by(decision: Decision[Any]) -> str | None:
 def _alone(
     cursor: Cursor, snapshot: Snapshot, account_id: str
 ) -> tuple[Snapshot, int, datetime | None, datetime | None]:
-    """What blocks the account, its sends of the last day, the latest of them and the latest claim that has not begun,
-    read while nobody else may decide."""
+    """The account's blocks, its sends of the last day, the latest send, and the latest claim that has not begun. While
+    this transaction is open, nobody else may decide for the account."""
     cursor.execute(sql.SENT_IN_LAST_DAY, {"account": account_id})
     now, sent, began_at, claimed_at, controls = _one(cursor)
     others = tuple(control for control in snapshot.controls if control.scope is not BlockScope.ACCOUNT)
@@ -176,7 +180,7 @@ def _alone(
 def _with_credited(cursor: Cursor, snapshot: Snapshot, activity_id: str, crediting: tuple[str, ...] | None) -> Snapshot:
     if crediting is None:
         return snapshot
-    # In one order everywhere: two read-backs of the same post would otherwise wait for each other.
+    # Always in the same order: otherwise two read-backs of the same post would wait for each other.
     ids = sorted({sanitize(engagement_id) for engagement_id in crediting})
     for engagement_id in ids:
         cursor.execute(sql.CREDITING, {"engagement_id": engagement_id})
@@ -195,7 +199,7 @@ def _apply(cursor: Cursor, decision: Decision[Any], snapshot: Snapshot) -> None:
     try:
         cursor.execute(b";\n".join([*rendered, b"COMMIT"]))
     except QueryCanceled as error:
-        # The row's lock is held already, so what takes so long is the write itself: a trigger that hangs, mostly.
+        # We hold the row's lock already, so the write itself takes too long: usually a trigger that hangs.
         line = f"a write did not end within {sql.WITHIN_SECONDS} s ({first_line(error)})"
         raise StoreRefused(f"PostgreSQL: {line}", code="write did not end") from error
 

@@ -1,6 +1,6 @@
 """The alert outbox on PostgreSQL.
 
-The one rule: one statement per method, and every one of them can be repeated or raced by another worker without harm.
+The one rule: each method is one statement. It may run twice, or at the same time in another worker, without harm.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["PostgresAlertOutbox"]
 
 _PUT_COLUMNS = ("incident", "kind", "message", "activity_id", "next_step")
 
-# `times` says whether it was raised again since it was looked at: then it is not over.
+# `times` shows whether the incident was raised again since it was read: then it is not over.
 _RESOLVE = """
 WITH over AS (
     UPDATE engagement_alerts SET resolved_at = clock_timestamp()
@@ -28,7 +28,7 @@ SELECT incident, kind, %(message)s, activity_id, raised_at, resolved_at, 'resolv
 RETURNING id
 """
 
-# A worker that dies between taking and delivering leaves the alert to the next one, a minute later.
+# If a worker dies after taking an alert and before delivering it, the next worker takes it a minute later.
 _TAKE = """
 WITH waiting AS MATERIALIZED (
     SELECT id, taken_at IS NULL AS is_new FROM engagement_alerts w

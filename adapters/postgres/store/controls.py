@@ -1,7 +1,7 @@
 """Pauses and holds, as a person sets and lifts them.
 
-The one rule: a pause takes the exclusive side of the lock whose shared side every change of an activity takes. So when
-it is committed, whoever was about to begin has either begun, and is seen in flight, or will read the pause.
+The one rule: a pause takes the exclusive side of a lock; every change of an activity takes the shared side. So once the
+pause is committed, each change has either begun and is seen in flight, or will read the pause.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from engagement_core.model.controls import BlockScope, Control, ControlKind
 
 __all__ = ["PostgresControls"]
 
-# A change lasts ten seconds at the very most: whoever holds the lock for longer is not one of us.
+# A change lasts ten seconds at most. A session that holds the lock for longer is not one of our workers.
 _LOCK = f"""
 BEGIN;
 SELECT set_config('lock_timeout', '15s', true), set_config('statement_timeout', '20s', true);
 SELECT pg_advisory_xact_lock({PAUSE_LOCK})
 """
 
-# Until its deadline whoever has begun may send, even a worker that was given up (its attempt is unknown then) and comes
-# back; a living one may also be late in saying what became of it.
+# An attempt that has begun may send until its deadline. This includes a worker that was given up (its attempt is
+# unknown then) and that runs again. A living worker may also report its verdict late.
 _IN_FLIGHT = """
 SELECT count(*)
   FROM engagement_attempts t
@@ -40,7 +40,7 @@ _SCOPES = {
                                 WHERE a.id = t.activity_id::{id_type} AND a.pod_id::text = %(scope_id)s)""",
 }
 
-# A cool-down is the provider's wish and ends by itself.
+# A cool-down is not lifted: the provider asked for it, and it ends by itself.
 _LIFT = """
 UPDATE engagement_controls SET lifted_at = clock_timestamp()
  WHERE lifted_at IS NULL AND scope = %(scope)s AND scope_id = %(scope_id)s AND kind IN ('pause', 'hold')
@@ -58,7 +58,7 @@ _EXISTS = {
 
 
 class PostgresControls:
-    """What is paused and held. Every method raises `StoreUnavailable` like the activity store."""
+    """What is paused and held. Every method raises `StoreUnavailable`, like the activity store."""
 
     def __init__(self, pool: PostgresPool) -> None:
         """
@@ -71,11 +71,11 @@ class PostgresControls:
             self._catalog = checked(read_catalog(connection))
 
     def knows(self, scope: BlockScope, scope_id: str) -> bool:
-        """Whether there is such a pod or account: to pause one that does not exist protects nobody."""
+        """Whether this pod or account exists: pausing one that does not exist would protect nobody."""
         return scope is BlockScope.ALL or bool(self._pool.query(_EXISTS[scope], scope_id=scope_id)[0][0])
 
     def pause(self, scope: BlockScope, scope_id: str, reason: str) -> None:
-        """Put a pause in force: nothing of the scope begins any more. What has begun goes on: see `in_flight`."""
+        """Put a pause in force: nothing of the scope begins any more. What has begun goes on; see `in_flight`."""
         pause = {"kind": ControlKind.PAUSE.value, "scope": scope.value, "scope_id": scope_id}
         with self._pool.connection() as connection, connection.cursor() as cursor:
             cursor.execute(_LOCK)
@@ -86,8 +86,8 @@ class PostgresControls:
         """How many engagements of the scope have begun and may still reach the provider.
 
         Args:
-            scope: of the pause.
-            scope_id: of the pod or the account.
+            scope: the pause's scope.
+            scope_id: the pod or the account.
             silent_for: a worker that has not beaten for so long is dead.
         """
         id_type = self._catalog.types["pod_activities", "id"]
@@ -100,7 +100,7 @@ class PostgresControls:
         return tuple(_control(row) for row in rows)
 
     def in_force(self, *, limit: int) -> tuple[Control, ...]:
-        """What blocks something at present, the oldest first, at most `limit`."""
+        """All blocks in force now, the oldest first, at most `limit`."""
         return tuple(_control(row) for row in self._pool.query(_IN_FORCE, limit=limit))
 
 

@@ -1,6 +1,6 @@
-"""The intake on PostgreSQL: one COPY, which is one statement and so all or nothing, however many rows.
+"""The intake on PostgreSQL: one COPY. It is one statement, and so all or nothing, however many rows it has.
 
-The one rule: rows are made while the server takes them, so that a file of a million lines needs no memory.
+The one rule: rows are made while the server reads them, so a file of a million lines needs no memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from engagement_core.ports.intake import IntakeRefused
 
 __all__ = ["PostgresIntake"]
 
-# A role's time limit is meant for a page's queries, not for a million rows; the rest is as for every change.
+# The role's time limit is meant for a page's queries, not for a million rows. The other settings are those of every
+# change.
 _OPEN = """
 BEGIN;
 SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
@@ -36,7 +37,7 @@ FROM STDIN WITH (ENCODING 'UTF8')
 _IS_TAKEN = "SELECT EXISTS (SELECT 1 FROM pod_activities WHERE id = %(id)s)"
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-# The details of an error, in any language of the server's.
+# The details of an error, in whatever language the server uses.
 _KEY = re.compile(r"\(id\)=\((.*)\)", re.DOTALL)
 _PLACE = re.compile(r"COPY pod_activities, \w+ (\d+)(?:, \w+ (\w+))?")
 
@@ -62,7 +63,7 @@ class PostgresIntake:
             try:
                 cursor.copy_expert(_COPY, rows)
             except psycopg2.Error as error:
-                # Psycopg turns an exception of the source into one of its own, and keeps but the text of it.
+                # Psycopg replaces an exception of the source by one of its own, and keeps only the text.
                 if rows.failure is not None:
                     raise rows.failure from None
                 cursor.execute("ROLLBACK")
@@ -75,7 +76,7 @@ class PostgresIntake:
 
 
 class _Rows(io.RawIOBase):
-    """Activities as the text that COPY reads, made when it is asked for."""
+    """Activities as text for COPY, made when COPY reads it."""
 
     def __init__(self, activities: Iterable[NewActivity]) -> None:
         self._lines = self._encoded(activities)
@@ -84,7 +85,7 @@ class _Rows(io.RawIOBase):
         self.failure: BaseException | None = None
 
     def read(self, size: int = -1) -> bytes:
-        """At least something, until there is nothing more."""
+        """At least one character, until nothing is left."""
         parts, length = [self._left], len(self._left)
         try:
             while length < size:
@@ -122,7 +123,7 @@ def _as_row(activity: NewActivity) -> bytes:
 
 
 def _refused(connection: Connection, error: psycopg2.Error) -> IntakeRefused | None:
-    """What the server objected to in our words; None when it was not one of the rows."""
+    """The server's objection in our words; None when it did not concern one of the rows."""
     if not isinstance(error, (psycopg2.DataError, psycopg2.IntegrityError)):
         return None
     place = _PLACE.search(error.diag.context or "")
@@ -132,7 +133,7 @@ def _refused(connection: Connection, error: psycopg2.Error) -> IntakeRefused | N
         where = "is in pod_activities already" if _is_taken(connection, key[1]) else "comes twice"
         return IntakeRefused(f"{key[1]} {where}", activity_id=key[1], position=position, column="id")
     message = error.diag.message_primary or first_line(error)
-    if isinstance(error, errors.ForeignKeyViolation):  # other details show the whole row, its comment included
+    if isinstance(error, errors.ForeignKeyViolation):  # other details show the whole row, including its comment
         message = f"{message}: {error.diag.message_detail}"
     return IntakeRefused(message, position=position, column=column or error.diag.column_name)
 

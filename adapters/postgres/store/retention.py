@@ -1,4 +1,4 @@
-"""What nobody needs any more, in PostgreSQL. Attempts and dead letters are the audit log: they stay."""
+"""Deletes what nobody needs any more. Attempts and dead letters are the audit log: they stay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from adapters.postgres.connection.pool import PostgresPool
 
 __all__ = ["PostgresRetention"]
 
-# Several workers do this at once: whoever comes second takes other rows.
+# Several workers do this at the same time: a second one takes other rows.
 _FORGET = """
 WITH alerts AS (
     DELETE FROM engagement_alerts WHERE id IN (

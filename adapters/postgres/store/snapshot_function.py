@@ -1,10 +1,11 @@
-"""The store's one big read as a function of the server, which plans it once per connection instead of every time.
+"""Makes the store's one big read a function of the server, which plans it once per connection instead of every time.
 
-The one rule: it is the same read. Where the function is missing, the statement itself is sent, and only time is lost.
+The one rule: the function and the statement read the same. Where the function is missing, the store sends the
+statement, and only time is lost.
 
-Its name carries a hash of its text: workers of two releases, or of two ideas of the column types, each find their own
-during a deployment, and nobody replaces what another one uses. Nothing is prepared in a session, so a transaction
-pooler does not matter: the plan lives in whichever server process runs the function.
+The function's name carries a hash of its text. So during a deployment, two releases, or workers that read different
+column types, each find their own function, and nobody replaces one that is in use. Nothing is prepared in a session, so
+a transaction pooler does not matter: each server process that runs the function keeps its own plan.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from adapters.postgres.inspection.attempt_columns import ATTEMPT_COLUMNS
 
 __all__ = ["SnapshotFunction", "snapshot_function"]
 
-# As the read returns them, in its order.
+# The columns that the read returns, in its order.
 _TYPES = (
     *("timestamptz", "text", "text", "text", "text", "text", "text", "timestamptz", "text", "bigint", "timestamptz"),
     *("text", "text", "text"),
@@ -29,10 +30,10 @@ _TYPES = (
     "timestamptz",
 )
 
-# VOLATILE, as by default: each statement inside sees what was committed before it began, and so the read sees what the
-# lock's last holder left. One plan for every activity, made for a table that grows: one that was made while the tables
-# were empty must not scan them later. (What cannot go along an index is scanned all the same, at a cost so high on
-# paper that the server would compile it.)
+# VOLATILE, as by default: each statement inside sees what was committed before it began, so the read sees what the
+# lock's last holder left. One plan serves every activity, and it is made for a table that grows: a plan made while the
+# tables were empty must not scan them later. (A part that no index can serve is scanned all the same. Its cost on paper
+# is then so high that the server would compile it.)
 _CREATE = """CREATE OR REPLACE FUNCTION {{name}}(wanted_id text) RETURNS TABLE ({columns}) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
 AS $function$
@@ -49,14 +50,14 @@ $function$"""
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SnapshotFunction:
-    """`create` makes the function, `call` is the statement that reads with it."""
+    """`create` makes the function; `call` is the statement that reads with it."""
 
     name: str
     create: str
 
     @property
     def call(self) -> str:
-        """Returns what the read returns; its parameter is `id`."""
+        """The statement that reads with the function. It returns what the read returns; its parameter is `id`."""
         return f"SELECT * FROM {self.name}(%(id)s)"  # noqa: S608  # our own name
 
     def is_there(self, connection: Connection) -> bool:
@@ -64,7 +65,7 @@ class SnapshotFunction:
         return self._asked(connection, "SELECT to_regprocedure(%s) IS NOT NULL")
 
     def is_usable(self, connection: Connection) -> bool:
-        """Whether it is there and this role may execute it."""
+        """Whether the function exists and this role may execute it."""
         return self._asked(connection, "SELECT COALESCE(has_function_privilege(to_regprocedure(%s), 'EXECUTE'), false)")
 
     def _asked(self, connection: Connection, question: str) -> bool:

@@ -1,7 +1,7 @@
 """Every statement that the activity store sends, named and commented.
 
-The one rule: a transaction is two messages. The first locks the row and shows it, the second writes and commits;
-several statements in one message cost one round trip, and each of them sees what was committed before it began.
+The one rule: a transaction is two messages. The first locks the row and shows it; the second writes and commits.
+Several statements in one message cost one round trip, and each of them sees what was committed before it began.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from engagement_core.model.orphan import FOREIGN_FOR
 __all__ = ["PAUSE_LOCK", "WITHIN_SECONDS", "Statements", "render"]
 
 PAUSE_LOCK = 7_305_001
-"""Advisory lock: every change of an activity takes its shared side, a pause the exclusive one."""
+"""Advisory lock: every change of an activity takes its shared side, a pause takes the exclusive side."""
 
 WITHIN_SECONDS = 10
 """How long one statement of a change may run."""
 
-# READ COMMITTED, so that what is read after the lock was granted is what the previous holder left. Durability and the
-# time-outs are per transaction: a pooled session has no state of its own. A worker that is stopped (SIGSTOP, a
-# suspended machine) while it holds the row would block everybody: the server ends its transaction.
+# READ COMMITTED, so that a read after the lock was granted sees what the previous holder left. Durability and time-outs
+# are set per transaction, because a pooled session has no state of its own. A worker that is stopped (SIGSTOP, a
+# suspended machine) while it holds the row would block everybody, so the server ends its transaction.
 _OPEN = f"""
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
@@ -37,14 +37,14 @@ SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit
        pg_advisory_xact_lock_shared({PAUSE_LOCK});
 """
 
-# NO KEY: rows of other services may refer to this one by foreign key meanwhile.
+# NO KEY: other services' rows may refer to this row by foreign key meanwhile.
 _LOCK_ROW = "1 FROM pod_activities WHERE id = {id} FOR NO KEY UPDATE"
 
-# How many rows were locked, for the statement after it: what was inserted in between is nobody's to decide about.
+# The number of locked rows, for the next statement. Nobody may decide about a row that was inserted in between.
 _LOCK_AND_SAY = "SELECT set_config('pod_engagement.locked', count(*)::text, true) FROM (SELECT {lock}) l"
 _WAS_LOCKED = "AND current_setting('pod_engagement.locked') <> '0'"
 
-# The account that acts: the profile's; the pod's only when the activity names no profile.
+# The account that acts is the profile's. It is the pod's only when the activity names no profile.
 _ACCOUNT = """
   LEFT JOIN LATERAL (
        SELECT u.* FROM (
@@ -55,21 +55,21 @@ _ACCOUNT = """
   ) l ON true
 """
 
-# A control with no end, or whose end has not come.
+# A control without an end, or whose end has not come.
 _IN_FORCE = """SELECT {columns} FROM engagement_controls c
     WHERE c.lifted_at IS NULL AND (c.until IS NULL OR c.until > clock_timestamp())"""
 
-# One that concerns the activity's pod, its account or everything.
+# A control that concerns the activity's pod, its account or everything.
 _CONTROLS = f"""
    {_IN_FORCE}
       AND (c.scope, c.scope_id) IN (('all', ''), ('pod', a.pod_id::text), ('account', l.id::text))
 """
 
-# As the snapshot takes it.
+# In the form that the snapshot takes.
 _AS_JSON = "json_agg(json_build_array(c.kind, c.scope, c.scope_id, extract(epoch FROM c.until), c.reason))"
 
-# When the account was last released, if that was a shorter time ago than it had been blocked. The index is bounded by
-# a stable function; what is over is decided by the very clock that has just decided what is in force.
+# When the account was last released, if the time since then is shorter than the block was. A stable function bounds the
+# index. `clock_timestamp()` decides which blocks are over, because it also decides which are in force.
 _RELEASED = f"""
    SELECT max(COALESCE(c.lifted_at, c.until)) FROM engagement_controls c
     WHERE c.scope = 'account' AND c.scope_id = l.id::text AND c.kind IN ('cool_down', 'hold')
@@ -79,10 +79,10 @@ _RELEASED = f"""
       AND COALESCE(c.lifted_at, c.until) - c.created_at > clock_timestamp() - COALESCE(c.lifted_at, c.until)
 """  # noqa: S608  # our own constant
 
-# Without the activity's id, which whoever reads knows.
+# Without the activity's id: every reader knows it already.
 _ATTEMPT = ", ".join(f"t.{column.name}" for column in ATTEMPT_COLUMNS[1:])
 
-# What is left of an activity whose row was deleted. There is no row to lock: its attempts are.
+# What is left of an activity whose row was deleted. There is no row to lock, so this locks its attempts.
 SHOW_DELETED = f"""
 SELECT clock_timestamp(), {_ATTEMPT}
   FROM engagement_attempts t WHERE t.activity_id = %(id)s ORDER BY t.number FOR UPDATE
@@ -110,9 +110,10 @@ SELECT clock_timestamp(),
  ORDER BY t.number
 """
 
-# Sends of the account in the last day, counted under a lock of the account's own, so that a cap is never exceeded and
-# a pace is kept. The statement's time lies before the lock was granted: it can only count too many. What blocks the
-# account is read again: whoever had the lock before may have been told to wait. (A pause waits for us instead.)
+# The account's sends in the last day, counted under the account's own lock, so that a cap is never exceeded and the
+# spacing of a slow start is kept. The statement's time lies before the lock was granted, so it can only count too many.
+# The account's blocks are read again: the previous holder of the lock may have got a wait from the provider. (A pause
+# waits for us instead.)
 SENT_IN_LAST_DAY = f"""
 SELECT pg_advisory_xact_lock(hashtextextended('pod-engagement:account:' || %(account)s, 0));
 SELECT clock_timestamp(), count(*), max(began_at),
@@ -140,9 +141,9 @@ SELECT t.activity_id, {_ATTEMPT} FROM engagement_attempts t
    AND t.engagement_type = 'comment' AND t.effect IN ('unknown', 'applied') AND t.activity_id <> %(id)s
 """  # noqa: S608  # our own column list
 
-# In the order of time along the partial index, which only a stable function can bound: `clock_timestamp()` is volatile,
+# In the order of time along the partial index. Only a stable function can bound it: `clock_timestamp()` is volatile,
 # and would make every sweep walk the whole index. Work that cannot go now is left out, so that it starves nobody. What
-# is blocked is read once and not for each activity; a pod that is blocked costs its activities no join.
+# is blocked is read once, not for each activity, and the activities of a blocked pod cost no join.
 _DUE = """
 SELECT a.id::text, CASE WHEN isfinite(GREATEST(a.scheduled_for, a.next_retry_at))
                         THEN extract(epoch FROM GREATEST(a.scheduled_for, a.next_retry_at) - clock_timestamp()) END,
@@ -165,12 +166,12 @@ SELECT a.id::text, CASE WHEN isfinite(GREATEST(a.scheduled_for, a.next_retry_at)
  LIMIT %(limit)s
 """
 
-# What a newer release has left in words of its own is for its workers to settle; after a day it is for a person.
+# A newer release may leave words that only it knows. Its own workers settle those attempts; after a day a person must.
 _IS_OURS = f"""AND (t.event = ANY (%(events)s) AND t.effect IN ('none', 'unknown', 'applied', 'repeatable')
                     AND t.engagement_type IN ('like', 'comment')
         OR t.deadline_at < clock_timestamp() - interval '{FOREIGN_FOR.total_seconds():.0f} seconds')"""
 
-# A worker that has not registered is as silent as one that has stopped beating or has left.
+# A worker that has not registered counts as silent, like one that has stopped beating or has left.
 ORPHANS = f"""
 SELECT t.activity_id, t.number, t.worker_id,
        w.worker_id IS NULL OR w.left_at IS NOT NULL OR w.beat_at < clock_timestamp() - %(silent_for)s
@@ -192,13 +193,16 @@ SELECT t.activity_id FROM engagement_attempts t
 
 
 def _checked(write: str) -> str:
-    """The write as a statement that fails if it changes no row. It costs no round trip, as looking at its count would:
-    the text is no number, and is read as one only then."""
+    """The write as a statement that fails if it changes no row.
+
+    It costs no extra round trip, as reading the row count would. The server reads the text as a number only if the
+    count is zero, and then fails, because the text is no number.
+    """
     return f"""WITH written AS ({write.strip()} RETURNING 1)
 SELECT CASE WHEN count(*) > 0 THEN 0 ELSE ('{NO_ROW_CHANGED}: ' || count(*))::integer END FROM written"""  # noqa: S608
 
 
-# Once more than a smallint holds, the count stays: it must never be what a verdict fails for.
+# Beyond what a smallint holds, the count stays as it is: a verdict must never fail because of it.
 _COUNT_UP = """failure_count = CASE WHEN failure_count >= 32767 THEN failure_count
                             ELSE COALESCE(failure_count, 0) + %(counts)s END"""
 
@@ -228,7 +232,7 @@ UPDATE pod_activities
  WHERE id = %(activity_id)s
 """)
 
-# Of rows that share one id, which is malformed, those stay that have ended.
+# If several rows share one id, which is malformed, those that have ended stay as they are.
 MARK_FAILED = _checked(f"""
 UPDATE pod_activities
    SET status = 'failed', executed_at = %(executed_at)s,
@@ -270,9 +274,9 @@ ON CONFLICT (incident) WHERE resolved_at IS NULL DO UPDATE SET
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Statements:
-    """The statements whose joins depend on the types that the tables have here.
+    """The statements whose joins depend on the column types of this database.
 
-    `open_and_call` does what `open_and_show` does, where the server has the function `snapshot_function`.
+    `open_and_call` does the same as `open_and_show`, if the server has the function `snapshot_function`.
     """
 
     open_and_show: str
@@ -282,7 +286,7 @@ class Statements:
 
 
 def render(catalog: Catalog) -> Statements:
-    """The statements for a database of this catalog."""
+    """The statements for a database with this catalog."""
     joins = {
         "pod": catalog.same(("pods", "id"), "p", ("pod_activities", "pod_id"), "a"),
         "cartridge": catalog.same(("voice_cartridges", "id"), "v", ("pods", "voice_cartridge_id"), "p"),

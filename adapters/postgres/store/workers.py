@@ -17,11 +17,12 @@ _LEAVE = "UPDATE engagement_workers SET left_at = clock_timestamp() WHERE worker
 _ALIVE = """
 SELECT count(*) FROM engagement_workers WHERE left_at IS NULL AND beat_at > clock_timestamp() - %(silent_for)s
 """
-# Their attempts keep the name; the rows themselves tell nobody anything after a week.
+# Attempts keep the worker's name. After a week, the worker's own row is of no use.
 _FORGET = "DELETE FROM engagement_workers WHERE beat_at < clock_timestamp() - interval '7 days'"
 
 _ANSWERS_WITHIN = timedelta(seconds=10)
-"""A beat waits for no lock and touches one row, every two seconds: the first to notice that the server is silent."""
+"""A heartbeat waits for no lock and touches one row, every two seconds.
+So it notices first that the server is silent."""
 
 
 class PostgresWorkerRegistry:

@@ -1,7 +1,7 @@
-"""How the sandbox is told to misbehave; the shape is documented in docs/reference/sandbox.md.
+"""Tells the sandbox which faults to produce; docs/reference/sandbox.md documents the format.
 
-The one rule: a fault file that is not understood to the last field is refused, because a test whose faults do not fire
-proves nothing.
+The one rule: a fault file is refused unless every field of it is understood. A test whose faults do not happen proves
+nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Ending", "Fault", "FaultPlan", "read_faults"]
 
 
 class Ending(Enum):
-    """How the exchange ends once everything else has happened."""
+    """How the exchange ends, after everything else has happened."""
 
     ANSWER = "answer"
     CUT = "cut"
@@ -35,9 +35,9 @@ class Ending(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """What happens to one request. `reply` None stands for the provider's own answer; delays are in seconds.
+    """What happens to one request. `reply` None means the provider's own answer; delays are in seconds.
 
-    `interim` goes before the answer and `extra` behind it; `cursor` takes the place of a page's own.
+    `interim` is sent before the answer and `extra` after it. `cursor` replaces the page's own cursor.
     """
 
     applies: bool = True
@@ -63,7 +63,7 @@ class _Rule:
     fired: int = 0
 
     def fires(self, wanted: Write | Read) -> bool:
-        """Whether this request is one of those that the rule is for; counts it."""
+        """Whether the rule applies to this request; counts the request."""
         if not _matches(self.match, wanted):
             return False
         self.matched += 1
@@ -81,7 +81,8 @@ class FaultPlan:
     """The rules in force, and how reads behave. Safe to use from many threads."""
 
     def __init__(self, document: object = None) -> None:
-        """Take a parsed fault document; raise `ValueError`, naming the rule and the field, for one that is wrong."""
+        """Take a parsed fault document.
+        Raises `ValueError` for a wrong one; the message names the rule and the field."""
         self._lock = threading.Lock()
         document = [] if document is None else document
         settings = _checked(_DocumentSchema(), document if isinstance(document, dict) else {"rules": document}, "")
@@ -89,7 +90,8 @@ class FaultPlan:
         self.habits = ReadHabits(**settings)
 
     def fault_for(self, wanted: Write | Read) -> Fault:
-        """What happens to this request: the first rule that fires decides; what only adds to the answer adds up."""
+        """What happens to this request.
+        The first rule that fires decides; faults that only add to the answer add up."""
         added = Fault()
         with self._lock:
             for rule in self._rules:
@@ -105,7 +107,7 @@ def read_faults(path: Path) -> object:
     """The fault document in a JSON file, checked.
 
     Raises:
-        ValueError: it cannot be read, or is no fault document; the message says where.
+        ValueError: the file cannot be read, or is not a fault document; the message says where.
     """
     try:
         document: object = json.loads(path.read_text(encoding="utf-8"))
@@ -212,7 +214,7 @@ _ACTIONS: Mapping[str, type[Schema]] = {
     "bad_cursor": _RuleSchema,
 }
 _ADD = frozenset({"latency", "interim", "extra_answer", "bad_cursor"})
-"""These add to the answer and leave it to the next rules what it is."""
+"""These faults add to the answer. The next rules decide what the answer is."""
 
 
 def _rule(raw: Mapping[str, Any], index: int) -> _Rule:

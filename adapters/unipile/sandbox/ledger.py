@@ -1,7 +1,7 @@
-"""What really happened at the simulated provider.
+"""Records what really happened at the simulated provider.
 
-The one rule: it is appended to at the instant of the effect and never changed; every claim about duplicates and losses
-is settled here.
+The one rule: an entry is added at the instant of the effect and never changed. It decides every question about
+duplicates and losses.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Effect", "Ledger"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effect:
-    """One applied engagement. `at` is when it was applied, `received_at` when its request came (epoch seconds)."""
+    """One applied engagement. `at` is when it was applied, `received_at` when its request arrived (epoch seconds)."""
 
     n: int
     engagement_type: str
@@ -43,17 +43,17 @@ class Ledger:
         self._seen: set[tuple[str, str, str, str | None]] = set()
         self._by_post: defaultdict[tuple[str, str], list[Effect]] = defaultdict(list)
         self._requests = 0
-        # As the platform does it: milliseconds and a count. No two sandboxes in a row give one id twice, and neither
-        # does one whose ledger was cleared: a database that outlives them would take a comment for another one.
+        # Like the platform: milliseconds and a counter. Two sandboxes in a row must not give the same id, nor may one
+        # sandbox whose ledger was cleared: a database that outlives them would take one comment for another.
         self._ids = itertools.count(time.time_ns() // 1_000_000 << 22)
 
     def count_request(self) -> None:
-        """One more request reached the provider, whatever becomes of it."""
+        """One more request reached the provider, whatever happens to it."""
         with self._lock:
             self._requests += 1
 
     def apply(self, write: Write, received_at: float) -> Effect:
-        """Let it happen."""
+        """Apply an engagement."""
         with self._lock:
             n = len(self._effects) + 1
             effect = Effect(
@@ -82,7 +82,7 @@ class Ledger:
         return [effect for effect in reversed(effects) if effect.at <= until]
 
     def as_json(self, since: int = 0) -> dict[str, Any]:
-        """Effects numbered above `since`, the duplicates among all, and the number of requests."""
+        """Effects numbered above `since`, the duplicates among all effects, and the number of requests."""
         with self._lock:
             effects, duplicates, requests = self._effects[max(since, 0) :], list(self._duplicates), self._requests
         return {
@@ -92,7 +92,7 @@ class Ledger:
         }
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         with self._lock:
             self._effects.clear()
             self._duplicates.clear()

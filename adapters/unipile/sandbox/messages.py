@@ -1,6 +1,6 @@
 """What the sandbox receives, what it understands of it, and what it answers.
 
-The one rule: values only; whoever acts on them is elsewhere.
+The one rule: values only. Other modules act on them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ Headers = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Incoming:
-    """One HTTP request; header names are in lower case, `received_at` is when its first line came (epoch seconds)."""
+    """One HTTP request.
+    Header names are in lower case; `received_at` is when its first line arrived (epoch seconds)."""
 
     method: str
     path: str
@@ -38,7 +39,7 @@ class Outgoing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Write:
-    """A well-formed request to engage. In v0 the `account` is the bearer token, there being no other name."""
+    """A well-formed request to engage. In v0 the `account` is the bearer token, because v0 has no other name for it."""
 
     dialect: str
     engagement_type: str
@@ -67,7 +68,7 @@ def json_answer(status: int, body: Any, headers: tuple[tuple[str, str], ...] = (
 
 
 def problem(dialect: str, status: int, word: str, detail: str) -> Outgoing:
-    """A refusal in the words of the dialect."""
+    """A refusal, in the dialect's own words."""
     if dialect == "v0":
         return json_answer(status, {"error": word, "message": detail})
     return json_answer(status, {"title": detail, "type": f"errors/{word}", "status": status, "detail": detail})

@@ -1,6 +1,6 @@
 """What the provider answers when nothing goes wrong.
 
-The one rule: its reads are as awkward as the real ones when told to be: late, in pages, and with the text changed.
+The one rule: if it is told to, its reads are as difficult as the real ones: late, in pages, and with changed text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["ReadHabits", "answer_read", "answer_write", "member_id"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadHabits:
-    """How v1 reads differ from what was written. `visibility_lag` in seconds; pages hold `page_size` at most."""
+    """How v1 reads differ from what was written. `visibility_lag` is in seconds; a page holds at most `page_size`."""
 
     visibility_lag: float = 0.0
     page_size: int = 100
@@ -28,12 +28,12 @@ class ReadHabits:
 
 
 def member_id(account: str) -> str:
-    """The id at LinkedIn that the sandbox gives to the member behind an account."""
+    """The LinkedIn id that the sandbox gives to the member behind an account."""
     return f"ACoAA-{account}"
 
 
 def answer_write(effect: Effect) -> Outgoing:
-    """The yes of the effect's dialect."""
+    """The success answer of the effect's dialect."""
     is_like = effect.engagement_type == "like"
     if effect.dialect == "v0":
         done: dict[str, Any] = {"success": True, "timestamp": _iso(effect.at)}
@@ -44,11 +44,11 @@ def answer_write(effect: Effect) -> Outgoing:
 
 
 def answer_read(read: Read, ledger: Ledger, habits: ReadHabits, cursor: str | None = None) -> Outgoing:
-    """The answer to a question of v1; `cursor` takes the place of a page's own."""
+    """The answer to a v1 question. `cursor` replaces the page's own cursor."""
     if read.about == "me":
         return json_answer(200, {"object": "AccountOwnerProfile", "provider_id": member_id(read.account)})
     if read.about == "accounts":
-        # It takes every key and knows every account; a list of them would have no end.
+        # The sandbox accepts every key and knows every account, so a list of accounts would have no end.
         return json_answer(200, {"object": "AccountList", "items": [], "cursor": None})
     if read.about == "health":
         source = {"id": f"{read.account}_MESSAGING", "status": "OK"}

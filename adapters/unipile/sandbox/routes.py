@@ -1,6 +1,6 @@
-"""Which requests the provider understands, and how it refuses the others.
+"""Decides which requests the provider understands, and how it refuses the others.
 
-The one rule: nothing happens here. A request that is refused has no effect, and no fault is needed to refuse it.
+The one rule: nothing happens here. A refused request has no effect, and refusing it needs no fault.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Understood = Write | Read | Outgoing
 
 
 def understand(request: Incoming) -> Understood:
-    """What is asked for, or the refusal."""
+    """What the request asks for, or the refusal."""
     root, _, rest = request.path.lstrip("/").partition("/")
     if root == "v0":
         return _v0(request, rest.split("/"))

@@ -1,4 +1,4 @@
-"""The sandbox's sockets: a threaded HTTP/1.1 server, small enough to be fast and low enough to misbehave.
+"""The sandbox's sockets: a threaded HTTP/1.1 server, small enough to be fast and low-level enough to misbehave.
 
 The one rule: an effect is in the ledger before the first byte of its answer is written.
 """
@@ -29,7 +29,7 @@ __all__ = ["Sandbox", "serve"]
 
 _MAX_LINE = 65536
 _MISSING = 100
-"""So many bytes less than it declares has a body that is cut short."""
+"""A body that is cut short is this many bytes shorter than declared."""
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -41,7 +41,7 @@ class Sandbox:
 
         Raises:
             ValueError: the fault document is wrong; the message names the rule and the field.
-            OSError: the port cannot be had.
+            OSError: the port is not available.
         """
         self._ledger = Ledger()
         self._document = faults
@@ -63,7 +63,7 @@ class Sandbox:
         return self._ledger.as_json(since)
 
     def set_faults(self, faults: object) -> None:
-        """The same as `POST /_faults`; raises `ValueError` as the constructor does, and then changes nothing."""
+        """The same as `POST /_faults`. Raises `ValueError` as the constructor does, and then changes nothing."""
         self._plan = FaultPlan(faults)
         self._document = faults
 
@@ -73,9 +73,9 @@ class Sandbox:
         self._plan = FaultPlan(self._document)
 
     def stop(self) -> None:
-        """Stop listening and cut every connection, hanging ones too."""
+        """Stop listening and close every connection, including hanging ones."""
         self._stopping.set()
-        # A last caller, so that the thread that waits for callers looks up.
+        # Connect once more, to wake the thread that waits for connections.
         with suppress(OSError):
             socket.create_connection((self.host, self.port), timeout=1).close()
         self._thread.join()
@@ -133,7 +133,8 @@ class Sandbox:
 
 
 def serve(host: str, port: int, faults: object = None, *, ready: Callable[[Sandbox], None] | None = None) -> None:
-    """Run a sandbox in this thread until an exception (a signal handler's, Ctrl-C) ends the wait; `ready` is told."""
+    """Run a sandbox in this thread until an exception ends the wait (from a signal handler, or Ctrl-C). `ready` is
+    called with the sandbox once it runs."""
     with Sandbox(host, port, faults) as sandbox:
         if ready is not None:
             ready(sandbox)
@@ -165,7 +166,7 @@ class _Server(socketserver.ThreadingTCPServer):
             self._changed.notify_all()
 
     def cut_connections(self) -> None:
-        """End every connection and wait until its thread has let go of it."""
+        """End every connection and wait until its thread has released it."""
         with self._changed:
             self._cutting = True
             for client in self._connections:
@@ -173,7 +174,7 @@ class _Server(socketserver.ThreadingTCPServer):
             self._changed.wait_for(lambda: not self._connections, timeout=5)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that leaves in the middle is nothing to report."""
+        """A client that disconnects early is not worth a report."""
 
 
 class _Connection(socketserver.StreamRequestHandler):
@@ -276,6 +277,6 @@ def _wait_for_client_to_leave(client: socket.socket, seconds: float) -> bool:
 
 
 def _cut(client: socket.socket) -> None:
-    # The client may be faster.
+    # The client may have disconnected first.
     with suppress(OSError):
         client.shutdown(socket.SHUT_RDWR)
