@@ -62,7 +62,7 @@ class HeadReader:
         line = self._line()
         status_line = _STATUS_LINE.fullmatch(line)
         if status_line is None:
-            raise NoAnswer("The connection broke with something that is not an HTTP answer.")
+            raise NoAnswer("The connection broke: the server sent something that is not an HTTP answer.")
         minor, status, reason = status_line.groups()
         fields: list[tuple[str, str]] = []
         is_well_formed = True

@@ -31,7 +31,7 @@ from engagement_core.ports.clock import Deadline
 __all__ = ["HttpReply", "HttpRequest", "HttpSession", "is_header_value"]
 
 _MAX_IDLE_CONNECTIONS = 256
-"""The limit of connections to one host. A worker uses one per thread; this only prevents endless growth."""
+"""The limit of idle connections to one host. A worker has one per thread; this only prevents endless growth."""
 
 
 def is_header_value(value: str) -> bool:

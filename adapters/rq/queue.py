@@ -214,7 +214,7 @@ class RqQueue(Queue):
         name, execution = job_id.decode("utf-8", "backslashreplace"), _OURS + uuid4().hex
         receipt = f"{job_id_for(name)}:{execution}"
         if job_id_for(name) != name:
-            # RQ's tools fail on a started job whose id they do not allow, so it is removed from the registry.
+            # RQ's tools fail on a started job whose id they do not allow, so such a job is deleted instead.
             self._take_out(job_id)
             return receipt
         now = self._now()

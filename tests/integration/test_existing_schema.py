@@ -144,8 +144,8 @@ def test_rows_in_other_statuses_are_left_as_they_are(empty_database_url: str) ->
 @pytest.mark.parametrize(
     ("column", "problem"),
     [
-        ("next_retry_at timestamptz NOT NULL DEFAULT now(),", "next_retry_at is NOT NULL; it must take NULL"),
-        ("executed_at timestamptz NOT NULL DEFAULT now(),", "executed_at is NOT NULL; it must take NULL"),
+        ("next_retry_at timestamptz NOT NULL DEFAULT now(),", "next_retry_at is NOT NULL; it must allow NULL"),
+        ("executed_at timestamptz NOT NULL DEFAULT now(),", "executed_at is NOT NULL; it must allow NULL"),
         ("execution_id varchar(20),", r"execution_id is varchar\(20\); it must hold 255 characters"),
         ("comment_generated varchar(280),", r"comment_generated is varchar\(280\); it must hold 1250 characters"),
         ("execution_result text,", "execution_result is text; it must be jsonb"),

@@ -43,5 +43,5 @@ def first_line(error: psycopg2.Error | UnicodeDecodeError) -> str:
     """The server's message in one line, without credentials."""
     # Before a session begins, the server writes its messages in an encoding of its own. Psycopg2 expects UTF-8.
     complaint = error.object.decode("utf-8", "replace") if isinstance(error, UnicodeDecodeError) else str(error)
-    lines = complaint.strip().splitlines() or [f"{type(error).__name__}, in words that cannot be read"]
+    lines = complaint.strip().splitlines() or [f"{type(error).__name__}, with a message that cannot be read"]
     return _PASSWORD.sub(lambda match: f"{match[1] or match[2]}***{'@' if match[1] else ''}", lines[0])

@@ -21,7 +21,7 @@ __all__ = ["AS_CREATED", "HOW_TO_PERMIT", "Catalog", "SchemaProblem", "checked",
 
 HOW_TO_PERMIT = ". `engagement migrate --sql --role NAME` prints what a role needs, for the tables' owner to execute."
 
-HOW_TO_CHANGE = ". `engagement migrate` changes no type; docs/how-to/existing-schema.md says how it is changed."
+HOW_TO_CHANGE = ". `engagement migrate` changes no type; docs/how-to/existing-schema.md says how to change it."
 
 # The texts that PostgreSQL takes for a uuid. Python's own parser takes more.
 _DIGITS = r"(?:[0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}"

@@ -108,7 +108,7 @@ def _of_columns(columns: dict[str, _Column]) -> Iterable[str]:
         if not column.updatable:
             yield f"{place} cannot be updated: it is generated, or a view's that needs an INSTEAD OF UPDATE trigger"
         if column.not_null and column.name in _EMPTIED:
-            yield f"{place} is NOT NULL; it must take NULL"
+            yield f"{place} is NOT NULL; it must allow NULL"
         if column.length is not None and column.length < _LENGTHS.get(column.name, 0):
             yield f"{place} is varchar({column.length}); it must hold {_LENGTHS[column.name]} characters"
     yield from _of_labels(columns)

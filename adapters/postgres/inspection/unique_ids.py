@@ -112,7 +112,7 @@ def _how_to_be_unique(found: _Id) -> str:
     if found.has_children:
         return "tables inherit from it, and no index of it covers their rows; keep all rows in one table"
     if found.kind == "p":
-        return f"it takes {add}, which PostgreSQL accepts only if the table is partitioned by id alone"
+        return f"it needs {add}, which PostgreSQL accepts only if the table is partitioned by id alone"
     return f"it has no valid unique index on that column alone ({add})"
 
 
@@ -133,7 +133,7 @@ def _cautions(found: _Id) -> Iterator[str]:
     if not found.is_table:
         yield f"{found.table} is not a table: make sure that its id is unique; this check cannot see it"
     elif found.table != _ACTIVITIES and not found.names_one_row:
-        yield f"{place} is not unique by itself, so that it may be uncertain who acts: {_how_to_be_unique(found)}"
+        yield f"{place} is not unique by itself, so it may be uncertain who acts: {_how_to_be_unique(found)}"
     elif found.table == _ACTIVITIES and not found.not_null:
         yield f"{place} allows NULL, and a row without an id is never executed: ALTER COLUMN id SET NOT NULL"
 

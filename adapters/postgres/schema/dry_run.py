@@ -136,5 +136,5 @@ def _refused(cursor: Cursor, activity_id: str) -> Iterator[str]:
             yield f"{what} is refused: {str(as_store_error(error)).removeprefix('PostgreSQL: ')}"
         else:
             if row is None or row[0] != status:
-                yield f"{what} leaves the status {row[0] if row else 'of no row'}: something changes what is written"
+                yield f"{what} leaves the status {row[0] if row else 'of no row'}: something changes the written value"
         cursor.execute("ROLLBACK TO SAVEPOINT write")

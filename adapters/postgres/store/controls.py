@@ -40,7 +40,7 @@ _SCOPES = {
                                 WHERE a.id = t.activity_id::{id_type} AND a.pod_id::text = %(scope_id)s)""",
 }
 
-# The provider asked for a cool-down, and it ends by itself.
+# A cool-down is not lifted: the provider asked for it, and it ends by itself.
 _LIFT = """
 UPDATE engagement_controls SET lifted_at = clock_timestamp()
  WHERE lifted_at IS NULL AND scope = %(scope)s AND scope_id = %(scope_id)s AND kind IN ('pause', 'hold')
