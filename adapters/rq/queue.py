@@ -108,7 +108,7 @@ class RqQueue(Queue):
                     job_result_ttl=0,
                     job_description=f"engage {activity_id}",
                 )
-                pipe.hset(hash_key(job_id), "failure_ttl", _FAILURE_TTL_SECONDS)  # which it takes no argument for
+                pipe.hset(hash_key(job_id), "failure_ttl", _FAILURE_TTL_SECONDS)  # `enqueue_at` cannot set it
             pipe.execute()
 
     def receive(self, timeout: timedelta) -> WakeUp | Unreadable | None:

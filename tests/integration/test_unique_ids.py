@@ -1,4 +1,4 @@
-"""An id must name one row: tables on which it may not are refused by `migrate`, and told by `doctor`."""
+"""An id must name one row. If it may not, `migrate` refuses the table and `doctor` reports it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.commands import Commands, execute
 _COLUMNS = "pod_id text, engagement_type text, post_id text, profile_id text, comment_text text, status text"
 _ROW = "INSERT INTO pod_activities (id, scheduled_for) VALUES"
 
-# How `id` may come to name several rows, with what `migrate` says of it.
+# The ways in which `id` may name several rows, with what `migrate` says.
 _AMBIGUOUS = {
     "no index": (
         f"CREATE TABLE pod_activities (id text NOT NULL, scheduled_for timestamptz, {_COLUMNS})",
@@ -69,7 +69,7 @@ _AMBIGUOUS = {
 
 @pytest.mark.parametrize(("tables", "told"), _AMBIGUOUS.values(), ids=_AMBIGUOUS.keys())
 def test_migrate_refuses_ids_that_may_name_several_rows(empty_database_url: str, tables: str, told: str) -> None:
-    """Table, column and cure are named, and nothing is made."""
+    """The message names table, column and cure, and nothing is created."""
     execute(empty_database_url, tables)
     with pytest.raises(SchemaProblem, match=rf"{told}.*Nothing was changed"):
         migrate(empty_database_url)
@@ -77,7 +77,7 @@ def test_migrate_refuses_ids_that_may_name_several_rows(empty_database_url: str,
 
 
 def test_an_index_that_could_not_be_built_proves_nothing(empty_database_url: str) -> None:
-    """PostgreSQL leaves it behind, invalid, where it has met the ids that it was to forbid."""
+    """PostgreSQL leaves an invalid index behind if it meets the ids that the index should forbid."""
     execute(
         empty_database_url,
         f"CREATE TABLE pod_activities (id text NOT NULL, scheduled_for timestamptz, {_COLUMNS});"
@@ -110,7 +110,7 @@ def test_an_index_that_could_not_be_built_proves_nothing(empty_database_url: str
     ids=["constraint", "index", "partitioned by id"],
 )
 def test_whatever_makes_the_id_unique_will_do(empty_database_url: str, tables: str) -> None:
-    """A primary key is not asked for, and there is nothing to warn of."""
+    """A primary key is not required, and there is no warning."""
     execute(empty_database_url, tables)
     migrate(empty_database_url)
     assert [told for told in cautions(empty_database_url) if ".id" in told] == []
@@ -118,7 +118,7 @@ def test_whatever_makes_the_id_unique_will_do(empty_database_url: str, tables: s
 
 
 def test_a_column_that_takes_null_is_warned_of(empty_database_url: str) -> None:
-    """As long as no row makes use of it, everything works."""
+    """Everything works as long as no row has a NULL id."""
     execute(empty_database_url, f"CREATE TABLE pod_activities (id text UNIQUE, scheduled_for timestamptz, {_COLUMNS})")
     result = Commands(environ={"DATABASE_URL": empty_database_url})("migrate")
     assert result.exit_code == 0
@@ -127,7 +127,7 @@ def test_a_column_that_takes_null_is_warned_of(empty_database_url: str) -> None:
 
 
 def test_of_a_view_it_is_said_that_nobody_knows(empty_database_url: str) -> None:
-    """It may join, or name the rows of two tables: a warning."""
+    """A view may join tables, or name the rows of two tables: a warning."""
     migrate(empty_database_url)
     execute(
         empty_database_url,
@@ -139,7 +139,7 @@ def test_of_a_view_it_is_said_that_nobody_knows(empty_database_url: str) -> None
 
 
 def test_the_doctor_fails_where_an_id_names_several_activities(database_url: str) -> None:
-    """Also where the tables were changed after `migrate`; the ids are named, and the cure."""
+    """Also if the tables were changed after `migrate`. The message names the ids and the cure."""
     execute(
         database_url,
         "ALTER TABLE pod_activities DROP CONSTRAINT pod_activities_pkey;"
@@ -154,7 +154,7 @@ def test_the_doctor_fails_where_an_id_names_several_activities(database_url: str
 
 @pytest.mark.parametrize("table", ["pods", "voice_cartridges", "linkedin_accounts"])
 def test_ids_of_those_who_act_are_warned_of_and_fail_once_they_are_doubled(database_url: str, table: str) -> None:
-    """Two accounts of one id may be two people: which of them acts is then uncertain."""
+    """Two accounts with one id may be two people. Then it is uncertain which of them acts."""
     execute(database_url, f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey")
     may_be = _ids(database_url)
     assert (may_be["level"], f"{table}.id is not unique by itself" in may_be["says"]) == ("warning", True)
@@ -168,7 +168,7 @@ def test_ids_of_those_who_act_are_warned_of_and_fail_once_they_are_doubled(datab
 
 
 def test_a_profile_of_two_accounts_is_warned_of_with_the_one_that_acts(database_url: str) -> None:
-    """The executor takes the first by id; empty profiles name nobody."""
+    """The executor takes the first account by id. Empty profiles name nobody."""
     execute(
         database_url,
         "INSERT INTO linkedin_accounts (id, profile_id)"

@@ -1,4 +1,4 @@
-"""An existing E-02 service: what it is sent, what is believed, and how soon a broken one is left alone."""
+"""An existing E-02 service: what we send, which answers we accept, and how soon we stop asking a broken service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMENT = a_comment()
 
 @pytest.fixture
 def service() -> Iterator[VoiceService]:
-    """E-02, which is told what to say."""
+    """An E-02 service that answers as the test tells it."""
     with VoiceService() as service:
         yield service
 
@@ -32,12 +32,12 @@ def session() -> Iterator[HttpSession]:
 
 
 def speak(voice: HttpVoice, seconds: float = 5) -> str:
-    """What it makes of the comment."""
+    """The service's version of the comment."""
     return voice.speak(COMMENT, POD, CARTRIDGE, within(seconds))
 
 
 def test_it_is_sent_what_it_needs_and_nothing_else(service: VoiceService, session: HttpSession) -> None:
-    """To the address exactly as it is set: no account, no post, no profile."""
+    """We send it to the address exactly as configured: no account, no post, no profile."""
     service.says("This is a fantastic post!")
     assert speak(http_voice(service.url + "/e02?code=7&next=", session, RealClock())) == "This is a fantastic post!"
     (question,) = service.questions
@@ -54,7 +54,7 @@ def test_it_is_sent_what_it_needs_and_nothing_else(service: VoiceService, sessio
 def test_the_key_is_sent_only_if_there_is_one(
     service: VoiceService, session: HttpSession, key: str | None, header: str | None
 ) -> None:
-    """A service within the house may need none."""
+    """A service inside the own network may need no key."""
     speak(http_voice(service.url, session, RealClock(), key=key))
     assert service.questions[0].headers.get("Authorization") == header
 
@@ -63,14 +63,14 @@ def test_the_key_is_sent_only_if_there_is_one(
 def test_an_answer_without_a_plain_text_is_a_failed_voice(
     service: VoiceService, session: HttpSession, body: bytes
 ) -> None:
-    """Whatever else it is."""
+    """Whatever else the answer is."""
     service.answers(200, body)
     with pytest.raises(VoiceFailed, match="the voice"):
         speak(http_voice(service.url, session, RealClock()))
 
 
 def test_a_service_that_is_down_is_said_to_be(session: HttpSession) -> None:
-    """Without the path, which may be a secret."""
+    """The message does not hold the path, which may be a secret."""
     with pytest.raises(VoiceFailed, match="did not answer: Could not connect") as failed:
         speak(http_voice(f"http://127.0.0.1:{free_port()}/geheim", session, RealClock()))
     assert "geheim" not in str(failed.value)
@@ -78,7 +78,7 @@ def test_a_service_that_is_down_is_said_to_be(session: HttpSession) -> None:
 
 @pytest.mark.parametrize("how", ["hangs", "drips"])
 def test_a_service_that_is_slow_is_left_at_the_deadline(service: VoiceService, session: HttpSession, how: str) -> None:
-    """Silent or a byte at a time."""
+    """A service that is silent, or sends one byte at a time."""
     getattr(service, how)()
     started = time.monotonic()
     with pytest.raises(VoiceFailed, match=r"did not answer|not complete in time"):
@@ -87,7 +87,7 @@ def test_a_service_that_is_slow_is_left_at_the_deadline(service: VoiceService, s
 
 
 def test_no_time_left_asks_nobody(service: VoiceService, session: HttpSession) -> None:
-    """And says nothing about the service: it is asked next time."""
+    """This proves nothing about the service, so it is asked the next time."""
     voice = http_voice(service.url, session, RealClock())
     for _ in range(4):
         with pytest.raises(VoiceFailed, match="no time left"):
@@ -100,7 +100,8 @@ def test_no_time_left_asks_nobody(service: VoiceService, session: HttpSession) -
 def test_a_service_that_fails_three_times_is_given_a_rest(
     service: VoiceService, session: HttpSession, failure: str, seconds: float
 ) -> None:
-    """What costs time or means too much is not tried for every comment; after half a minute one may try again."""
+    """After a costly or overload answer, the next comments do not try the service. After half a minute one may try
+    again."""
     clock = HandClock()
     voice = http_voice(service.url, session, clock)
     if failure.isdigit():
@@ -120,7 +121,7 @@ def test_a_service_that_fails_three_times_is_given_a_rest(
 
 
 def test_a_service_that_refuses_is_no_broken_one(service: VoiceService, session: HttpSession) -> None:
-    """Its answer comes at once: no comment waits for it."""
+    """The service's refusals come at once, so no comment waits for them."""
     service.answers(401, times=4)
     voice = http_voice(service.url, session, HandClock())
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""Files of activities: what is read, and how what is wrong is told."""
+"""Files of activities: what is read, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def read(content: str | bytes, reader: Callable[[BinaryIO], Iterator[Record]] = 
 
 
 def problem(content: str | bytes, reader: Callable[[BinaryIO], Iterator[Record]] = read_json_lines) -> str:
-    """What is wrong with it, which something must be."""
+    """The error of the file; there must be one."""
     with pytest.raises(LineProblem) as caught:
         read(content, reader)
     return str(caught.value)
 
 
 def line(**changes: Any) -> str:
-    """A line that is right but for the changes; what is changed to ... is left out."""
+    """A correct line with changes. A field that is changed to ... is left out."""
     return json.dumps({name: value for name, value in {**LIKE, **changes}.items() if value is not ...}) + "\n"
 
 
@@ -60,12 +60,12 @@ def test_a_line_of_json_is_an_activity() -> None:
 
 
 def test_what_has_no_id_gets_one() -> None:
-    """Left out, or null."""
+    """The id is left out, or null."""
     assert [each.id for each in read(line(id=...) + line(id=None) + line(id="mine"))] == ["new", "new", "mine"]
 
 
 def test_blank_lines_and_a_byte_order_mark_are_no_activities() -> None:
-    """Nor are they in the way of the numbers."""
+    """Blank lines do not disturb the line numbers."""
     assert len(read("\ufeff" + line() + "\n  \n" + line())) == 2
     assert problem("\n\n" + line(pod_id=None)).startswith("line 3: pod_id")
 
@@ -104,7 +104,7 @@ def test_blank_lines_and_a_byte_order_mark_are_no_activities() -> None:
     ],
 )
 def test_a_wrong_value_is_told_with_its_line_and_its_field(changes: dict[str, Any], told: str) -> None:
-    """Each in the words of the person who wrote the file."""
+    """Each error uses the words of the person who wrote the file."""
     assert problem(line() + line(**changes)) == f"line 2: {told}"
 
 
@@ -120,13 +120,13 @@ def test_a_wrong_value_is_told_with_its_line_and_its_field(changes: dict[str, An
     ],
 )
 def test_a_line_that_is_no_object_is_told_with_its_number(content: bytes, told: str) -> None:
-    """Whatever somebody feeds it."""
+    """Whatever the file contains."""
     assert problem(content).startswith("line 1: ")
     assert told in problem(content)
 
 
 def test_a_row_of_csv_is_an_activity() -> None:
-    """Quoted line ends belong to the comment; an empty cell is no value; lines are counted as an editor does."""
+    """Quoted line ends belong to the comment. An empty cell is no value. Lines are counted as an editor counts them."""
     content = (
         "pod_id,engagement_type,post_id,scheduled_for,comment_text\r\n"
         'pod-1,comment,p,2030-03-15T14:30:00Z,"two\r\nlines"\r\n'
@@ -159,7 +159,7 @@ def test_an_empty_file_has_no_activities() -> None:
 
 
 def test_the_line_of_every_activity_is_known() -> None:
-    """What the database objects to afterwards is told by line, too."""
+    """What the database refuses afterwards is reported by line, too."""
     content = line() + "\n" + line() + line() + "\n\n" + line()
     lines = ActivityLines(read_json_lines(io.BytesIO(content.encode())))
     assert len(list(lines)) == 4
@@ -167,7 +167,7 @@ def test_the_line_of_every_activity_is_known() -> None:
 
 
 def test_one_line_is_read_at_a_time() -> None:
-    """A file that does not end can be read, as a pipe is."""
+    """A file without an end can be read, like a pipe."""
 
     class Endless(io.RawIOBase):
         def readline(self, size: int | None = -1) -> bytes:
@@ -189,7 +189,7 @@ def test_one_line_is_read_at_a_time() -> None:
     ],
 )
 def test_an_instant_is_read_as_utc(text: str, instant: datetime) -> None:
-    """On every Python alike."""
+    """The same on every version of Python."""
     read_instant = parse_instant(text)
     assert (read_instant, read_instant.tzinfo) == (instant, timezone.utc)
 

@@ -20,7 +20,7 @@ def checked_database_url(url: str) -> str:
     """The URL (or libpq's key=value form), if libpq understands it.
 
     Raises:
-        ValueError: otherwise.
+        ValueError: it is no usable PostgreSQL URL; the message does not repeat it.
     """
     try:
         parts = parse_dsn(url)

@@ -48,7 +48,7 @@ class PostgresGauges:
         """
         Args:
             pool: one connection is used.
-            silent_for: a worker that has not beaten for so long is dead.
+            silent_for: a worker that has not beaten for this long counts as dead.
         """
         self._pool = pool
         self._silent_for = silent_for

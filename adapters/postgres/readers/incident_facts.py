@@ -80,7 +80,7 @@ class PostgresIncidentFacts:
         """
         Args:
             pool: one connection is used.
-            silent_for: a worker that has not beaten for so long is silent.
+            silent_for: a worker that has not beaten for this long counts as silent.
         """
         self._pool = pool
         self._silent_for = silent_for

@@ -27,12 +27,12 @@ class PostgresStatusReader:
         """
         Args:
             pool: one connection is used.
-            silent_for: a worker that has not beaten for so long is dead.
-            late_by: an activity that has been due for so long is late.
+            silent_for: a worker that has not beaten for this long counts as dead.
+            late_by: an activity that has been due for this long is late.
 
         Raises:
             SchemaProblem: the database lacks something; the message says what.
-            StoreUnavailable: it cannot be reached.
+            StoreUnavailable: the database cannot be reached.
         """
         self._pool = pool
         self._silent_for = silent_for

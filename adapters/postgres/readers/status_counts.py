@@ -96,7 +96,7 @@ def read_counts(cursor: Cursor, id_type: str, silent_for: timedelta) -> dict[str
     Args:
         cursor: inside a transaction that has the planner's hints.
         id_type: of `pod_activities.id`.
-        silent_for: a worker that has not beaten for so long is dead.
+        silent_for: a worker that has not beaten for this long counts as dead.
     """
     oldest = fetch(cursor, _OLDEST_DUE.format(at=_DUE_AT, rows=_COUNTED["due"]))
     ((alive, now),) = fetch(cursor, _ALIVE, silent_for=silent_for)

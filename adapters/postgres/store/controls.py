@@ -64,7 +64,7 @@ class PostgresControls:
         """
         Raises:
             SchemaProblem: the database lacks something; the message says what.
-            StoreUnavailable: it cannot be reached.
+            StoreUnavailable: the database cannot be reached.
         """
         self._pool = pool
         with pool.connection() as connection:
@@ -88,7 +88,7 @@ class PostgresControls:
         Args:
             scope: the pause's scope.
             scope_id: the pod or the account.
-            silent_for: a worker that has not beaten for so long is dead.
+            silent_for: a worker that has not beaten for this long counts as dead.
         """
         id_type = self._catalog.types["pod_activities", "id"]
         statement = _IN_FLIGHT.format(scope=_SCOPES[scope].format(id_type=id_type))

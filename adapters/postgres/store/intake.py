@@ -49,7 +49,7 @@ class PostgresIntake:
         """
         Raises:
             SchemaProblem: the database lacks something; the message says what.
-            StoreUnavailable: it cannot be reached.
+            StoreUnavailable: the database cannot be reached.
         """
         self._pool = pool
         with pool.connection() as connection:
