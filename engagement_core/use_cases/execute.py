@@ -37,9 +37,9 @@ from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.voice import Voice
 from engagement_core.use_cases.bulkhead import AccountBulkhead
 from engagement_core.use_cases.event_fields import answer_fields, emit_outcome, emit_refusal, failure_fields
-from engagement_core.use_cases.guard import engage, read_back
 from engagement_core.use_cases.pending_decisions import TRY_AGAIN_AFTER, PendingDecisions
 from engagement_core.use_cases.prepare_comment import Preparer
+from engagement_core.use_cases.provider_calls import engage, read_back
 from engagement_core.use_cases.record_verdict import Recorder
 
 __all__ = ["Executor"]

@@ -29,7 +29,7 @@ from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import LinkedIn
 from engagement_core.ports.telemetry import Telemetry
 from engagement_core.use_cases.event_fields import emit_defect, emit_outcome
-from engagement_core.use_cases.guard import read_back
+from engagement_core.use_cases.provider_calls import read_back
 from engagement_core.use_cases.refused_writes import change_or_apart, refusal_alerts
 
 __all__ = ["READ_BACKS_PER_TURN", "Reconciler"]
