@@ -44,7 +44,7 @@ def working(
         finally:
             worker.drain(settings.shutdown_grace)
             with suppress(StoreUnavailable):
-                app.maintenance.beat()  # a database that is away would be waited for by each decision in the backlog
+                app.maintenance.beat()  # a database that is away would be waited for by each pending decision
                 app.executor.pending.flush(app.executor.store)
                 app.maintenance.registry.leave(app.maintenance.worker_id)
 

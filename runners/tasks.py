@@ -36,7 +36,7 @@ def execute_engagement(activity_id: str) -> str:
         outcome = _until_it_takes_longer(app, activity_id)
         if isinstance(outcome, Deferred) and outcome.again_in is not None:
             app.queue.ring(activity_id, datetime.now(timezone.utc) + outcome.again_in)
-    is_explained = isinstance(outcome, Deferred | Dropped)
+    is_explained = isinstance(outcome, Deferred | Dropped) and outcome.reason
     return f"{outcome.kind.value}: {outcome.reason}" if is_explained else outcome.kind.value
 
 

@@ -58,22 +58,22 @@ class AccountBulkhead:
     def slow_calls(self) -> int:
         """How many calls are slow. The threads that wait for them are not free for other work."""
         with self._lock:
-            return sum(self._lasting(begun) for begun in self._begun.values())
+            return sum(self._count_slow(begun) for begun in self._begun.values())
 
     def _saturated(self) -> frozenset[str]:
-        self._slow.update(account_id for account_id, begun in self._begun.items() if self._lasting(begun))
+        self._slow.update(account_id for account_id, begun in self._begun.items() if self._count_slow(begun))
         return frozenset(account_id for account_id in self._slow if len(self._begun.get(account_id, ())) >= self._most)
 
     def _ended(self, account_id: str, began: float) -> None:
         with self._lock:
             self._begun[account_id].remove(began)
-            if self._lasting([began]):
+            if self._count_slow([began]):
                 self._slow.add(account_id)
             else:
                 self._slow.discard(account_id)
             if not self._begun[account_id]:
                 del self._begun[account_id]
 
-    def _lasting(self, begun: list[float]) -> int:
+    def _count_slow(self, begun: list[float]) -> int:
         since = self._clock.elapsed() - self._slow_after
         return sum(began <= since for began in begun)

@@ -65,19 +65,19 @@ class CommentCache:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._tellings: dict[str, CacheEntry] = {}
+        self._entries: dict[str, CacheEntry] = {}
         self._lock = threading.Lock()
 
     def find(self, comment: Comment) -> CacheEntry | None:
         """The entry for exactly this comment, even if its text is not ready yet; None if there is none."""
         with self._lock:
-            known = self._tellings.get(comment.activity.id)
+            known = self._entries.get(comment.activity.id)
             return known if known is not None and known.source == comment.source else None
 
     def is_settled(self, activity_id: str, now: float) -> bool:
         """Whether there is nothing to prepare, at least for the moment."""
         with self._lock:
-            known = self._tellings.get(activity_id)
+            known = self._entries.get(activity_id)
             return known is not None and known.ask_again_at > now
 
     def reserve(
@@ -89,7 +89,7 @@ class CommentCache:
         for it.
         """
         with self._lock:
-            known = self._tellings.get(activity_id)
+            known = self._entries.get(activity_id)
             if known is not None and known.ask_again_at > now:
                 return None
             if known is not None and due_in <= ample:
@@ -114,13 +114,13 @@ class CommentCache:
     def forget(self, activity_id: str) -> None:
         """Drop the entry: nobody needs its text any more."""
         with self._lock:
-            self._tellings.pop(activity_id, None)
+            self._entries.pop(activity_id, None)
 
     def _keep(self, activity_id: str, entry: CacheEntry) -> None:
-        self._tellings.pop(activity_id, None)
-        self._tellings[activity_id] = entry
-        while len(self._tellings) > self._capacity:
-            del self._tellings[next(iter(self._tellings))]
+        self._entries.pop(activity_id, None)
+        self._entries[activity_id] = entry
+        while len(self._entries) > self._capacity:
+            del self._entries[next(iter(self._entries))]
 
 
 _NOTHING = Spoken(text="", used_voice=False, reason=None)

@@ -47,7 +47,7 @@ __all__ = ["Executor"]
 _STORE_RETRY = timedelta(seconds=1)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Executor:
     """Executes activities for one worker. Safe to use from several threads.
 

@@ -77,23 +77,23 @@ class Preparer:
                 # The row cannot be read: its claim will say so. Until then it must not keep other comments waiting.
                 self._cache.reserve(activity_id, None, due_in=_NEVER, ample=self._timeout, now=started)
             raise
-        telling = self._cache.reserve(activity_id, comment, due_in=due_in, ample=self._timeout, now=started)
-        if comment is None or telling is None:
+        entry = self._cache.reserve(activity_id, comment, due_in=due_in, ample=self._timeout, now=started)
+        if comment is None or entry is None:
             return False
         try:
-            telling.spoken = self._ask(comment, Deadline.after(self._clock, self._timeout))
-            if not telling.spoken.answered:
-                telling.ask_again_at = self._clock.elapsed() + _ASK_AGAIN_AFTER.total_seconds()
+            entry.spoken = self._ask(comment, Deadline.after(self._clock, self._timeout))
+            if not entry.spoken.answered:
+                entry.ask_again_at = self._clock.elapsed() + _ASK_AGAIN_AFTER.total_seconds()
         finally:
-            telling.done.set()
+            entry.done.set()
         self._telemetry.emit(
             Signal.COMMENT_PREPARED,
             activity_id=activity_id,
             pod_id=comment.pod.id,
             ahead=True,
-            fell_back=telling.spoken.reason is not None,
-            used_voice=telling.spoken.used_voice,
-            reason=telling.spoken.reason,
+            fell_back=entry.spoken.reason is not None,
+            used_voice=entry.spoken.used_voice,
+            reason=entry.spoken.reason,
             duration_ms=round((self._clock.elapsed() - started) * 1000, 3),
         )
         return True
@@ -107,14 +107,14 @@ class Preparer:
             return Spoken.original(activity, "the pod has no voice cartridge")
         comment = Comment(activity=activity, pod=pod, cartridge=cartridge)
         left = max(min(self._timeout.total_seconds(), deadline.remaining()), 0)
-        telling = self._cache.find(comment)
-        if telling is None:
+        entry = self._cache.find(comment)
+        if entry is None:
             spoken = self._ask(comment, Deadline(self._clock, self._clock.elapsed() + left))
             self._cache.add(comment, spoken)
             return spoken
-        if not telling.done.wait(left):
+        if not entry.done.wait(left):
             return Spoken.original(activity, "its preparation is still running")
-        return telling.spoken
+        return entry.spoken
 
     def forget(self, activity_id: str) -> None:
         """The activity is done: nobody needs its text any more."""

@@ -144,7 +144,7 @@ class Desk:
         return cls(store=store, executor=executor, reconciler=reconciler)
 
     def work(self) -> None:
-        """One round: what could not be written, what nobody works on, what nobody knows, what is due."""
+        """Once: what could not be written, what nobody works on, what nobody knows, what is due."""
         self.executor.pending.flush(self.store)
         adopt_orphans(self.store, self.executor.telemetry, OrphanPolicy())
         self.reconciler.settle_all()
@@ -152,7 +152,7 @@ class Desk:
             self.executor.execute(due.activity_id)
 
     def work_until(self, done: Callable[[], bool]) -> None:
-        """Rounds, twenty in a second."""
+        """Again and again, twenty times a second."""
         while not done():
             self.work()
             time.sleep(0.05)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from adapters.clock import SystemClock
 from adapters.postgres.readers.gauges import PostgresGauges
 from adapters.rq.queue import RqQueue
+from adapters.telemetry.fan_out import FanOutTelemetry
 from adapters.telemetry.page_server import PageServer
 from adapters.telemetry.prometheus import PrometheusTelemetry
 from engagement_core.ports.telemetry import Telemetry
@@ -112,6 +113,6 @@ def build_monitor(settings: Settings, telemetry: Telemetry) -> tuple[Monitor, Pr
         address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         listen=partial(PageServer, host, port),
         metrics=metrics,
-        telemetry=telemetry,
+        telemetry=FanOutTelemetry(telemetry),  # a log that cannot be written must not end the monitor
     )
     return monitor, metrics

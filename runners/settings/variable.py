@@ -157,4 +157,5 @@ def _number(name: str, given: str) -> int:
     try:
         return int(given)
     except ValueError:
-        raise SettingsProblem(f"{name} is {given!r}; it must be a whole number") from None
+        # Not repeated: perhaps a key was put into the wrong variable.
+        raise SettingsProblem(f"{name} is not a whole number") from None

@@ -78,9 +78,15 @@ class PeriodicTasks:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def start(self, rounds: tuple[PeriodicTask, ...]) -> None:
-        """Start all of them. Each makes its first run at once."""
-        for each in rounds:
+    def start(self, tasks: tuple[PeriodicTask, ...]) -> None:
+        """Start all of them. Each makes its first run at once.
+
+        Raises:
+            ValueError: two have one name: the watchdog and the log could not tell them apart.
+        """
+        if len({each.name for each in tasks}) < len(tasks):
+            raise ValueError(f"two periodic tasks have one name: {sorted(each.name for each in tasks)}")
+        for each in tasks:
             thread = threading.Thread(target=self._go_on, args=(each,), name=f"task-{each.name}", daemon=True)
             self._threads.append(thread)
             thread.start()

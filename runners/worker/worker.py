@@ -153,13 +153,13 @@ class Worker:
         return () if self.is_draining() else (*self._watchdog.problems(), *self._thread_pool.problems())
 
     def _settling(self) -> PeriodicTask:
-        return PeriodicTask(name="settle", do=self._settler.run_once, needs=None)
+        return PeriodicTask(name="mirror", do=self._settler.run_once, needs=None)
 
     def _tasks(self) -> tuple[PeriodicTask, ...]:
         return (
             PeriodicTask(name="sweep", do=self._feeder.sweep_once, needs=StoreUnavailable),
             PeriodicTask(name="listen", do=self._feeder.listen_once, needs=QueueUnavailable),
-            PeriodicTask(name="compensate", do=self._thread_pool.compensate, needs=None),
+            PeriodicTask(name="relieve", do=self._thread_pool.compensate, needs=None),
             self._settling(),
             *self._preparing(),  # last: a drain waits for the tasks in this order, and a voice may take its time
         )

@@ -142,3 +142,10 @@ def test_stop_ends_a_pause_and_waits_for_what_is_under_way(start: Callable[..., 
     stopper.join(10)
     assert not stopper.is_alive()
     assert ended.is_set()
+
+
+def test_two_tasks_of_one_name_are_refused(start: Callable[..., PeriodicTasks]) -> None:
+    """The watchdog knows them by their names: one that hangs would hide behind the other."""
+    task = PeriodicTask(name="settle", do=lambda: NEVER, needs=None)
+    with pytest.raises(ValueError, match="settle"):
+        start(task, task)

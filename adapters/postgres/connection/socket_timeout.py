@@ -120,21 +120,20 @@ class SocketTimeout:
 
     def _watch(self) -> None:
         while not self._closed.wait(self._look_every):
-            if self._finds_silence():
+            now = time.monotonic()
+            if self._finds_silence(now):
                 self._on_silence()  # first: a thread that gets the error must not reuse an idle connection
-            self._give_up_silent()
+            self._give_up_silent(now)
 
-    def _finds_silence(self) -> bool:
+    def _finds_silence(self, now: float) -> bool:
         """Whether this check found a silent connection that was not given up yet."""
-        now = time.monotonic()
         with self._lock:
             is_found = any(use.is_over(now) for use in self._uses if use.silent_for is None)
             if is_found:
                 self._alive_since = now - _ALIVE_WITHIN_SECONDS
         return is_found
 
-    def _give_up_silent(self) -> None:
-        now = time.monotonic()
+    def _give_up_silent(self, now: float) -> None:
         with self._lock:
             for use in self._uses:
                 is_silent = use.is_over(now) or self._heard_at[use.connection] < self._alive_since

@@ -85,5 +85,6 @@ def snapshot_function(*, lock: str, show: str, id_type: str) -> SnapshotFunction
     """
     columns = ", ".join(f"c{number} {type_name}" for number, type_name in enumerate(_TYPES))
     text = _CREATE.format(columns=columns, id_type=id_type, lock=lock.strip(), show=show.strip())
-    name = "engagement_show_" + hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
+    # Another layout of the same text is the same function: nobody has to migrate for it.
+    name = "engagement_show_" + hashlib.sha256(" ".join(text.split()).encode("utf-8")).hexdigest()[:12]
     return SnapshotFunction(name=name, create=text.format(name=name))
