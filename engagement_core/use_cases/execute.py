@@ -1,7 +1,7 @@
 """Use case: one activity, from a wake-up to a verdict.
 
-The one rule: claim, prepare, begin, send once, record. Each step is total: it returns a value that says how it ended,
-and the first one that is not a success ends the execution.
+The one rule: claim, send once, record. Between claim and send, a comment is prepared and begun; a like is begun by its
+claim. Each step is total: it returns a value that says how it ended. The first that is no success ends the execution.
 """
 
 from __future__ import annotations
