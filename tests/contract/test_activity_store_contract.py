@@ -62,11 +62,11 @@ def postgres(database: PostgresTables) -> PostgresTables:
 
 @pytest.fixture(scope="module")
 def bare(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables]:
-    """A database without the function that keeps the plan of the store's read: the store sends the read itself."""
+    """A database without the functions that keep the store's plans: the store sends the statements themselves."""
     with postgres_tables(servers.database_url, template_database) as tables:
         with tables.pool.connection() as connection:
-            kept = render(read_catalog(connection)).snapshot_function
-        tables.sql(f"DROP FUNCTION {kept.name}")
+            for function in render(read_catalog(connection)).functions:
+                tables.sql(f"DROP FUNCTION {function.name}")
         tables.store = PostgresActivityStore(tables.pool)
         yield tables
 

@@ -15,6 +15,7 @@ from psycopg2.extensions import connection as Connection
 from adapters.postgres.inspection.catalog import read_catalog
 from adapters.postgres.readers.gauges import LEVELS
 from adapters.postgres.store import statements as sql
+from adapters.postgres.store.sends import SENDS
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.gauges import MOST_COUNTED
 from engagement_core.model.lifecycle import Event
@@ -89,8 +90,10 @@ def test_the_sweep_of_a_long_backlog_stops_at_its_limit(crowded: Connection) -> 
 
 def test_one_activity_is_shown_along_primary_keys(crowded: Connection) -> None:
     """Neither the activities nor the attempts are scanned."""
-    show = sql.render(read_catalog(crowded)).open_and_show.rpartition("FOR NO KEY UPDATE;")[2]
-    plan = _plan(crowded, show, id="a-7")
+    show = sql.render(read_catalog(crowded)).show.waiting.rpartition(";")[2]
+    with crowded.cursor() as cursor:
+        cursor.execute("SELECT set_config('pod_engagement.locked', '{a-7,a-8}', false)")
+    plan = _plan(crowded, show)
     assert "Seq Scan on pod_activities" not in plan
     assert "Seq Scan on engagement_attempts" not in plan
 
@@ -120,13 +123,15 @@ def test_the_levels_are_read_along_indexes(crowded: Connection) -> None:
             {"silent_for": timedelta(seconds=6), "margin": timedelta(seconds=5), "limit": 200, "events": _EVENTS},
             "engagement_attempts_open",
         ),
-        (sql.SENT_IN_LAST_DAY.rpartition(";")[2], {"account": "account-1"}, "engagement_attempts_sent"),
+        (SENDS.passing.rpartition(";")[2], {}, "engagement_attempts_sent"),
     ],
 )
 def test_the_rounds_read_along_an_index(
     crowded: Connection, statement: str, parameters: dict[str, Any], index: str
 ) -> None:
     """Orphans, unknown outcomes and the rolling cap do not read the past."""
+    with crowded.cursor() as cursor:
+        cursor.execute("SELECT set_config('pod_engagement.accounts', '{account-1}', false)")
     plan = _plan(crowded, statement, **parameters)
     assert index in plan
     assert "Seq Scan on engagement_attempts" not in plan

@@ -148,8 +148,7 @@ class PostgresActivityStore:
             self._transaction = Transaction(
                 sql=self._sql,
                 spacing=self._spacing,
-                shows_by_function=self._sql.show.function.is_usable(connection),
-                saves_by_function=self._sql.save.function.is_usable(connection),
+                usable=frozenset(each for each in self._sql.functions if each.is_usable(connection)),
             )
 
 

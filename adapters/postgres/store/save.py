@@ -1,6 +1,6 @@
 """The writes of a plain decision: an attempt, and what became of its activity; for any number of activities at once.
 
-The one rule: every write changes a row, or all are refused. A statement that changed fewer rows than it was given fails.
+The one rule: every write changes a row, or all are refused: a statement fails if it changed fewer rows than it got.
 
 A decision is plain if it writes no more than one attempt and one mark, both of its own activity. Nearly all are.
 """

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from adapters.postgres.connection.planner_hints import PLANNER_HINTS
 from adapters.postgres.inspection.catalog import Catalog
-from adapters.postgres.store.fragments import AS_JSON, ATTEMPT, COUNT_UP, IN_FORCE, RELEASED, checked, joins
+from adapters.postgres.store.fragments import ATTEMPT, COUNT_UP, IN_FORCE, RELEASED, checked, joins
 from adapters.postgres.store.save import Save, render_save
+from adapters.postgres.store.sends import SENDS, Sends
 from adapters.postgres.store.server_function import ServerFunction
 from adapters.postgres.store.show import Show, render_show
 from engagement_core.model.orphan import FOREIGN_FOR
@@ -42,35 +43,6 @@ SHOW_DELETED = f"""
 SELECT clock_timestamp(), {ATTEMPT}
   FROM engagement_attempts t WHERE t.activity_id = %(id)s ORDER BY t.number FOR UPDATE
 """  # noqa: S608  # our own column list
-
-# The account's sends in the last day, counted under the account's own lock, so that a cap is never exceeded and the
-# spacing of a slow start is kept. The statement's time lies before the lock was granted, so it can only count too many.
-# The account's blocks are read again: the previous holder of the lock may have got a wait from the provider. (A pause
-# waits for us instead.)
-SENT_IN_LAST_DAY = f"""
-SELECT pg_advisory_xact_lock(hashtextextended('pod-engagement:account:' || %(account)s, 0));
-SELECT clock_timestamp(), count(*), max(began_at),
-       (SELECT max(claimed_at) FROM engagement_attempts WHERE account_id = %(account)s AND phase = 'claimed'),
-       (SELECT {AS_JSON} FROM engagement_controls c
-         WHERE c.lifted_at IS NULL AND (c.until IS NULL OR c.until > clock_timestamp())
-           AND c.scope = 'account' AND c.scope_id = %(account)s)
-  FROM engagement_attempts
- WHERE account_id = %(account)s AND began_at > statement_timestamp() - interval '24 hours' AND event <> 'release'
-"""  # noqa: S608  # our own expression
-
-# The same for several accounts at once, without waiting: accounts whose lock is not free are left out.
-SENT_IN_LAST_DAY_BY = f"""
-SELECT set_config('pod_engagement.accounts', COALESCE(array_agg(u.id)::text, '{{{{}}}}'), true)
-  FROM unnest(%(accounts)s::text[]) AS u (id)
- WHERE pg_try_advisory_xact_lock(hashtextextended('pod-engagement:account:' || u.id, 0));
-SELECT u.id, clock_timestamp(),
-       (SELECT count(*) FROM engagement_attempts WHERE account_id = u.id
-           AND began_at > statement_timestamp() - interval '24 hours' AND event <> 'release'),
-       (SELECT {AS_JSON} FROM engagement_controls c
-         WHERE c.lifted_at IS NULL AND (c.until IS NULL OR c.until > clock_timestamp())
-           AND c.scope = 'account' AND c.scope_id = u.id)
-  FROM unnest(current_setting('pod_engagement.accounts')::text[]) AS u (id)
-""".replace("{{", "{").replace("}}", "}")  # noqa: S608  # our own expression
 
 CREDITING = "SELECT pg_advisory_xact_lock(hashtextextended('pod-engagement:credit:' || %(engagement_id)s, 0))"
 
@@ -187,16 +159,17 @@ class Statements:
     """The statements that depend on the column types of this database."""
 
     show: Show
+    sends: Sends
     save: Save
     due: str
 
     @property
     def functions(self) -> tuple[ServerFunction, ...]:
         """What the server may keep as functions."""
-        return self.show.function, self.save.function
+        return self.show.function, self.sends.function, self.save.function
 
 
 def render(catalog: Catalog) -> Statements:
     """The statements for a database with this catalog."""
     due = _DUE.format(in_force=IN_FORCE.format(columns="c.scope_id"), released=RELEASED, **joins(catalog))
-    return Statements(show=render_show(catalog), save=render_save(catalog), due=f"{PLANNER_HINTS};{due}")
+    return Statements(show=render_show(catalog), sends=SENDS, save=render_save(catalog), due=f"{PLANNER_HINTS};{due}")

@@ -22,6 +22,9 @@ from adapters.postgres.connection.sanitize import sanitize
 from adapters.postgres.store import statements as sql
 from adapters.postgres.store.rows import as_attempt, as_controls, as_deleted, as_snapshot, released_at
 from adapters.postgres.store.save import Plain, plain
+from adapters.postgres.store.sends import Sends
+from adapters.postgres.store.server_function import ServerFunction
+from adapters.postgres.store.show import Show
 from adapters.postgres.store.writes import as_sql
 from engagement_core.model.controls import BlockScope, ControlKind, SlowStart
 from engagement_core.model.decision import Block, Decision, Write
@@ -41,14 +44,12 @@ _ACTIVITY_ID = 1
 class Transaction:
     """How this database is read and written.
 
-    `spacing` is the time between two sends of an account in slow start. `shows_by_function` and `saves_by_function` say
-    whether the server's functions are used.
+    `spacing` is the time between two sends of an account in slow start. `usable` are the functions that the server has.
     """
 
     sql: sql.Statements
     spacing: timedelta
-    shows_by_function: bool
-    saves_by_function: bool
+    usable: frozenset[ServerFunction]
 
     def alone(
         self, cursor: Cursor, activity_id: str, decide: Decide, crediting: tuple[str, ...] | None, answered: Answered
@@ -64,7 +65,7 @@ class Transaction:
         if account_id is not None:
             # Several refusals of one account may come at the same time. One of them is the first; the others see its
             # hold.
-            snapshot, *_ = _under_its_lock(cursor, snapshot, account_id)
+            snapshot, *_ = self._under_its_lock(cursor, snapshot, account_id)
             decision = decide(snapshot)
         self._apply(cursor, decision.writes, snapshot)
         return decision.result
@@ -96,7 +97,7 @@ class Transaction:
         rows = self._read(cursor, [activity_id], patient=True)
         if not rows:
             return _deleted(cursor, activity_id)
-        snapshot = _with_sends(cursor, as_snapshot(rows), released_at(rows), self.spacing)
+        snapshot = self._with_sends(cursor, as_snapshot(rows), released_at(rows))
         return _with_credited(cursor, snapshot, activity_id, crediting)
 
     def _show_several(self, cursor: Cursor, activity_ids: list[str]) -> dict[str, Snapshot]:
@@ -105,15 +106,59 @@ class Transaction:
         shown = {key: as_snapshot(each) for key, each in by_id.items()}
         # An account in slow start is paced by its own lock, which we may not wait for.
         paced = {key for key, each in by_id.items() if _is_slow_start(shown[key], released_at(each))}
-        return _with_counts(cursor, {key: snapshot for key, snapshot in shown.items() if key not in paced})
+        return self._with_counts(cursor, {key: snapshot for key, snapshot in shown.items() if key not in paced})
 
     def _read(self, cursor: Cursor, wanted: list[str], *, patient: bool) -> list[tuple[Any, ...]]:
-        if self.shows_by_function:
-            read = self.sql.show.function.call
-        else:
-            read = self.sql.show.waiting if patient else self.sql.show.passing
-        cursor.execute(sql.OPEN + read, {"wanted": wanted, "patient": patient})
+        show = self._by(self.sql.show, patient=patient)
+        cursor.execute(sql.OPEN + show, {"wanted": wanted, "patient": patient})
         return cursor.fetchall()
+
+    def _count(self, cursor: Cursor, accounts: list[str], *, patient: bool) -> list[tuple[Any, ...]]:
+        count = self._by(self.sql.sends, patient=patient)
+        cursor.execute(count, {"accounts": accounts, "patient": patient})
+        return cursor.fetchall()
+
+    def _by(self, read: Show | Sends, *, patient: bool) -> str:
+        if read.function in self.usable:
+            return read.function.call
+        return read.waiting if patient else read.passing
+
+    def _with_sends(self, cursor: Cursor, snapshot: Snapshot, released: datetime | None) -> Snapshot:
+        account = snapshot.account
+        if account is None or not (_is_limited(snapshot) or _is_slow_start(snapshot, released)):
+            return snapshot
+        snapshot, sent, began_at, claimed_at = self._under_its_lock(cursor, snapshot, account.id)
+        snapshot = replace(snapshot, sent_in_last_day=0 if account.daily_limit is None else sent)
+        if released is None:
+            return snapshot
+        slow_start = SlowStart(
+            released_at=released, last_began_at=began_at, last_claimed_at=claimed_at, spacing=self.spacing
+        )
+        return replace(snapshot, slow_start=slow_start)
+
+    def _with_counts(self, cursor: Cursor, snapshots: dict[str, Snapshot]) -> dict[str, Snapshot]:
+        """With the sends of each limited account, under its lock. Activities whose account is locked are left out."""
+        limited = {key: each.account.id for key, each in snapshots.items() if each.account and _is_limited(each)}
+        if not limited:
+            return snapshots
+        rows = self._count(cursor, sorted(set(limited.values())), patient=False)
+        counted = {account_id: (now, sent, controls) for account_id, now, sent, _, _, controls in rows}
+        shown = {}
+        for key, snapshot in snapshots.items():
+            if key not in limited:
+                shown[key] = snapshot
+            elif limited[key] in counted:
+                now, sent, controls = counted[limited[key]]
+                shown[key] = replace(_with_controls(snapshot, now, controls), sent_in_last_day=sent)
+        return shown
+
+    def _under_its_lock(
+        self, cursor: Cursor, snapshot: Snapshot, account_id: str
+    ) -> tuple[Snapshot, int, datetime | None, datetime | None]:
+        """The account's blocks, its sends of the last day, the latest send, and the latest claim that has not begun.
+        While this transaction is open, nobody else may decide for the account."""
+        (_, now, sent, began_at, claimed_at, controls), *_ = self._count(cursor, [account_id], patient=True)
+        return _with_controls(snapshot, now, controls), sent, began_at, claimed_at
 
     def _apply(self, cursor: Cursor, writes: tuple[Write, ...], snapshot: Snapshot) -> None:
         activity_id = snapshot.activity.id if snapshot.activity is not None else None
@@ -126,7 +171,10 @@ class Transaction:
     def _saving(self, cursor: Cursor, writes: list[Plain]) -> list[bytes]:
         if not any(write.attempt or write.mark for write in writes):
             return []
-        return [cursor.mogrify(*each) for each in self.sql.save.all(writes, by_function=self.saves_by_function)]
+        return [
+            cursor.mogrify(*each)
+            for each in self.sql.save.all(writes, by_function=self.sql.save.function in self.usable)
+        ]
 
 
 def _deleted(cursor: Cursor, activity_id: str) -> Snapshot:
@@ -152,35 +200,6 @@ def _is_slow_start(snapshot: Snapshot, released: datetime | None) -> bool:
     return has_account and released is not None and not snapshot.controls
 
 
-def _with_sends(cursor: Cursor, snapshot: Snapshot, released: datetime | None, spacing: timedelta) -> Snapshot:
-    account = snapshot.account
-    if account is None or not (_is_limited(snapshot) or _is_slow_start(snapshot, released)):
-        return snapshot
-    snapshot, sent, began_at, claimed_at = _under_its_lock(cursor, snapshot, account.id)
-    snapshot = replace(snapshot, sent_in_last_day=0 if account.daily_limit is None else sent)
-    if released is None:
-        return snapshot
-    slow_start = SlowStart(released_at=released, last_began_at=began_at, last_claimed_at=claimed_at, spacing=spacing)
-    return replace(snapshot, slow_start=slow_start)
-
-
-def _with_counts(cursor: Cursor, snapshots: dict[str, Snapshot]) -> dict[str, Snapshot]:
-    """With the sends of each limited account, under its lock; without the activities whose account's lock is taken."""
-    limited = {key: each.account.id for key, each in snapshots.items() if each.account and _is_limited(each)}
-    if not limited:
-        return snapshots
-    cursor.execute(sql.SENT_IN_LAST_DAY_BY, {"accounts": sorted(set(limited.values()))})
-    counted = {account_id: facts for account_id, *facts in cursor.fetchall()}
-    shown = {}
-    for key, snapshot in snapshots.items():
-        if key not in limited:
-            shown[key] = snapshot
-        elif limited[key] in counted:
-            now, sent, controls = counted[limited[key]]
-            shown[key] = replace(_with_controls(snapshot, now, controls), sent_in_last_day=sent)
-    return shown
-
-
 def _after(snapshot: Snapshot, begun: Counter[str]) -> Snapshot:
     """The snapshot after the sends that this transaction has begun already."""
     if snapshot.account is None or not _is_limited(snapshot) or not begun[snapshot.account.id]:
@@ -192,16 +211,6 @@ def _held_by(decision: Decision[Any]) -> str | None:
     """The account that the decision puts on hold."""
     blocks = (write.control for write in decision.writes if isinstance(write, Block))
     return next((control.scope_id for control in blocks if control.kind is ControlKind.HOLD), None)
-
-
-def _under_its_lock(
-    cursor: Cursor, snapshot: Snapshot, account_id: str
-) -> tuple[Snapshot, int, datetime | None, datetime | None]:
-    """The account's blocks, its sends of the last day, the latest send, and the latest claim that has not begun. While
-    this transaction is open, nobody else may decide for the account."""
-    cursor.execute(sql.SENT_IN_LAST_DAY, {"account": account_id})
-    now, sent, began_at, claimed_at, controls = _one(cursor)
-    return _with_controls(snapshot, now, controls), sent, began_at, claimed_at
 
 
 def _with_controls(snapshot: Snapshot, now: datetime, controls: Any) -> Snapshot:
