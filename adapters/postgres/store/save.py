@@ -24,6 +24,7 @@ from engagement_core.model.decision import ErrorNote, MarkExecuted, MarkSchedule
 
 __all__ = ["Plain", "Save", "error_note", "execution_result", "plain", "render_save"]
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=datetime.isoformat)
 _NUL = "\\u0000"
 
 _NAMES = ", ".join(column.name for column in ATTEMPT_COLUMNS)
@@ -188,7 +189,7 @@ def _scheduled(write: MarkScheduled) -> dict[str, Any]:
 
 
 def _encoded(rows: list[dict[str, Any]]) -> str:
-    text = json.dumps(rows, ensure_ascii=False, default=datetime.isoformat)
+    text = _ENCODER.encode(rows)
     if _NUL in text:  # perhaps: a backslash before it may be one of the text's own
-        text = json.dumps([sanitize_deep(row) for row in rows], ensure_ascii=False, default=datetime.isoformat)
+        text = _ENCODER.encode([sanitize_deep(row) for row in rows])
     return str(sanitize(text))

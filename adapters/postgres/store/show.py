@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapters.postgres.inspection.attempt_columns import ATTEMPT_COLUMNS
 from adapters.postgres.inspection.catalog import Catalog
 from adapters.postgres.store.fragments import AS_JSON, ATTEMPT, IN_FORCE, RELEASED, joins
 from adapters.postgres.store.server_function import ServerFunction, server_function
@@ -25,38 +24,37 @@ _CONTROLS = f"""
       AND (c.scope, c.scope_id) IN (('all', ''), ('pod', a.pod_id::text), ('account', l.id::text))
 """
 
+# One row per activity. What belongs together is one JSON list, because a driver pays for each column of a result.
 _SHOW = """
 SELECT clock_timestamp(),
-       a.id::text, a.pod_id::text, a.engagement_type::text, a.post_id::text, NULLIF(a.profile_id::text, ''),
-       a.comment_text::text,
-       CASE WHEN a.scheduled_for BETWEEN '0001-01-02' AND '9999-12-30' THEN a.scheduled_for END, a.status::text,
-       a.failure_count::bigint, CASE WHEN a.next_retry_at >= '0001-01-02' THEN LEAST(a.next_retry_at, '9999-12-30') END,
-       p.id::text, p.voice_cartridge_id::text, p.linkedin_account_id::text,
-       l.id::text, l.profile_id::text, l.unipile_account_id::text, l.access_token::text, l.status::text,
-       l.daily_limit::bigint,
-       v.id::text, v.personality_style::text, v.tone::text, to_jsonb(v.templates),
+       a.id::text,
+       json_build_array(
+           a.id::text, a.pod_id::text, a.engagement_type::text, a.post_id::text, NULLIF(a.profile_id::text, ''),
+           a.comment_text::text,
+           CASE WHEN a.scheduled_for BETWEEN '0001-01-02' AND '9999-12-30' THEN a.scheduled_for END,
+           a.status::text, a.failure_count::bigint,
+           CASE WHEN a.next_retry_at >= '0001-01-02' THEN LEAST(a.next_retry_at, '9999-12-30') END),
+       CASE WHEN p.id IS NOT NULL THEN json_build_array(
+           p.id::text, p.voice_cartridge_id::text, p.linkedin_account_id::text) END,
+       CASE WHEN l.id IS NOT NULL THEN json_build_array(
+           l.id::text, l.profile_id::text, l.unipile_account_id::text, l.access_token::text, l.status::text,
+           l.daily_limit::bigint) END,
+       CASE WHEN v.id IS NOT NULL THEN json_build_array(
+           v.id::text, v.personality_style::text, v.tone::text, to_jsonb(v.templates)) END,
        (SELECT {as_json} FROM ({controls}) c),
-       {attempt},
+       (SELECT json_agg(json_build_array({attempt}) ORDER BY t.number)
+          FROM engagement_attempts t WHERE t.activity_id = a.id::text),
        ({released})
   FROM pod_activities a
   LEFT JOIN pods p ON {pod}
   {account}
   LEFT JOIN voice_cartridges v ON {cartridge}
-  LEFT JOIN engagement_attempts t ON t.activity_id = a.id::text
  WHERE a.id = ANY({locked})
- ORDER BY a.id, t.number
+ ORDER BY a.id
 """
 
 # The columns that the read returns, in its order.
-_TYPES = (
-    *("timestamptz", "text", "text", "text", "text", "text", "text", "timestamptz", "text", "bigint", "timestamptz"),
-    *("text", "text", "text"),
-    *("text", "text", "text", "text", "text", "bigint"),
-    *("text", "text", "text", "jsonb"),
-    "json",
-    *(column.sql_type for column in ATTEMPT_COLUMNS[1:]),
-    "timestamptz",
-)
+_TYPES = ("timestamptz", "text", "json", "json", "json", "json", "json", "json", "timestamptz")
 
 _BODY = """
 DECLARE
