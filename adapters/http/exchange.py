@@ -12,7 +12,6 @@ No client can detect a server that sends a second answer only after the next req
 
 from __future__ import annotations
 
-from email.message import Message
 from http.client import HTTPMessage, HTTPResponse
 from io import BufferedReader
 from typing import Any
@@ -48,6 +47,13 @@ class Exchange(HTTPResponse):
         self._request_method = method
         self._framing: Framing | None = None
         self._can_be_followed = True
+        # What urllib3's pool sets, and asks for: it needs no header of the answer.
+        self._connection: Any = None
+        self._pool: Any = None
+        self.retries: Any = None
+        self.version_string = "HTTP/1.1"
+        self.length_remaining: int | None = None
+        self.headers = self.msg = HTTPMessage()
         current_call().exchange = self
 
     def begin(self) -> None:
@@ -64,7 +70,8 @@ class Exchange(HTTPResponse):
         self.will_close = head.version < _HTTP_1_1 or "close" in head.elements("connection")
         if self.will_close or not head.is_well_formed or not framing.is_certain:
             self._can_be_followed = False
-        self._tell_urllib3(head, framing)
+        self.version, self.status, self.reason = head.version, head.status, head.reason
+        self.length = framing.length
 
     def read_to_end(self) -> bytes | None:
         """The body; None if it has no clear end in time, is larger than 1 MiB, or cannot be decoded. Never raises."""
@@ -90,12 +97,15 @@ class Exchange(HTTPResponse):
             self._can_be_followed = False
         raise NoAnswer("The connection was closed: the server sent interim answers without an end.")
 
-    def _tell_urllib3(self, head: Head, framing: Framing) -> None:
-        self.version, self.status, self.reason = head.version, head.status, head.reason
-        self.code = head.status
-        fields: Any = HTTPMessage()
-        for name, value in head.fields:
-            Message.add_header(fields, name, value)
-        self.headers = self.msg = fields
-        self.chunked = False
-        self.length = framing.length
+    def release_conn(self) -> None:
+        """Give the connection back to its pool."""
+        connection, self._connection = self._connection, None
+        if connection is not None and self._pool is not None:
+            self._pool._put_conn(connection)
+
+    def discard_conn(self) -> None:
+        """Close the connection, and tell its pool that there is none."""
+        connection, self._connection = self._connection, None
+        if connection is not None and self._pool is not None:
+            connection.close()
+            self._pool._put_conn(None)

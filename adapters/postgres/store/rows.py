@@ -35,10 +35,10 @@ def as_deleted(rows: Sequence[Sequence[Any]], activity_id: str) -> Snapshot:
 
 def as_snapshot(rows: Sequence[Sequence[Any]]) -> Snapshot:
     """One activity, as `Show` returns it: in one row, unless rows share its id."""
-    now, activity_id, activity, pod, account, cartridge, controls, attempts, _ = rows[0]
+    activity_id, now, _, (activity, pod, account, cartridge, controls, attempts) = rows[0]
     kept = tuple(_listed_attempt(activity_id, each) for each in attempts or ())
     if len(rows) > 1:
-        return Snapshot(now=now, activity=_shared_id([_activity(row[2]) for row in rows]), attempts=kept)
+        return Snapshot(now=now, activity=_shared_id([_activity(row[3][0]) for row in rows]), attempts=kept)
     return Snapshot(
         now=now,
         activity=_activity(activity),
@@ -62,7 +62,7 @@ def _shared_id(rows: Sequence[Activity | Malformed]) -> Malformed:
 
 def released_at(rows: Sequence[Sequence[Any]]) -> datetime | None:
     """When the account that acts was released, if that was a moment ago; `rows` as for `as_snapshot`."""
-    released: datetime | None = rows[0][-1]
+    released: datetime | None = rows[0][2]
     return released
 
 

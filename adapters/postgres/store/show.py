@@ -24,10 +24,9 @@ _CONTROLS = f"""
       AND (c.scope, c.scope_id) IN (('all', ''), ('pod', a.pod_id::text), ('account', l.id::text))
 """
 
-# One row per activity. What belongs together is one JSON list, because a driver pays for each column of a result.
+# One row per activity. All that is known is one JSON list, because a driver pays for each column of a result.
 _SHOW = """
-SELECT clock_timestamp(),
-       a.id::text,
+SELECT a.id::text, clock_timestamp(), ({released}), json_build_array(
        json_build_array(
            a.id::text, a.pod_id::text, a.engagement_type::text, a.post_id::text, NULLIF(a.profile_id::text, ''),
            a.comment_text::text,
@@ -43,8 +42,7 @@ SELECT clock_timestamp(),
            v.id::text, v.personality_style::text, v.tone::text, to_jsonb(v.templates)) END,
        (SELECT {as_json} FROM ({controls}) c),
        (SELECT json_agg(json_build_array({attempt}) ORDER BY t.number)
-          FROM engagement_attempts t WHERE t.activity_id = a.id::text),
-       ({released})
+          FROM engagement_attempts t WHERE t.activity_id = a.id::text))
   FROM pod_activities a
   LEFT JOIN pods p ON {pod}
   {account}
@@ -54,7 +52,7 @@ SELECT clock_timestamp(),
 """
 
 # The columns that the read returns, in its order.
-_TYPES = ("timestamptz", "text", "json", "json", "json", "json", "json", "json", "timestamptz")
+_TYPES = ("text", "timestamptz", "timestamptz", "json")
 
 _BODY = """
 DECLARE

@@ -37,7 +37,7 @@ __all__ = ["Decide", "Transaction", "nothing"]
 Decide = Callable[[Snapshot], Decision[Any]]
 Answered = Callable[[], None]
 
-_ACTIVITY_ID = 1
+_ACTIVITY_ID = 0
 
 
 @dataclass(frozen=True, kw_only=True)
