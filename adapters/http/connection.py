@@ -8,6 +8,7 @@ takes too long, the call is not sent.
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ _MAX_CONNECT_SECONDS = 10.0
 """The limit for one address, so that a host's second address can still be tried within the deadline."""
 
 
+_CLOSED_BY_THE_SERVER = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EPROTOTYPE})
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 
 
@@ -124,10 +126,30 @@ class _Pool(HTTPConnectionPool):
     ConnectionCls = _DeadlineConnection
     QueueCls = IdleConnections  # type: ignore[assignment]  # it has what urllib3 calls
 
+    def urlopen(  # type: ignore[override]  # requests looks at nothing else
+        self, method: str, url: str, body: Any = None, headers: Any = None, **_options: Any
+    ) -> Exchange:
+        """Send the request once on one of our connections. urllib3's own method would retry and follow redirects, and
+        looks at every request for that, although requests asks for neither."""
+        connection = self._get_conn()
+        try:
+            try:
+                connection.request(method, url, body=body, headers=headers)
+            except OSError as error:
+                # The server may close the connection after it has sent a valid answer.
+                if error.errno not in _CLOSED_BY_THE_SERVER:
+                    raise
+            exchange = cast("Exchange", connection.getresponse())
+        except BaseException:
+            connection.close()
+            self._put_conn(None)
+            raise
+        exchange.belongs_to(connection, self)
+        return exchange
 
-class _TlsPool(HTTPSConnectionPool):
+
+class _TlsPool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _DeadlineTlsConnection
-    QueueCls = IdleConnections  # type: ignore[assignment]  # it has what urllib3 calls
 
 
 POOLS = {"http": _Pool, "https": _TlsPool}

@@ -12,7 +12,7 @@ No client can detect a server that sends a second answer only after the next req
 
 from __future__ import annotations
 
-from http.client import HTTPMessage, HTTPResponse
+from http.client import HTTPResponse
 from io import BufferedReader
 from typing import Any
 
@@ -47,13 +47,8 @@ class Exchange(HTTPResponse):
         self._request_method = method
         self._framing: Framing | None = None
         self._can_be_followed = True
-        # What urllib3's pool sets, and asks for: it needs no header of the answer.
         self._connection: Any = None
         self._pool: Any = None
-        self.retries: Any = None
-        self.version_string = "HTTP/1.1"
-        self.length_remaining: int | None = None
-        self.headers = self.msg = HTTPMessage()
         current_call().exchange = self
 
     def begin(self) -> None:
@@ -71,7 +66,6 @@ class Exchange(HTTPResponse):
         if self.will_close or not head.is_well_formed or not framing.is_certain:
             self._can_be_followed = False
         self.version, self.status, self.reason = head.version, head.status, head.reason
-        self.length = framing.length
 
     def read_to_end(self) -> bytes | None:
         """The body; None if it has no clear end in time, is larger than 1 MiB, or cannot be decoded. Never raises."""
@@ -97,15 +91,15 @@ class Exchange(HTTPResponse):
             self._can_be_followed = False
         raise NoAnswer("The connection was closed: the server sent interim answers without an end.")
 
-    def release_conn(self) -> None:
-        """Give the connection back to its pool."""
-        connection, self._connection = self._connection, None
-        if connection is not None and self._pool is not None:
-            self._pool._put_conn(connection)
+    def belongs_to(self, connection: Any, pool: Any) -> None:
+        """Say whose answer it is, so that the connection can go back."""
+        self._connection, self._pool = connection, pool
 
-    def discard_conn(self) -> None:
-        """Close the connection, and tell its pool that there is none."""
+    def release_connection(self) -> None:
+        """Give the connection back to its pool; close it if something may still arrive on it."""
         connection, self._connection = self._connection, None
-        if connection is not None and self._pool is not None:
+        if connection is None:
+            return
+        if not self.is_over:
             connection.close()
-            self._pool._put_conn(None)
+        self._pool._put_conn(connection if self.is_over else None)

@@ -190,10 +190,7 @@ def _reply(exchange: CurrentExchange, head: Head, response: Exchange | None) -> 
     if response is not None:
         # A problem with the connection is no reason to lose the answer.
         with suppress(Exception):
-            if exchange.is_over:
-                response.release_conn()
-            else:
-                response.discard_conn()
+            response.release_connection()
     return HttpReply(status=head.status, headers=_headers(head), body=body)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from psycopg2.errors import InsufficientPrivilege, UndefinedFunction
@@ -17,7 +18,7 @@ from adapters.postgres.inspection.catalog import Catalog, SchemaProblem
 from adapters.postgres.inspection.readiness import ready_catalog
 from adapters.postgres.store import statements as sql
 from adapters.postgres.store.group_commit import GroupCommit
-from adapters.postgres.store.transaction import Decide, Transaction, nothing
+from adapters.postgres.store.transaction import Answered, Decide, Transaction, nothing
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.controls import SLOW_START_PER_SWEEP
 from engagement_core.model.decision import Decision
@@ -71,10 +72,12 @@ class PostgresActivityStore:
         return cast("T", self._alone(activity_id, decide, crediting))
 
     def _alone(self, activity_id: str, decide: Decide, crediting: tuple[str, ...] | None) -> Any:
-        with self._session() as (cursor, answered):
+        def make(cursor: Cursor, answered: Answered) -> Any:
             if self._catalog.can_be_activity_id(activity_id):
                 return self._transaction.alone(cursor, activity_id, decide, crediting, answered)
             return decide(nothing(cursor)).result
+
+        return self._within_a_session(make)
 
     def _make(self, changes: list[_Change]) -> None:
         """Make the changes of one group. Those that cannot share a transaction have no result then."""
@@ -84,8 +87,7 @@ class PostgresActivityStore:
         sharing = list({change.activity_id: change for change in changes}.values())
         wanted = [(change.activity_id, change.decide) for change in sharing]
         try:
-            with self._session() as (cursor, answered):
-                results = self._transaction.shared(cursor, wanted, answered)
+            results = self._within_a_session(partial(self._transaction.shared, wanted))
         except StoreRefused:
             return  # nothing was applied: each is made alone, so that one row's refusal is its own
         except StoreUnavailable as error:
@@ -97,14 +99,13 @@ class PostgresActivityStore:
         for place, result in results.items():
             sharing[place].has_result, sharing[place].result = True, result
 
-    @contextmanager
-    def _session(self) -> Iterator[tuple[Cursor, Callable[[], None]]]:
+    def _within_a_session(self, make: Callable[[Cursor, Answered], T]) -> T:
         try:
             with (
                 self._pool.connection(answers_within=_ANSWERS_WITHIN) as connection,
                 connection.cursor() as cursor,
             ):
-                yield cursor, lambda: self._pool.has_answered(connection)
+                return make(cursor, partial(self._pool.has_answered, connection))
         except StoreUnavailable as error:
             if isinstance(error.__cause__, (UndefinedFunction, InsufficientPrivilege)):
                 # The function was dropped, this role lost its right to it, or a column changed its type. Read the

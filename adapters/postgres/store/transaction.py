@@ -32,7 +32,7 @@ from engagement_core.model.lifecycle import Event
 from engagement_core.model.snapshot import NEIGHBOURS_FOR, Snapshot
 from engagement_core.ports.activities import StoreRefused
 
-__all__ = ["Decide", "Transaction", "nothing"]
+__all__ = ["Answered", "Decide", "Transaction", "nothing"]
 
 Decide = Callable[[Snapshot], Decision[Any]]
 Answered = Callable[[], None]
@@ -70,7 +70,7 @@ class Transaction:
         self._apply(cursor, decision.writes, snapshot)
         return decision.result
 
-    def shared(self, cursor: Cursor, changes: Sequence[tuple[str, Decide]], answered: Answered) -> dict[int, Any]:
+    def shared(self, changes: Sequence[tuple[str, Decide]], cursor: Cursor, answered: Answered) -> dict[int, Any]:
         """Change several activities, each named once. Returns the results by their places in `changes`; what is missing
         must be made alone."""
         snapshots = self._show_several(cursor, [activity_id for activity_id, _ in changes])
