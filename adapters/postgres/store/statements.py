@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adapters.postgres.connection.failure import NO_ROW_CHANGED
-from adapters.postgres.connection.planner_hints import PLANNER_HINTS
 from adapters.postgres.inspection.attempt_columns import ATTEMPT_COLUMNS
 from adapters.postgres.inspection.catalog import Catalog
 from adapters.postgres.store.snapshot_function import SnapshotFunction, snapshot_function
 from engagement_core.model.controls import SLOW_START_FOR
 from engagement_core.model.orphan import FOREIGN_FOR
 
-__all__ = ["PAUSE_LOCK", "WITHIN_SECONDS", "Statements", "render"]
+__all__ = ["IN_FORCE", "PAUSE_LOCK", "RELEASED", "WITHIN_SECONDS", "Statements", "render"]
 
 PAUSE_LOCK = 7_305_001
 """Advisory lock: every change of an activity takes its shared side, a pause takes the exclusive side."""
@@ -56,12 +55,12 @@ _ACCOUNT = """
 """
 
 # A control without an end, or whose end has not come.
-_IN_FORCE = """SELECT {columns} FROM engagement_controls c
+IN_FORCE = """SELECT {columns} FROM engagement_controls c
     WHERE c.lifted_at IS NULL AND (c.until IS NULL OR c.until > clock_timestamp())"""
 
 # A control that concerns the activity's pod, its account or everything.
 _CONTROLS = f"""
-   {_IN_FORCE}
+   {IN_FORCE}
       AND (c.scope, c.scope_id) IN (('all', ''), ('pod', a.pod_id::text), ('account', l.id::text))
 """
 
@@ -70,7 +69,7 @@ _AS_JSON = "json_agg(json_build_array(c.kind, c.scope, c.scope_id, extract(epoch
 
 # When the account was last released, if the time since then is shorter than the block was. A stable function bounds the
 # index. `clock_timestamp()` decides which blocks are over, because it also decides which are in force.
-_RELEASED = f"""
+RELEASED = f"""
    SELECT max(COALESCE(c.lifted_at, c.until)) FROM engagement_controls c
     WHERE c.scope = 'account' AND c.scope_id = l.id::text AND c.kind IN ('cool_down', 'hold')
       AND COALESCE(c.lifted_at, c.until)
@@ -140,31 +139,6 @@ SELECT t.activity_id, {_ATTEMPT} FROM engagement_attempts t
  WHERE t.account_id = %(account_id)s AND t.began_at > %(since)s AND t.post_id = %(post_id)s
    AND t.engagement_type = 'comment' AND t.effect IN ('unknown', 'applied') AND t.activity_id <> %(id)s
 """  # noqa: S608  # our own column list
-
-# In the order of time along the partial index. Only a stable function can bound it: `clock_timestamp()` is volatile,
-# and would make every sweep walk the whole index. Work that cannot go now is left out, so that it starves nobody. What
-# is blocked is read once, not for each activity, and the activities of a blocked pod cost no join.
-_DUE = """
-SELECT a.id::text, CASE WHEN isfinite(GREATEST(a.scheduled_for, a.next_retry_at))
-                        THEN extract(epoch FROM GREATEST(a.scheduled_for, a.next_retry_at) - clock_timestamp()) END,
-       CASE WHEN ({released}) IS NOT NULL THEN l.id::text END
-  FROM pod_activities a
-  LEFT JOIN pods p ON {pod}
-  {account}
- WHERE a.status = 'scheduled'
-   AND GREATEST(a.scheduled_for, a.next_retry_at) <= statement_timestamp() + %(look_ahead)s
-   AND a.id IS NOT NULL
-   AND NOT EXISTS (SELECT 1 FROM engagement_attempts t
-                    WHERE t.activity_id = a.id::text AND t.effect IN ('unknown', 'applied')
-                      AND t.phase NOT IN ('scheduled', 'executed', 'failed'))
-   AND NOT EXISTS ({in_force} AND c.scope = 'all')
-   AND COALESCE(a.pod_id::text, '') NOT IN ({in_force} AND c.scope = 'pod')
-   AND COALESCE(l.id::text, '') NOT IN ({in_force} AND c.scope = 'account')
-   AND (l.status IS NULL OR l.status::text <> ALL (%(held)s))
-   AND COALESCE(l.id::text, '') <> ALL (%(crowding)s)
- ORDER BY GREATEST(a.scheduled_for, a.next_retry_at)
- LIMIT %(limit)s
-"""
 
 # A newer release may leave words that only it knows. Its own workers settle those attempts; after a day a person must.
 _IS_OURS = f"""AND (t.event = ANY (%(events)s) AND t.effect IN ('none', 'unknown', 'applied', 'repeatable')
@@ -282,7 +256,6 @@ class Statements:
     open_and_show: str
     open_and_call: str
     snapshot_function: SnapshotFunction
-    due: str
 
 
 def render(catalog: Catalog) -> Statements:
@@ -303,7 +276,7 @@ def render(catalog: Catalog) -> Statements:
         attempt=_ATTEMPT,
         controls=_CONTROLS.format(columns="c.*"),
         as_json=_AS_JSON,
-        released=_RELEASED,
+        released=RELEASED,
         **joins,
     )
     kept = snapshot_function(
@@ -317,6 +290,4 @@ def render(catalog: Catalog) -> Statements:
         + show.format(id=here, was_locked=_WAS_LOCKED),
         open_and_call=_OPEN + kept.call,
         snapshot_function=kept,
-        due=f"{PLANNER_HINTS};"
-        + _DUE.format(in_force=_IN_FORCE.format(columns="c.scope_id"), released=_RELEASED, **joins),
     )
