@@ -22,8 +22,8 @@ from engagement_core.model.due import Due
 
 __all__ = ["Sweep", "find_due", "sweep_statements"]
 
-_WALKS = 3
-"""How often the accounts are walked at most: again with a larger share if the first one left room."""
+_WALKS = 5
+"""How often the accounts are walked at most: again with a larger share while there is room for more."""
 
 _Row = tuple[Any, ...]
 """Activity, due in seconds, account, whether it is in slow start, its rank within its account, and the share."""
@@ -62,11 +62,12 @@ def find_due(pool: PostgresPool, sweep: Sweep, *, look_ahead: timedelta, limit: 
     if not sweep.is_indexed:
         *rows, _ = pool.query(statements.every, **given)
         return _in_time(rows, limit)
+    due: tuple[Due, ...] = ()
     share = None
     for _ in range(_WALKS):
-        shared = pool.query(statements.fair, share=share, **given)
-        due = _in_time([*shared, *rows], limit)
-        share = _larger_share(shared, limit)
+        rows = pool.query(statements.fair, share=share, **given)
+        due = _in_time(rows, limit)
+        share = _larger_share(rows, limit)
         if len(due) >= limit or share is None:
             break
     return due

@@ -47,23 +47,26 @@ _NOT_UNDER_WAY = """(SELECT 1 FROM engagement_attempts t
 
 _COLUMNS = f"a.id::text, {_DUE_IN.format(at='a.due_at')}, l.id::text, ({RELEASED}) IS NOT NULL"
 
-# The earliest activities, from the index alone, whatever blocks them; then those that can go now. The last row says how
-# many were read: if that was less than the limit, there are no more.
+# The earliest activities, from the index alone, whatever blocks them. The last row says how many they are. Only if that
+# is less than the limit, and so all that is due, is each of them looked at.
 _EARLIEST = f"""
 WITH earliest AS MATERIALIZED (
   SELECT a.id, a.pod_id, a.profile_id, {_DUE_AT} AS due_at
     FROM pod_activities a
    WHERE a.status = 'scheduled' AND {_DUE_AT} <= {_UNTIL} AND a.id IS NOT NULL
-   ORDER BY {_DUE_AT} LIMIT {{limit}}
+   ORDER BY {_DUE_AT} LIMIT {{most}}
 ), free AS (
-  SELECT {_COLUMNS}, row_number() OVER (PARTITION BY l.id ORDER BY a.due_at) AS turn, a.due_at
+  SELECT {_COLUMNS}, row_number() OVER (PARTITION BY l.id ORDER BY a.due_at) AS turn, NULL::bigint
     FROM earliest a {{account}}
-   WHERE {_FREE_ACCOUNT} AND {_FREE_POD.format(pod_id="a.pod_id")} AND {_NOT_UNDER_WAY}
+   WHERE {{if_all}}
+     AND {_FREE_ACCOUNT} AND {_FREE_POD.format(pod_id="a.pod_id")} AND {_NOT_UNDER_WAY}
    ORDER BY turn, a.due_at LIMIT %(limit)s
 )
 SELECT * FROM free
 UNION ALL SELECT NULL, NULL, NULL, NULL, count(*), NULL FROM earliest
 """  # noqa: S608  # our own fragments
+
+_IS_ALL = "(SELECT count(*) FROM earliest) < %(limit)s"
 
 # Each profile (or pod) that has scheduled work, and when its first work is due: one step along the index for each.
 _WALK = f"""
@@ -93,7 +96,7 @@ _NOBODY = f"""
 """  # noqa: S608  # our own fragments
 
 # The share: the limit divided by those who have work that can go, but up to ten for each if that is no more than three
-# times the limit. Who has fewer leaves the rest to the others; see `share` in the store.
+# times the limit. If some have fewer, the walk is made again with a larger share.
 _FAIR = f"""
 WITH RECURSIVE walked_profiles AS ({{walk_profiles}}
 ), walked_pods AS ({{walk_pods}}
@@ -107,7 +110,7 @@ WITH RECURSIVE walked_profiles AS ({{walk_profiles}}
    WHERE k.first_at <= {_UNTIL} AND {_FREE_ACCOUNT} AND {_FREE_POD.format(pod_id="k.pod_id")}
 ), share AS MATERIALIZED (
   SELECT COALESCE(%(share)s::bigint, GREATEST(%(limit)s / n, LEAST(10, 3 * %(limit)s / n), 1)) AS share
-    FROM (SELECT 1 + (SELECT count(*) FROM profiles) + (SELECT count(*) FROM pods_alone) AS n) n
+    FROM (SELECT GREATEST((SELECT count(*) FROM profiles) + (SELECT count(*) FROM pods_alone), 1) AS n) n
 ), found AS (
   SELECT h.id::text AS id, h.due_at, k.id::text AS account_id, k.is_slow
     FROM profiles k CROSS JOIN LATERAL ({{profile_head}}) h
@@ -124,8 +127,8 @@ SELECT f.id, {_DUE_IN.format(at="f.due_at")}, f.account_id, f.is_slow,
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepStatements:
-    """`earliest`: the first `limit` due activities. `fair`: everybody's share of all; needs `FAIR_INDEXES`.
-    `every`: the same from all that is due, along `engagement_due` alone: it costs what the backlog is long."""
+    """`earliest`: all that is due if it is less than `limit`. `fair`: everybody's share of it; needs `FAIR_INDEXES`.
+    `every`: the same along `engagement_due` alone, from all that is due: it costs what the backlog is long."""
 
     earliest: str
     fair: str
@@ -159,7 +162,7 @@ def render_sweep(catalog: Catalog) -> SweepStatements:
         pod_head=_HEAD.format(key="pod_id", only=pods_only),
     )
     return SweepStatements(
-        earliest=f"{PLANNER_HINTS};{_EARLIEST.format(limit='%(limit)s', account=account)}",
+        earliest=f"{PLANNER_HINTS};{_EARLIEST.format(most='%(limit)s', if_all=_IS_ALL, account=account)}",
         fair=f"{PLANNER_HINTS};{fair}",
-        every=f"{PLANNER_HINTS};{_EARLIEST.format(limit='ALL', account=account)}",
+        every=f"{PLANNER_HINTS};{_EARLIEST.format(most='ALL', if_all='true', account=account)}",
     )
