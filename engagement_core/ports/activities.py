@@ -65,8 +65,9 @@ class ActivityStore(Protocol):
         """Scheduled activities whose time comes within `look_ahead`, earliest first, at most `limit`.
 
         Activities with an open attempt that may have had an effect, and activities of a blocked scope, are left out:
-        they must not starve the others. Of an account in slow start only the first `SLOW_START_PER_SWEEP` are shown;
-        its other activities do not count towards `limit`.
+        they must not starve the others. If there are more than `limit`, every account gets a fair share: one that has
+        less gets all it has, and the others get what it leaves. Who has no account counts as one. Of an account in
+        slow start only the first `SLOW_START_PER_SWEEP` are shown; its other activities do not count towards `limit`.
         """
         ...
 

@@ -5,7 +5,7 @@ The one rule: a defect that one activity meets never ends a thread.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from engagement_core.model.outcome import Deferred, Outcome
@@ -30,8 +30,11 @@ class Execution:
     def carry_out(self, entry: Entry) -> None:
         """Execute the entry's activity; never raises."""
         outcome = self._outcome_of(entry)
-        left = self.delay_queue.done(entry, self._again_at(outcome))
-        if left is entry:
+        if isinstance(outcome, Deferred) and outcome.saturated is not None:
+            entry = replace(entry, account_id=outcome.saturated)  # it waits in its account's line
+        again_at = self._again_at(outcome)
+        left = self.delay_queue.done(entry, again_at)
+        if left is entry and again_at is None:
             self.settler.follow(entry, outcome)
         elif left is not None:
             self.settler.leave_to_the_sweep(left)

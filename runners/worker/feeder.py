@@ -24,7 +24,6 @@ from runners.worker.settlement import JobSettler
 __all__ = ["Feeder"]
 
 _FASTEST_SWEEP = timedelta(seconds=1)
-_SWEEP_WHEN_FULL = timedelta(milliseconds=200)
 _NOTHING_RINGS = timedelta(milliseconds=10)
 
 
@@ -81,20 +80,24 @@ class Feeder:
             StoreUnavailable: the database did not do its part.
         """
         found = len(self.sweep(self.policy.look_ahead))
-        if found >= self.delay_queue.capacity:
-            return _SWEEP_WHEN_FULL
         slowest = self.policy.poll_interval
         self._interval = max(_FASTEST_SWEEP, self._interval / 2) if found else min(slowest, self._interval * 2)
-        return self._interval
+        if found < self.delay_queue.capacity:
+            return self._interval
+        # There is more. Before half of this has gone, a sweep would mostly bring what is here already.
+        self.delay_queue.await_half(self._interval.total_seconds())
+        return timedelta(0)
 
     def sweep(self, look_ahead: timedelta) -> frozenset[str]:
         """Bring what is due within `look_ahead`; returns which activities were found. Raises as `sweep_once`."""
-        before = self.clock.elapsed()
-        due = self.store.due(look_ahead=look_ahead, limit=self.delay_queue.capacity)
-        # The read happened somewhere between `before` and now; the claim corrects the rest.
-        read_at = (before + self.clock.elapsed()) / 2
-        for each in due:
-            self._bring(Entry(each.activity_id), read_at + each.due_in.total_seconds())
+        with self.delay_queue.reading():
+            before = self.clock.elapsed()
+            due = self.store.due(look_ahead=look_ahead, limit=self.delay_queue.capacity)
+            # The read happened somewhere between `before` and now; the claim corrects the rest.
+            read_at = (before + self.clock.elapsed()) / 2
+            for each in due:
+                entry = Entry(each.activity_id, account_id=each.account_id)
+                self._bring(entry, read_at + each.due_in.total_seconds())
         return frozenset(each.activity_id for each in due)
 
     def _take_in(self, received: WakeUp | Unreadable | None) -> None:

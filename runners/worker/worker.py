@@ -45,6 +45,7 @@ class Worker:
         report_unreadable: Callable[[Unreadable], None],
         policy: WorkerPolicy,
         slow_calls: Callable[[], int] = lambda: 0,
+        calls_beyond_share: Callable[[], int] = lambda: 0,
     ) -> None:
         """
         Args:
@@ -57,7 +58,7 @@ class Worker:
             maintenance: runs for as long as the worker does.
             report_unreadable: hears of jobs that name no activity.
             policy: how it works.
-            slow_calls: see `ThreadPool`.
+            slow_calls, calls_beyond_share: see `ThreadPool`.
         """
         self._executor = executor
         self._store = store
@@ -95,6 +96,7 @@ class Worker:
             watchdog=self._watchdog,
             carry_out=execution.carry_out,
             slow_calls=slow_calls,
+            calls_beyond_share=calls_beyond_share,
             stuck_after=policy.stuck_after,
         )
 

@@ -16,6 +16,7 @@ from adapters.postgres.inspection.catalog import read_catalog
 from adapters.postgres.readers.gauges import LEVELS
 from adapters.postgres.store import statements as sql
 from adapters.postgres.store.sends import SENDS
+from adapters.postgres.store.sweep_statements import render_sweep
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.gauges import MOST_COUNTED
 from engagement_core.model.lifecycle import Event
@@ -49,24 +50,31 @@ def _plan(connection: Connection, message: str, **parameters: Any) -> str:
     """Of the message's last statement; what comes before it says how it is to be planned."""
     before, _, statement = message.rpartition(";")
     with connection.cursor() as cursor:
-        cursor.execute(f"{before};EXPLAIN (ANALYZE, TIMING OFF) {statement}", parameters)
+        cursor.execute(f"{before};EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {statement}", parameters)
         return "\n".join(row[0] for row in cursor.fetchall())
+
+
+def _sweep(connection: Connection, which: str, *, limit: int = 1000) -> str:
+    """The plan of one of the sweep's statements, with what it touched."""
+    statement = getattr(render_sweep(read_catalog(connection)), which)
+    given = {"look_ahead": timedelta(seconds=8), "limit": limit, "held": sorted(HELD_STATUSES), "share": None}
+    return _plan(connection, statement, **given)
+
+
+def _pages(plan: str) -> int:
+    """How many pages the whole plan touched."""
+    found = re.search(r"Buffers: shared(?: hit=(\d+))?(?: read=(\d+))?", plan)
+    return 0 if found is None else sum(int(count or 0) for count in found.groups())
 
 
 def test_the_sweep_reads_what_is_due_and_nothing_else(crowded: Connection) -> None:
     """The index is bounded by time: with nothing due, no row is read."""
-    plan = _plan(
-        crowded,
-        sql.render(read_catalog(crowded)).due,
-        look_ahead=timedelta(seconds=8),
-        limit=1000,
-        held=[],
-        crowding=[],
-    )
+    plan = _sweep(crowded, "earliest")
     assert "Index Scan using engagement_due" in plan
     assert "Index Cond" in plan
     assert "Rows Removed by Filter" not in plan
     assert "Seq Scan on pod_activities" not in plan
+    assert _pages(plan) < 20
 
 
 def test_the_sweep_of_a_long_backlog_stops_at_its_limit(crowded: Connection) -> None:
@@ -79,13 +87,70 @@ def test_the_sweep_of_a_long_backlog_stops_at_its_limit(crowded: Connection) -> 
             "  SELECT 'pause', 'pod', 'x', NULL, 'over', now() FROM generate_series(1, 2000);"
             "ANALYZE pod_activities, engagement_controls"
         )
-    due = sql.render(read_catalog(crowded)).due
-    plan = _plan(crowded, due, look_ahead=timedelta(seconds=8), limit=100, held=sorted(HELD_STATUSES), crowding=[])
-    assert "Index Scan using engagement_due on pod_activities a" in plan
-    assert re.search(r"engagement_due on pod_activities a .*actual rows=100(\.00)? ", plan)
+    plan = _sweep(crowded, "earliest", limit=100)
+    assert re.search(r"Index Scan using engagement_due on pod_activities a .*actual rows=100(\.00)? ", plan)
     assert "Seq Scan" not in plan
     assert "Sort Key: (GREATEST" not in plan
     assert "Rows Removed by Filter" not in plan
+
+
+_WORLD = """
+ALTER TABLE pod_activities SET (autovacuum_enabled = off);
+ALTER TABLE engagement_attempts SET (autovacuum_enabled = off);
+INSERT INTO pods SELECT 'pod-' || n, NULL, 'account-' || n FROM generate_series(1, 200) n;
+INSERT INTO linkedin_accounts (id, profile_id, status)
+  SELECT 'account-' || n, 'profile-' || n, CASE n WHEN 1 THEN 'expired' END FROM generate_series(1, 200) n;
+INSERT INTO pod_activities (id, pod_id, engagement_type, post_id, profile_id, scheduled_for)
+  SELECT 'future-' || n, 'pod-' || (n %% 200 + 1), 'like', 'post', 'profile-' || (n %% 200 + 1),
+         now() + interval '1 hour' + n * interval '1 ms' FROM generate_series(1, %(future)s) n
+  UNION ALL
+  SELECT 'held-' || n, 'pod-1', 'like', 'post', CASE n %% 2 WHEN 0 THEN 'profile-1' END,
+         now() - interval '1 day' + n * interval '1 ms' FROM generate_series(1, %(due)s / 2) n
+  UNION ALL
+  SELECT 'due-' || n, 'pod-2', 'like', 'post', CASE n %% 2 WHEN 0 THEN 'profile-2' END,
+         now() - interval '1 hour' + n * interval '1 ms' FROM generate_series(1, %(due)s / 2) n
+  UNION ALL
+  SELECT 'other-' || n, 'pod-' || n, 'like', 'post', 'profile-' || n, now() FROM generate_series(3, 200) n;
+INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect,
+  account_id, engagement_type, post_id, claimed_at, deadline_at, began_at)
+  SELECT 'x-' || n, 1, 't', 'w', 'executed', 'confirm', 'applied', 'account-1', 'like', 'post', now(),
+         now(), now() - interval '3 days' FROM generate_series(1, %(due)s) n
+"""
+
+
+def _assert_cheap(connection: Connection) -> None:
+    """A thousand rows are looked at, or two thousand if shares are; two or three pages for each look-up of each."""
+    for which, most in (("earliest", 10_000), ("fair", 20_000)):
+        plan = _sweep(connection, which)
+        assert "Seq Scan" not in plan, plan
+        assert _pages(plan) < most, plan
+    for key in ("profile", "pod"):
+        heads = [line for line in plan.splitlines() if f"Index Scan using engagement_due_of_{key} " in line]
+        assert len(heads) >= 3, plan  # its first step, each next one, and the head of each
+
+
+@pytest.mark.parametrize("due", [5_000, pytest.param(100_000, marks=pytest.mark.alone)])
+def test_the_sweep_costs_the_same_however_long_the_backlog_is(database_url: str, due: int) -> None:
+    """Tables of the first day have no statistics."""
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(_WORLD, {"future": 10 * due, "due": due})
+        _assert_cheap(connection)
+        cursor.execute("ANALYZE")
+        _assert_cheap(connection)
+
+
+def test_the_sweep_keeps_its_plan_with_statistics_of_another_time(database_url: str) -> None:
+    """They say that there are a few old rows of one profile, and hardly any attempts."""
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(
+            "INSERT INTO pod_activities (id, pod_id, engagement_type, post_id, profile_id, scheduled_for)"
+            " SELECT 'old-' || n, 'pod-1', 'like', 'post', 'profile-1', now() - interval '2 days'"
+            " FROM generate_series(1, 500) n; ANALYZE; DELETE FROM pod_activities"
+        )
+        cursor.execute(_WORLD, {"future": 20_000, "due": 20_000})
+        _assert_cheap(connection)
 
 
 def test_one_activity_is_shown_along_primary_keys(crowded: Connection) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,9 +17,8 @@ from adapters.postgres.inspection.catalog import Catalog, SchemaProblem
 from adapters.postgres.inspection.readiness import ready_catalog
 from adapters.postgres.store import statements as sql
 from adapters.postgres.store.group_commit import GroupCommit
+from adapters.postgres.store.sweep import find_due, sweep_statements
 from adapters.postgres.store.transaction import Answered, Decide, Transaction, nothing
-from engagement_core.decisions.admission import HELD_STATUSES
-from engagement_core.model.controls import SLOW_START_PER_SWEEP
 from engagement_core.model.decision import Decision
 from engagement_core.model.due import Due
 from engagement_core.model.lifecycle import Event
@@ -32,7 +30,6 @@ __all__ = ["PostgresActivityStore"]
 
 T = TypeVar("T")
 
-_LOOKS_PAST_A_CROWD = 4
 _EVENTS = [event.value for event in Event]
 _ANSWERS_WITHIN = timedelta(seconds=15)
 """A statement may wait for a lock and run for a while, within its own limits.
@@ -116,21 +113,7 @@ class PostgresActivityStore:
 
     def due(self, *, look_ahead: timedelta, limit: int) -> tuple[Due, ...]:
         """See the port."""
-        found: dict[str, Due] = {}
-        crowding: set[str] = set()  # accounts in slow start, whose due work hides that of others
-        for _ in range(_LOOKS_PAST_A_CROWD):
-            parameters = {"held": sorted(HELD_STATUSES), "crowding": sorted(crowding)}
-            rows = self._pool.query(self._sql.due, look_ahead=look_ahead, limit=limit, **parameters)
-            turns: Counter[str] = Counter()
-            for activity_id, due_in, account_id in rows:
-                turns[account_id] += account_id is not None
-                if turns[account_id] <= SLOW_START_PER_SWEEP:
-                    found[activity_id] = Due(activity_id=activity_id, due_in=timedelta(seconds=float(due_in or 0)))
-            crowd = {account_id for account_id, count in turns.items() if count > SLOW_START_PER_SWEEP}
-            if not crowd or len(rows) < limit:
-                break
-            crowding |= crowd
-        return tuple(sorted(found.values(), key=lambda due: due.due_in)[:limit])
+        return find_due(self._pool, self._sweep, look_ahead=look_ahead, limit=limit)
 
     def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
         """See the port."""
@@ -146,6 +129,7 @@ class PostgresActivityStore:
         with self._pool.connection() as connection:
             self._catalog: Catalog = ready_catalog(connection)
             self._sql = sql.render(self._catalog)
+            self._sweep = sweep_statements(connection, self._catalog)
             self._transaction = Transaction(
                 sql=self._sql,
                 spacing=self._spacing,

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapters.postgres.connection.planner_hints import PLANNER_HINTS
 from adapters.postgres.inspection.catalog import Catalog
-from adapters.postgres.store.fragments import ATTEMPT, COUNT_UP, IN_FORCE, RELEASED, checked, joins
+from adapters.postgres.store.fragments import ATTEMPT, COUNT_UP, checked
 from adapters.postgres.store.save import Save, render_save
 from adapters.postgres.store.sends import SENDS, Sends
 from adapters.postgres.store.server_function import ServerFunction
@@ -59,31 +58,6 @@ SELECT t.activity_id, {ATTEMPT} FROM engagement_attempts t
  WHERE t.account_id = %(account_id)s AND t.began_at > %(since)s AND t.post_id = %(post_id)s
    AND t.engagement_type = 'comment' AND t.effect IN ('unknown', 'applied') AND t.activity_id <> %(id)s
 """  # noqa: S608  # our own column list
-
-# In the order of time along the partial index. Only a stable function can bound it: `clock_timestamp()` is volatile,
-# and would make every sweep walk the whole index. Work that cannot go now is left out, so that it starves nobody. What
-# is blocked is read once, not for each activity, and the activities of a blocked pod cost no join.
-_DUE = """
-SELECT a.id::text, CASE WHEN isfinite(GREATEST(a.scheduled_for, a.next_retry_at))
-                        THEN extract(epoch FROM GREATEST(a.scheduled_for, a.next_retry_at) - clock_timestamp()) END,
-       CASE WHEN ({released}) IS NOT NULL THEN l.id::text END
-  FROM pod_activities a
-  LEFT JOIN pods p ON {pod}
-  {account}
- WHERE a.status = 'scheduled'
-   AND GREATEST(a.scheduled_for, a.next_retry_at) <= statement_timestamp() + %(look_ahead)s
-   AND a.id IS NOT NULL
-   AND NOT EXISTS (SELECT 1 FROM engagement_attempts t
-                    WHERE t.activity_id = a.id::text AND t.effect IN ('unknown', 'applied')
-                      AND t.phase NOT IN ('scheduled', 'executed', 'failed'))
-   AND NOT EXISTS ({in_force} AND c.scope = 'all')
-   AND COALESCE(a.pod_id::text, '') NOT IN ({in_force} AND c.scope = 'pod')
-   AND COALESCE(l.id::text, '') NOT IN ({in_force} AND c.scope = 'account')
-   AND (l.status IS NULL OR l.status::text <> ALL (%(held)s))
-   AND COALESCE(l.id::text, '') <> ALL (%(crowding)s)
- ORDER BY GREATEST(a.scheduled_for, a.next_retry_at)
- LIMIT %(limit)s
-"""
 
 # A newer release may leave words that only it knows. Its own workers settle those attempts; after a day a person must.
 _IS_OURS = f"""AND (t.event = ANY (%(events)s) AND t.effect IN ('none', 'unknown', 'applied', 'repeatable')
@@ -161,7 +135,6 @@ class Statements:
     show: Show
     sends: Sends
     save: Save
-    due: str
 
     @property
     def functions(self) -> tuple[ServerFunction, ...]:
@@ -171,5 +144,4 @@ class Statements:
 
 def render(catalog: Catalog) -> Statements:
     """The statements for a database with this catalog."""
-    due = _DUE.format(in_force=IN_FORCE.format(columns="c.scope_id"), released=RELEASED, **joins(catalog))
-    return Statements(show=render_show(catalog), sends=SENDS, save=render_save(catalog), due=f"{PLANNER_HINTS};{due}")
+    return Statements(show=render_show(catalog), sends=SENDS, save=render_save(catalog))
