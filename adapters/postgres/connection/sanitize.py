@@ -15,10 +15,10 @@ __all__ = ["sanitize", "sanitize_deep"]
 def sanitize(value: Any) -> Any:
     """A text without the characters that PostgreSQL cannot hold (NUL, lone surrogates).
     A mapping becomes JSON; any other value stays as it is."""
-    if isinstance(value, Mapping):
-        return json.dumps(sanitize_deep(value), ensure_ascii=False)
     if isinstance(value, str):
         return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return json.dumps(sanitize_deep(value), ensure_ascii=False)
     return value
 
 

@@ -52,7 +52,7 @@ class PostgresActivityStore:
         """
         self._pool = pool
         self._spacing = spacing
-        self._together: GroupCommit[_Change] = GroupCommit(self._make)
+        self._together: GroupCommit[_Change] = GroupCommit(self._make, most_at_work=pool.size)
         self._learn()
 
     def change(
@@ -133,7 +133,7 @@ class PostgresActivityStore:
             self._transaction = Transaction(
                 sql=self._sql,
                 spacing=self._spacing,
-                usable=frozenset(each for each in self._sql.functions if each.is_usable(connection)),
+                usable=frozenset(each.name for each in self._sql.functions if each.is_usable(connection)),
             )
 
 

@@ -23,7 +23,6 @@ from adapters.postgres.store import statements as sql
 from adapters.postgres.store.rows import as_attempt, as_controls, as_deleted, as_snapshot, released_at
 from adapters.postgres.store.save import Plain, plain
 from adapters.postgres.store.sends import Sends
-from adapters.postgres.store.server_function import ServerFunction
 from adapters.postgres.store.show import Show
 from adapters.postgres.store.writes import as_sql
 from engagement_core.model.controls import BlockScope, ControlKind, SlowStart
@@ -44,12 +43,12 @@ _ACTIVITY_ID = 0
 class Transaction:
     """How this database is read and written.
 
-    `spacing` is the time between two sends of an account in slow start. `usable` are the functions that the server has.
+    `spacing` is the time between two sends of an account in slow start. `usable` are the names of the functions that the server has.
     """
 
     sql: sql.Statements
     spacing: timedelta
-    usable: frozenset[ServerFunction]
+    usable: frozenset[str]
 
     def alone(
         self, cursor: Cursor, activity_id: str, decide: Decide, crediting: tuple[str, ...] | None, answered: Answered
@@ -119,7 +118,7 @@ class Transaction:
         return cursor.fetchall()
 
     def _by(self, read: Show | Sends, *, patient: bool) -> str:
-        if read.function in self.usable:
+        if read.function.name in self.usable:
             return read.function.call
         return read.waiting if patient else read.passing
 
@@ -173,7 +172,7 @@ class Transaction:
             return []
         return [
             cursor.mogrify(*each)
-            for each in self.sql.save.all(writes, by_function=self.sql.save.function in self.usable)
+            for each in self.sql.save.all(writes, by_function=self.sql.save.function.name in self.usable)
         ]
 
 
