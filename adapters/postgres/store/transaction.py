@@ -43,7 +43,8 @@ _ACTIVITY_ID = 0
 class Transaction:
     """How this database is read and written.
 
-    `spacing` is the time between two sends of an account in slow start. `usable` are the names of the functions that the server has.
+    `spacing` is the time between two sends of an account in slow start. `usable` are the names of the functions that
+    the server has.
     """
 
     sql: sql.Statements
