@@ -151,7 +151,8 @@ class DelayQueue:
     def await_half(self, timeout: float) -> None:
         """Block until half of the entries that can go have gone, or for `timeout` seconds."""
         with self._changed:
-            can_go = sum(1 for _ in self._takeable())
+            saturated = self._shares.saturated()
+            can_go = sum(place.account_id not in saturated for place in self._lines.places())
             self._goal = len(self._waiting) - max((can_go + 1) // 2, 1)
             self._eased.wait_for(lambda: self._closed or len(self._waiting) <= self._goal, timeout)
             self._goal = -1

@@ -55,11 +55,13 @@ class ThreadShares:
             return True
         return self.has_room(account_id) and self._has(account_id) < self._bulkhead.most
 
+    def saturated(self) -> frozenset[str]:
+        """Accounts that do not answer, and have their share."""
+        return frozenset() if self._bulkhead is None else self._bulkhead.saturated()
+
     def full(self) -> frozenset[str | None]:
-        """Accounts that may have no other thread."""
-        if self._bulkhead is None:
-            return frozenset()
-        known = {*self._accounts.values(), *self._bulkhead.saturated()}
+        """Accounts that may have no other thread now."""
+        known = {*self._accounts.values(), *self.saturated()}
         return frozenset(account_id for account_id in known if not self.has_room(account_id))
 
     def _has(self, account_id: str) -> int:
