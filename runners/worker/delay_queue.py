@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import heapq
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from engagement_core.model.job import WakeUp
 from engagement_core.ports.clock import Clock
 
 __all__ = ["DelayQueue", "Entry"]
+
+_LOOK_AGAIN_SECONDS = 0.25
+_LOOK_AGAIN_SOON_SECONDS = 0.02
+"""While the threads are fast: entries leave one by one, and nobody is woken for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +103,25 @@ class DelayQueue:
             now = self._clock.elapsed()
             return sum(1 for at, _ in self._waiting.values() if at <= now)
 
-    def await_free_thread(self, timeout: float) -> bool:
-        """Block until a thread is free; False if none was for `timeout` seconds, or the queue is closed."""
+    def room(self, prefetch: Callable[[], int]) -> int:
+        """How many more entries that are due it can use: one for each free thread, and `prefetch()` that wait for
+        one. 0 when it is closed."""
         with self._changed:
-            self._eased.wait_for(lambda: self._closed or self._has_free_thread(), timeout)
-            return not self._closed and self._has_free_thread()
+            return 0 if self._closed else max(self._resting - self.overdue() + prefetch(), 0)
+
+    def await_room(self, prefetch: Callable[[], int], timeout: float) -> int:
+        """Block until a thread is free, or at most half of `prefetch()` entries wait for one, so that it pays to fetch
+        more. Returns how many; 0 if that was not so for `timeout` seconds, or the queue is closed."""
+        until = self._clock.elapsed() + timeout
+        with self._changed:
+            while not self._closed:
+                if self._is_low(prefetch()):
+                    return self.room(prefetch)
+                left = until - self._clock.elapsed()
+                if left <= 0:
+                    break
+                self._eased.wait(min(left, _LOOK_AGAIN_SOON_SECONDS if prefetch() else _LOOK_AGAIN_SECONDS))
+            return 0
 
     def late_by(self, patience: float) -> float | None:
         """For how many seconds the first entry has waited although its time has come; 0 if none has. None if the lock
@@ -165,8 +184,11 @@ class DelayQueue:
         finally:
             self._resting -= 1
 
-    def _has_free_thread(self) -> bool:
-        return self._resting > 0 and self._resting > self.overdue()
+    def _is_low(self, prefetch: int) -> bool:
+        if not self._resting and not prefetch:
+            return False
+        overdue = self.overdue()
+        return self._resting > overdue or 0 < prefetch >= 2 * overdue
 
     def _add_again(self, entry: Entry, at: float) -> Entry | None:
         known_at, known = self._waiting[entry.activity_id]
