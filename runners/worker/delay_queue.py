@@ -10,7 +10,7 @@ to others; one that is saturated waits where it is, and occupies no thread.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -21,6 +21,10 @@ from runners.worker.account_lines import AccountLines, Place
 from runners.worker.thread_shares import ThreadShares
 
 __all__ = ["DelayQueue", "Entry"]
+
+_LOOK_AGAIN_SECONDS = 0.25
+_LOOK_AGAIN_SOON_SECONDS = 0.02
+"""While the threads are fast: entries leave one by one, and nobody is woken for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +161,25 @@ class DelayQueue:
             self._eased.wait_for(lambda: self._closed or len(self._waiting) <= self._goal, timeout)
             self._goal = -1
 
-    def await_free_thread(self, timeout: float) -> bool:
-        """Block until a thread is free; False if none was for `timeout` seconds, or the queue is closed."""
+    def room(self, prefetch: Callable[[], int]) -> int:
+        """How many more entries that are due it can use: one for each free thread, and `prefetch()` that wait for
+        one. 0 when it is closed."""
         with self._changed:
-            self._eased.wait_for(lambda: self._closed or self._has_free_thread(), timeout)
-            return not self._closed and self._has_free_thread()
+            return 0 if self._closed else max(self._resting - self.overdue() + prefetch(), 0)
+
+    def await_room(self, prefetch: Callable[[], int], timeout: float) -> int:
+        """Block until a thread is free, or at most half of `prefetch()` entries wait for one, so that it pays to fetch
+        more. Returns how many; 0 if that was not so for `timeout` seconds, or the queue is closed."""
+        until = self._clock.elapsed() + timeout
+        with self._changed:
+            while not self._closed:
+                if self._is_low(prefetch()):
+                    return self.room(prefetch)
+                left = until - self._clock.elapsed()
+                if left <= 0:
+                    break
+                self._eased.wait(min(left, _LOOK_AGAIN_SOON_SECONDS if prefetch() else _LOOK_AGAIN_SECONDS))
+            return 0
 
     def late_by(self, patience: float) -> float | None:
         """For how many seconds the first entry has waited although its time has come; 0 if none has. None if the lock
@@ -228,8 +246,11 @@ class DelayQueue:
         finally:
             self._resting -= 1
 
-    def _has_free_thread(self) -> bool:
-        return self._resting > 0 and self._resting > self.overdue()
+    def _is_low(self, prefetch: int) -> bool:
+        if not self._resting and not prefetch:
+            return False
+        overdue = self.overdue()
+        return self._resting > overdue or 0 < prefetch >= 2 * overdue
 
     def _first(self, now: float) -> Place | None:
         """Whose turn it is, or will be. Who has its share of the threads goes after all others whose time has come."""

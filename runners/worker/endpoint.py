@@ -35,6 +35,8 @@ __all__ = ["Monitor", "Pages", "Watched"]
 Pages = Mapping[str, Callable[[], Page]]
 
 _EVERY = timedelta(seconds=10)
+_RECENT = timedelta(seconds=15)
+"""The queue is looked at anyway, and more often than this."""
 _OLD = 35.0
 """Seconds after which the facts are too old to use: three readings were missed."""
 _FRESH = 1.0
@@ -158,7 +160,7 @@ class Monitor:
         except StoreUnavailable as error:
             checks |= {"postgresql": str(error), "schema": "cannot be checked"}
         try:
-            depth = watched.queue.depth()
+            depth = watched.queue.depth(at_most_old=_RECENT)
         except QueueUnavailable as error:
             checks["redis"] = f"degraded: {error}"
         self._metrics.show_levels(gauges)

@@ -32,6 +32,8 @@ __all__ = ["Maintenance"]
 
 _BEAT = timedelta(seconds=2)
 _OFTEN = timedelta(seconds=1)
+_QUEUE = timedelta(seconds=4)
+"""Half of the look-ahead: what is due in the schedule still comes some seconds early."""
 _HEALTH = timedelta(seconds=5)
 _FORGET = timedelta(hours=1)
 _KEPT_FOR = timedelta(days=30)
@@ -138,5 +140,4 @@ class Maintenance:
         return _BEAT if forgotten >= _FORGOTTEN_AT_ONCE else _FORGET
 
     def _advance(self) -> timedelta:
-        self.queue.advance(self.look_ahead)
-        return _OFTEN
+        return _OFTEN if self.queue.advance(self.look_ahead) else _QUEUE

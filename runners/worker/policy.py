@@ -11,7 +11,8 @@ __all__ = ["WorkerPolicy"]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerPolicy:
     """`poll_interval`: between two sweeps that find nothing. `look_ahead`: how far into the future the delay queue
-    reaches. `listen`: how long one wait for a job lasts.
+    reaches. `listen`: how long one wait for a job lasts at most; a drain ends it. `prefetch`: how many jobs may wait
+    for each thread while the threads are fast.
 
     An execution that lasts longer than `stuck_after` is stuck; so is an activity that waits so long for a thread while
     one is idle. `preparing`: how many threads ask the voice for comments that are due within `prepare_ahead`.
@@ -20,7 +21,8 @@ class WorkerPolicy:
     concurrency: int = 5
     poll_interval: timedelta = timedelta(seconds=2)
     look_ahead: timedelta = timedelta(seconds=8)
-    listen: timedelta = timedelta(seconds=1)
+    listen: timedelta = timedelta(seconds=10)
+    prefetch: int = 2
     preparing: int = 0
     prepare_ahead: timedelta = timedelta(seconds=60)
     stuck_after: timedelta = timedelta(minutes=2)

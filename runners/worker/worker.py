@@ -21,12 +21,16 @@ from runners.worker.execution import Execution
 from runners.worker.feeder import Feeder
 from runners.worker.periodic import Outages, PeriodicTask, PeriodicTasks
 from runners.worker.policy import WorkerPolicy
+from runners.worker.prefetch import Prefetch
 from runners.worker.preparation import Preparation
+from runners.worker.recent import RecentlyExecuted
 from runners.worker.settlement import JobSettler
 from runners.worker.thread_pool import ThreadPool
 from runners.worker.watchdog import Watchdog
 
 __all__ = ["Worker"]
+
+_LOOK_FOR_MORE_SECONDS = 1.0
 
 
 class Worker:
@@ -71,6 +75,8 @@ class Worker:
         self._outages = Outages(telemetry)
         self._periodic_tasks = PeriodicTasks(telemetry=telemetry, outages=self._outages, watchdog=self._watchdog)
         self._settler = JobSettler(queue=queue, telemetry=telemetry, outages=self._outages)
+        prefetch = Prefetch(clock, most=policy.prefetch * policy.concurrency)
+        recent = RecentlyExecuted(clock)
         self._feeder = Feeder(
             store=store,
             queue=queue,
@@ -79,6 +85,8 @@ class Worker:
             outages=self._outages,
             delay_queue=delay_queue,
             settler=self._settler,
+            prefetch=prefetch,
+            recent=recent,
             draining=self._draining,
             report_unreadable=report_unreadable,
             policy=policy,
@@ -88,6 +96,8 @@ class Worker:
             clock=clock,
             delay_queue=delay_queue,
             settler=self._settler,
+            prefetch=prefetch,
+            recent=recent,
             look_ahead=policy.look_ahead,
         )
         self._thread_pool = ThreadPool(
@@ -120,7 +130,7 @@ class Worker:
             due = self._feeder.sweep(timedelta(0))
             if not (self._feeder.listen_while_it_rings() or due or not self._delay_queue.is_idle()):
                 return
-            is_idle = self._delay_queue.wait_until_idle(self._policy.listen.total_seconds())
+            is_idle = self._delay_queue.wait_until_idle(_LOOK_FOR_MORE_SECONDS)
             if is_idle and due and due == met_before:
                 return  # what is left cannot be executed now, and the log says why
             met_before = due
@@ -135,14 +145,14 @@ class Worker:
         self._draining.set()
         self._watchdog.release()
         left = self._delay_queue.close()
+        self._feeder.stop_listening()
         finished = self._delay_queue.wait_until_idle(grace.total_seconds())
+        self._settler.end()
         self._periodic_tasks.stop(5.0)
         if finished:
             self._thread_pool.join()
         if self._settler.finish():
-            for entry in left:
-                if entry.wake_up is not None and not self._settler.hand_back(entry.wake_up):
-                    break  # each of the others would wait for a server that is away, too
+            self._settler.hand_back([entry.wake_up for entry in left if entry.wake_up is not None])
         self._telemetry.emit(Signal.WORKER_STOPPED, finished=finished)
         return finished
 

@@ -16,6 +16,11 @@ CLOCK = SystemClock()
 PATIENCE = 5.0
 
 
+def no_prefetch() -> int:
+    """Jobs are taken for free threads only."""
+    return 0
+
+
 class WatchedClock(SystemClock):
     """Tells that a thread has looked at it: the delay queue's lock is then held until that thread waits."""
 
@@ -158,7 +163,7 @@ def test_an_entry_that_gave_way_comes_back_when_there_is_room() -> None:
 def test_a_thread_is_free_when_more_of_them_rest_than_entries_are_due() -> None:
     """A worker that listens for jobs asks before it takes one away from another worker."""
     delay_queue, taken, may_go = an_agenda(), threading.Semaphore(0), threading.Event()
-    assert not delay_queue.await_free_thread(0)  # nobody works yet
+    assert not delay_queue.room(no_prefetch)  # nobody works yet
 
     def work() -> None:
         while (entry := delay_queue.take()) is not None:
@@ -170,19 +175,36 @@ def test_a_thread_is_free_when_more_of_them_rest_than_entries_are_due() -> None:
     for thread in threads:
         thread.start()
     delay_queue.add(Entry("later"), CLOCK.elapsed() + 3600)
-    assert delay_queue.await_free_thread(PATIENCE)
+    assert delay_queue.await_room(no_prefetch, PATIENCE)
     for name in ("a", "b"):
         delay_queue.add(Entry(name), 0)
         assert taken.acquire(timeout=PATIENCE)
-    assert not delay_queue.await_free_thread(0)
-    waiting = threading.Thread(target=lambda: delay_queue.await_free_thread(PATIENCE) and taken.release(), daemon=True)
+    assert not delay_queue.room(no_prefetch)
+    waiting = threading.Thread(
+        target=lambda: delay_queue.await_room(no_prefetch, PATIENCE) and taken.release(), daemon=True
+    )
     waiting.start()
     may_go.set()
     assert taken.acquire(timeout=PATIENCE)
     delay_queue.close()
-    assert not delay_queue.await_free_thread(0)
+    assert not delay_queue.room(no_prefetch)
     for thread in (*threads, waiting):
         thread.join(PATIENCE)
+
+
+def test_more_is_fetched_when_half_of_what_may_wait_is_left() -> None:
+    """So that a loaded worker asks seldom; what is not due yet keeps no thread busy and does not count."""
+    delay_queue, prefetch = an_agenda(), 4
+    for number in range(3):
+        delay_queue.add(Entry(f"due-{number}"), 0)
+    delay_queue.add(Entry("later"), CLOCK.elapsed() + 3600)
+    assert delay_queue.room(lambda: prefetch) == 1
+    assert delay_queue.await_room(lambda: prefetch, 0) == 0
+    entry = delay_queue.take()
+    assert delay_queue.await_room(lambda: prefetch, 0) == 2
+    assert entry is not None
+    delay_queue.close()
+    assert delay_queue.await_room(lambda: prefetch, PATIENCE) == 0
 
 
 def test_a_full_agenda_still_moves_what_it_holds() -> None:
