@@ -77,13 +77,13 @@ def _monitored(settings: Settings, telemetry: Telemetry) -> Iterator[tuple[Telem
         return
     monitor, metrics = build_monitor(settings, telemetry)
     with monitor:
-        yield metrics, lambda app, worker: monitor.watching(_watched(app, worker))
+        yield metrics, lambda app, worker: monitor.watching(_watched(app, worker, has_queue=settings.has_queue))
 
 
-def _watched(app: App, worker: Worker) -> Watched:
+def _watched(app: App, worker: Worker, *, has_queue: bool) -> Watched:
     return Watched(
         gauges=app.gauges,
-        queue=app.queue,
+        queue=app.queue if has_queue else None,
         breaker_state=app.breaker_state,
         problems=worker.problems,
         is_draining=worker.is_draining,

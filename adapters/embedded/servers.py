@@ -22,20 +22,24 @@ __all__ = ["EmbeddedServers", "EmbeddedUrls"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EmbeddedUrls:
-    """The addresses of the servers, in the form of DATABASE_URL and REDIS_URL. Both are unix sockets."""
+    """The addresses of the servers, in the form of DATABASE_URL and REDIS_URL. Both are unix sockets.
+
+    `redis_url` is None if Valkey was not asked for.
+    """
 
     database_url: str
-    redis_url: str
+    redis_url: str | None
 
 
 class EmbeddedServers:
     """PostgreSQL and Valkey in `data_folder`, as a context manager or with `start` and `stop`.
 
     The folder is created and keeps its data between runs. Several processes of one user may use it at the same time.
-    The servers run in sessions of their own, so that Ctrl-C reaches us and not them. `fsync=False` is for tests.
+    The servers run in sessions of their own, so that Ctrl-C reaches us and not them. Without `with_valkey` this user
+    starts PostgreSQL alone; other users of the folder may still have a Valkey. `fsync=False` is for tests.
     """
 
-    def __init__(self, data_folder: Path, *, fsync: bool = True) -> None:
+    def __init__(self, data_folder: Path, *, with_valkey: bool = True, fsync: bool = True) -> None:
         self._folder = data_folder.absolute()
         self._changing = FileLock(self._folder / "changing.lock")
         self._using = FileLock(self._folder / "using.lock")
@@ -45,6 +49,7 @@ class EmbeddedServers:
             "postgres": Daemon(self._folder / "postgres", self._postgres),
             "valkey": Daemon(self._folder / "valkey", self._valkey),
         }
+        self._with_valkey = with_valkey
         self._urls: EmbeddedUrls | None = None
 
     def start(self) -> EmbeddedUrls:
@@ -90,7 +95,7 @@ class EmbeddedServers:
                     daemon.stop_if_unreachable()
             return EmbeddedUrls(
                 database_url=self._postgres.url(self._daemons["postgres"].start()),
-                redis_url=self._valkey.url(self._daemons["valkey"].start()),
+                redis_url=self._valkey.url(self._daemons["valkey"].start()) if self._with_valkey else None,
             )
         except BaseException:
             self._leave()

@@ -99,7 +99,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="engagement_queue_depth",
         kind=Kind.GAUGE,
-        meaning="Jobs that are ready in Redis and not yet received by a worker; NaN while Redis does not answer.",
+        meaning="Jobs that are ready in Redis and not yet received by a worker; NaN while Redis does not answer,"
+        " and always if there is no queue.",
     ),
     Metric(
         name="engagement_due",

@@ -1,4 +1,7 @@
-"""The doorbell: jobs in Redis that say "look at this activity". They decide nothing and may be lost at any time."""
+"""The doorbell: jobs in Redis that say "look at this activity". They decide nothing and may be lost at any time.
+
+There may also be no doorbell. An adapter that loses every job at once is a correct one: the sweep finds what is due.
+"""
 
 from __future__ import annotations
 

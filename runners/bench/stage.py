@@ -149,6 +149,6 @@ def staged() -> Iterator[Stage]:
             folder=folder,
             provider=sandbox,
             database=database,
-            redis=stack.enter_context(closing(RedisTrial(urls.redis_url))),
+            redis=stack.enter_context(closing(RedisTrial(str(urls.redis_url)))),
             intake=PostgresIntake(pool),
         )

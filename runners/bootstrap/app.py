@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from adapters.clock import SystemClock
+from adapters.no_queue import NoQueue
 from adapters.postgres.readers.gauges import PostgresGauges
 from adapters.rq.queue import RqQueue
 from adapters.telemetry.fan_out import FanOutTelemetry
@@ -44,7 +45,7 @@ class App:
 
     executor: Executor
     maintenance: Maintenance
-    queue: RqQueue | BullmqQueue
+    queue: RqQueue | BullmqQueue | NoQueue
     clock: SystemClock
     gauges: PostgresGauges
     breaker_state: Callable[[], str]
@@ -96,6 +97,7 @@ def build_worker(app: App, settings: Settings) -> Worker:
         report_unreadable=app.maintenance.report_unreadable,
         policy=WorkerPolicy(
             concurrency=settings.concurrency,
+            has_queue=settings.has_queue,
             preparing=_PREPARING if takes_time(settings) else 0,
             poll_interval=min(max(settings.poll_interval, timedelta(seconds=1)), timedelta(seconds=5)),
             # Beyond its deadline an attempt has its verdict to write, to a database that may be slow.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from adapters.clock import SystemClock
 from adapters.http.session import HttpSession
+from adapters.no_queue import NoQueue
 from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.postgres.store.alerts import PostgresAlertOutbox
@@ -44,7 +45,7 @@ class Parts:
     pool: PostgresPool
     store: PostgresActivityStore
     outbox: PostgresAlertOutbox
-    queue: RqQueue | BullmqQueue
+    queue: RqQueue | BullmqQueue | NoQueue
     session: HttpSession
     linkedin: UnipileGateway
     voice: Voice
@@ -59,7 +60,7 @@ def open_parts(settings: Settings, *, worker_id: str, listeners: tuple[Telemetry
         SchemaProblem: the database lacks something.
         StoreUnavailable: it cannot be reached.
     """
-    settings.need("database_url", "redis_url", "unipile_api_key", *needed_by_voice(settings))
+    settings.need(*settings.servers, "unipile_api_key", *needed_by_voice(settings))
     clock = SystemClock()
     pool = PostgresPool(str(settings.database_url), size=connections_of(settings), answers_within=_LONGEST_STATEMENT)
     queue = build_queue(settings)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from adapters.no_queue import NoQueue
 from adapters.rq.queue import RqQueue
 from engagement_core.ports.queue import QueueUnavailable
 from runners.settings import Settings, SettingsProblem
@@ -18,12 +19,14 @@ __all__ = ["build_queue", "queue_kind"]
 _ABANDONED_AFTER = timedelta(minutes=5)
 
 
-def build_queue(settings: Settings) -> RqQueue | BullmqQueue:
+def build_queue(settings: Settings) -> RqQueue | BullmqQueue | NoQueue:
     """The queue that the settings name.
 
     Raises:
         SettingsProblem: its URL is not set or is not one, or its library is not installed.
     """
+    if not settings.has_queue:
+        return NoQueue()
     settings.need("redis_url")
     try:
         return queue_kind(settings)(
@@ -38,7 +41,7 @@ def build_queue(settings: Settings) -> RqQueue | BullmqQueue:
 
 
 def queue_kind(settings: Settings) -> type[RqQueue] | partial[BullmqQueue]:
-    """The kind of queue that the settings name, to be made with what both kinds have.
+    """The kind of queue on Redis that the settings name, to be made with what both kinds have.
 
     Raises:
         SettingsProblem: its library is not installed.

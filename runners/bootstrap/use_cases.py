@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from adapters.alerts.log import LogAlerts
 from adapters.alerts.webhook import WebhookAlerts
 from adapters.postgres.readers.incident_facts import PostgresIncidentFacts
@@ -63,7 +61,6 @@ def build_maintenance(parts: Parts, pending: PendingDecisions) -> Maintenance:
         registry=PostgresWorkerRegistry(parts.pool, silent_for=settings.orphan_after),
         pending=pending,
         reconciler=_reconciler(parts),
-        queue=parts.queue,
         outbox=parts.outbox,
         watch=_watch(parts),
         care=_account_recovery(parts),
@@ -71,7 +68,6 @@ def build_maintenance(parts: Parts, pending: PendingDecisions) -> Maintenance:
         delivery=_delivery(parts),
         telemetry=parts.telemetry,
         orphans=OrphanPolicy(silent_for=settings.orphan_after),
-        look_ahead=timedelta(seconds=3),
     )
 
 

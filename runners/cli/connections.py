@@ -1,7 +1,7 @@
 """Connects the commands other than the worker to the servers: one connection to each.
 
 The one rule: PostgreSQL is required, Redis is optional. If the queue cannot be reached, the command only warns, because
-the sweep finds every due activity anyway.
+the sweep finds every due activity anyway. If the settings say that there is no queue, there is nothing to warn of.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Doorbell:
     """A queue that may be away. The first failure is a warning, and nothing more is tried after it."""
 
     def __init__(self, queue: Queue | None) -> None:
-        """`queue`: None if there is none."""
+        """`queue`: None if it is not known where the queue is."""
         self._queue = queue
         self.warned = False
         """Whether the queue failed."""
@@ -81,8 +81,8 @@ def doorbell(settings: Settings) -> Iterator[Doorbell]:
 
 @contextmanager
 def queue_of(settings: Settings) -> Iterator[Queue | None]:
-    """The queue of the settings, which connects at its first use; None if REDIS_URL is not set."""
-    if settings.redis_url is None:
+    """The queue of the settings, which connects at its first use; None if it needs REDIS_URL and that is not set."""
+    if settings.has_queue and settings.redis_url is None:
         yield None
         return
     queue = build_queue(settings)

@@ -33,7 +33,8 @@ _PATIENCE = 45.0
 
 
 @click.command(short_help="Watch it work; nothing needs to be set up.")
-def demo() -> None:
+@click.option("--no-queue", is_flag=True, help="Without Valkey, as with POD_ENGAGEMENT_QUEUE=none.")
+def demo(no_queue: bool) -> None:
     """Watch real engagements being executed: real PostgreSQL and Valkey, real HTTP, a simulated provider.
 
     Three pods engage with ten posts over eight seconds. One request is refused and retried. One answer is lost after
@@ -43,8 +44,9 @@ def demo() -> None:
     """
     console = Console()
     with interruptible(), tempfile.TemporaryDirectory(prefix="engagement-demo-", ignore_cleanup_errors=True) as folder:
-        console.print("Starting PostgreSQL, Valkey and the simulated provider ...")
-        with servers(Settings(), embedded=True, data=Path(folder)) as chosen, Sandbox(faults=FAULTS) as sandbox:
+        wanted = Settings(queue="none") if no_queue else Settings()
+        console.print(f"Starting PostgreSQL{'' if no_queue else ', Valkey'} and the simulated provider ...")
+        with servers(wanted, embedded=True, data=Path(folder)) as chosen, Sandbox(faults=FAULTS) as sandbox:
             settings = _for_the_sandbox(chosen, sandbox.url)
             planned = _schedule(settings)
             result = _perform(console, settings, sandbox, planned)
@@ -57,6 +59,7 @@ def _for_the_sandbox(chosen: Settings, url: str) -> Settings:
     return Settings(
         database_url=chosen.database_url,
         redis_url=chosen.redis_url,
+        queue=chosen.queue,
         unipile_api_key="sandbox-key",
         unipile_base_url=url,
         unipile_api_version="v1",

@@ -48,7 +48,7 @@ def servers(settings: Settings, embedded: bool, data: Path | None, *, migrated: 
 
     Args:
         settings: as read from the environment.
-        embedded: use servers from wheels, and ignore the servers of the settings.
+        embedded: use servers from wheels, and ignore the servers of the settings. Without a queue, that is PostgreSQL.
         data: their data folder; None is `DATA_FOLDER`.
         migrated: create or extend the schema in the embedded database, which is ours alone.
 
@@ -64,7 +64,7 @@ def servers(settings: Settings, embedded: bool, data: Path | None, *, migrated: 
         return
     from adapters.embedded import EmbeddedServers  # noqa: PLC0415 - most users have their own servers
 
-    with EmbeddedServers(data or DATA_FOLDER) as urls:
+    with EmbeddedServers(data or DATA_FOLDER, with_valkey=settings.has_queue) as urls:
         if migrated:
             migrate(urls.database_url)
         yield replace(settings, database_url=urls.database_url, redis_url=urls.redis_url)

@@ -46,7 +46,8 @@ def status(watch: bool, wants_json: bool, embedded: bool, data: Path | None) -> 
         reader = PostgresStatusReader(pool, silent_for=settings.orphan_after)
 
         def read() -> Page:
-            return Page(status=reader.read(), depth=_depth(queue))
+            depth = _depth(queue) if settings.has_queue else None
+            return Page(status=reader.read(), depth=depth, has_queue=settings.has_queue)
 
         if not watch:
             show_json(as_json(read())) if wants_json else console().print(as_screen(read()))

@@ -28,7 +28,6 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+\b")
 _HARMLESS = ("", "1000")
 """Every kind of variable accepts one of these. The value is never used: its finding has failed."""
 _LONGEST_LAG = timedelta(seconds=60)
-_SERVERS = ("database_url", "redis_url")
 
 
 def check_configuration(context: Context) -> tuple[Finding, ...]:
@@ -37,7 +36,7 @@ def check_configuration(context: Context) -> tuple[Finding, ...]:
     if not is_complete:
         return malformed
     known = {finding.name for finding in malformed}
-    skip = _SERVERS if context.data_folder else ()
+    skip = context.settings.servers if context.data_folder else ()
     others = [*_missing(context.settings, skip), *_unusable(context.settings, skip), *_unwise(context.settings)]
     found = (*malformed, *(finding for finding in others if finding.name not in known))
     return found or (fine(CONFIGURATION, "Every needed variable is set, and none is malformed."),)
@@ -87,7 +86,7 @@ def _environment_kept() -> Iterator[None]:
 
 
 def _missing(settings: Settings, skip: tuple[str, ...]) -> Iterator[Finding]:
-    for name in (*_SERVERS, "unipile_api_key", *needed_by_voice(settings)):
+    for name in (*settings.servers, "unipile_api_key", *needed_by_voice(settings)):
         if name not in skip and (problem := _lack(settings, name)):
             yield failed(name.upper(), f"{problem}.", f"Set it, in the environment or in a .env file: {_PAGE}")
 

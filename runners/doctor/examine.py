@@ -46,8 +46,12 @@ def _of_database(name: str, run: Callable[[Context], tuple[Finding, ...]], *need
     return Check(name=name, run=run, needs=("PostgreSQL", *needs))
 
 
-def _of_redis(name: str, run: Callable[[Context], tuple[Finding, ...]]) -> Check:
-    return Check(name=name, run=run, needs=("Redis",))
+def _of_redis(name: str, run: Callable[[Context], tuple[Finding, ...]], *needs: str) -> Check:
+    return Check(name=name, run=run, needs=needs or ("Redis",), wanted=_has_queue)
+
+
+def _has_queue(context: Context) -> bool:
+    return context.settings.has_queue
 
 
 CHECKS: tuple[Check, ...] = (
@@ -78,7 +82,8 @@ CHECKS: tuple[Check, ...] = (
     _of_database("pooler", database.check_pooler, _THREADS),
     _of_database("standbys", database.check_standbys),
     _of_database("clock", database.check_clock),
-    Check(name="Redis", run=queue.check_redis, needs=(CONFIGURATION, "REDIS_URL", "embedded servers")),
+    Check(name="queue", run=queue.check_no_queue, wanted=lambda context: not _has_queue(context)),
+    _of_redis("Redis", queue.check_redis, CONFIGURATION, "REDIS_URL", "embedded servers"),
     _of_redis("Redis version", queue.check_redis_version),
     _of_redis("Redis eviction", queue.check_eviction),
     _of_redis("Redis persistence", queue.check_persistence),

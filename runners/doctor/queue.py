@@ -9,7 +9,14 @@ from adapters.rq.examination import Obstacle, Refused, examine_redis
 from runners.doctor.context import Context
 from runners.doctor.finding import Finding, failed, fine, warned
 
-__all__ = ["check_eviction", "check_persistence", "check_redis", "check_redis_version", "check_replica"]
+__all__ = [
+    "check_eviction",
+    "check_no_queue",
+    "check_persistence",
+    "check_redis",
+    "check_redis_version",
+    "check_replica",
+]
 
 _OLDEST = (6, 2)
 _CURES = {
@@ -18,6 +25,12 @@ _CURES = {
     Obstacle.TOO_OLD: "Use Redis 6.2 or later, or Valkey.",
     Obstacle.NOT_ALLOWED: "Allow the user in REDIS_URL to run every command, also INFO and EVAL.",
 }
+
+
+def check_no_queue(_: Context) -> tuple[Finding, ...]:
+    """Instead of the other checks, if the settings say that there is no queue."""
+    says = "POD_ENGAGEMENT_QUEUE is none: there is no queue, and Redis is not needed. The sweep finds what is due."
+    return (fine("queue", says),)
 
 
 def check_redis(context: Context) -> tuple[Finding, ...]:

@@ -122,7 +122,8 @@ def check_embedded_servers(context: Context) -> tuple[Finding, ...]:
     if not wheels_installed():
         return (failed("embedded servers", "The wheels with the servers are not installed.", _INSTALL),)
     try:
-        urls = context.stack.enter_context(EmbeddedServers(context.data_folder))
+        servers = EmbeddedServers(context.data_folder, with_valkey=context.settings.has_queue)
+        urls = context.stack.enter_context(servers)
         migrate(urls.database_url)
     except EmbeddedServersFailed as error:
         says = " ".join(str(error).split())
@@ -130,4 +131,5 @@ def check_embedded_servers(context: Context) -> tuple[Finding, ...]:
             failed("embedded servers", says, "Correct what the message names, or choose another folder with --data."),
         )
     context.settings = replace(context.settings, database_url=urls.database_url, redis_url=urls.redis_url)
-    return (fine("embedded servers", "PostgreSQL and Valkey start."),)
+    started = "PostgreSQL and Valkey start." if context.settings.has_queue else "PostgreSQL starts."
+    return (fine("embedded servers", started),)

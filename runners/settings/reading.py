@@ -31,6 +31,7 @@ def read_settings(dotenv: Path | None = Path(".env")) -> Settings:
     found = {name: value for name, value in given.items() if value is not None}
     _follow_dsn(found, DSN.given(env))
     _follow_voice(found)
+    _follow_queue(found)
     if "job_timeout" in found:
         found.setdefault("shutdown_grace", found["job_timeout"])
     settings = Settings(**found)
@@ -61,9 +62,14 @@ def _follow_voice(found: dict[str, Any]) -> None:
         found["voice_base_url"] = check("VOICE_BASE_URL", url)
 
 
+def _follow_queue(found: dict[str, Any]) -> None:
+    if found.get("queue") == "none":
+        found.pop("redis_url", None)  # nobody connects to it, so nobody has to say whether it is well-formed
+
+
 def _check_queues(settings: Settings) -> None:
     name = settings.dead_letter_queue_name
-    if name == settings.queue_name:
+    if settings.has_queue and name == settings.queue_name:
         # A job that cannot be read would be put where it is read again, for ever.
         raise SettingsProblem(
             f"POD_ENGAGEMENT_DEADLETTER_QUEUE_NAME is {name!r}, which is the queue that is listened to;"

@@ -55,9 +55,11 @@ class Settings:
         _SERVERS,
         "REDIS_URL",
         None,
-        "Redis 6.2 or later, or Valkey: `redis://`, `rediss://`, `unix://`. Needed, but for `--embedded`.",
+        "Redis 6.2 or later, or Valkey: `redis://`, `rediss://`, `unix://`. Needed, but for `--embedded` and for"
+        " `POD_ENGAGEMENT_QUEUE=none`.",
         text,
-        lack="the Redis or Valkey URL, e.g. redis://host:6379/0 (or use --embedded)",
+        lack="the Redis or Valkey URL, e.g. redis://host:6379/0 (or use --embedded, or POD_ENGAGEMENT_QUEUE=none to"
+        " work without Redis)",
         secret=True,
     )
     unipile_api_key: str | None = setting(
@@ -146,8 +148,9 @@ class Settings:
         _QUEUE,
         "POD_ENGAGEMENT_QUEUE",
         "rq",
-        "The doorbell: `rq`, or [`bullmq`](queue.md#bullmq) for a Node E-04 (the extra `bullmq`).",
-        choice("rq", "bullmq"),
+        "The doorbell: `rq`, or [`bullmq`](queue.md#bullmq) for a Node E-04 (the extra `bullmq`), or"
+        " [`none`](queue.md#no-queue): no Redis at all, the sweep alone finds what is due.",
+        choice("rq", "bullmq", "none"),
     )
     queue_name: str = setting(
         _QUEUE, "POD_ENGAGEMENT_QUEUE_NAME", "pod-engagement", "The queue that is listened to.", text
@@ -234,6 +237,16 @@ class Settings:
         choice("json", "console"),
         instead="`console` on a terminal, else `json`",
     )
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether there is a queue. Without one, Redis is neither needed nor asked for anything."""
+        return self.queue != "none"
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The settings that name the servers to connect to."""
+        return ("database_url", "redis_url") if self.has_queue else ("database_url",)
 
     def need(self, *names: str) -> None:
         """Insist on settings that have no default.

@@ -48,10 +48,11 @@ _STATUS_OK, _STATUS_UNAVAILABLE = 200, 503
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """What the pages show. `problems` says what is stuck; `is_draining`, whether the worker claims nothing new."""
+    """What the pages show. `queue` is None if there is none. `problems` says what is stuck; `is_draining`, whether the
+    worker claims nothing new."""
 
     gauges: GaugesReader
-    queue: Queue
+    queue: Queue | None
     breaker_state: Callable[[], str]
     problems: Callable[[], tuple[str, ...]]
     is_draining: Callable[[], bool]
@@ -84,7 +85,7 @@ class Monitor:
         self._now = now
         self._server: PageServer | None = None
         self._watched: Watched | None = None
-        self._checks = {"postgresql": _NOT_YET, "schema": _NOT_YET, "redis": _NOT_YET}
+        self._checks = {"postgresql": _NOT_YET, "schema": _NOT_YET}
         self._looked_at = now()
         self._rendering = threading.Lock()
         self._rendered, self._stale_at = b"", -math.inf
@@ -151,21 +152,27 @@ class Monitor:
         )
 
     def _look(self, watched: Watched) -> None:
-        checks = {"postgresql": _OK, "schema": _OK, "redis": _OK}
-        gauges = depth = None
+        checks = {"postgresql": _OK, "schema": _OK}
+        gauges = None
         try:
             gauges = watched.gauges.read()
         except SchemaProblem as error:
             checks["schema"] = str(error)
         except StoreUnavailable as error:
             checks |= {"postgresql": str(error), "schema": "cannot be checked"}
-        try:
-            depth = watched.queue.depth(at_most_old=_RECENT)
-        except QueueUnavailable as error:
-            checks["redis"] = f"degraded: {error}"
         self._metrics.show_levels(gauges)
-        self._metrics.show_queue_depth(depth)
+        if watched.queue is not None:
+            checks["redis"] = self._look_at_queue(watched.queue)
         self._checks, self._looked_at = checks, self._now()
+
+    def _look_at_queue(self, queue: Queue) -> str:
+        """What the page says of it."""
+        try:
+            self._metrics.show_queue_depth(queue.depth(at_most_old=_RECENT))
+        except QueueUnavailable as error:
+            self._metrics.show_queue_depth(None)
+            return f"degraded: {error}"
+        return _OK
 
     def _metrics_page(self) -> Page:
         with self._rendering:

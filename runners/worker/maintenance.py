@@ -1,4 +1,4 @@
-"""The periodic tasks of every worker: send the heartbeat, settle unknown outcomes, keep the queue moving.
+"""The periodic tasks of every worker: send the heartbeat, adopt orphans, settle unknown outcomes, alert.
 
 The one rule: the heartbeat has its own thread. Whatever else is slow, other workers never take a living worker for
 dead.
@@ -16,7 +16,6 @@ from engagement_core.model.incident import IncidentKind
 from engagement_core.model.job import Unreadable
 from engagement_core.ports.activities import ActivityStore, StoreUnavailable
 from engagement_core.ports.alerts import AlertOutbox
-from engagement_core.ports.queue import Queue, QueueUnavailable
 from engagement_core.ports.retention import Retention
 from engagement_core.ports.telemetry import Telemetry
 from engagement_core.ports.workers import WorkerRegistry
@@ -32,8 +31,6 @@ __all__ = ["Maintenance"]
 
 _BEAT = timedelta(seconds=2)
 _OFTEN = timedelta(seconds=1)
-_QUEUE = timedelta(seconds=4)
-"""Half of the look-ahead: what is due in the schedule still comes some seconds early."""
 _HEALTH = timedelta(seconds=5)
 _FORGET = timedelta(hours=1)
 _KEPT_FOR = timedelta(days=30)
@@ -51,7 +48,6 @@ class Maintenance:
     registry: WorkerRegistry
     pending: PendingDecisions
     reconciler: Reconciler
-    queue: Queue
     outbox: AlertOutbox
     watch: Watch
     delivery: Delivery
@@ -59,7 +55,6 @@ class Maintenance:
     retention: Retention
     telemetry: Telemetry
     orphans: OrphanPolicy
-    look_ahead: timedelta
 
     def tasks(self) -> tuple[PeriodicTask, ...]:
         """All periodic tasks."""
@@ -72,7 +67,6 @@ class Maintenance:
             PeriodicTask(name="watch", do=self.watch.run_once, needs=StoreUnavailable),
             PeriodicTask(name="breaker", do=self._check_breaker, needs=None),
             PeriodicTask(name="forget", do=self._forget, needs=StoreUnavailable),
-            PeriodicTask(name="queue", do=self._advance, needs=QueueUnavailable),
             # Last, because a drain waits for the tasks in this order.
             PeriodicTask(name="alerts", do=self._deliver, needs=StoreUnavailable),
         )
@@ -138,6 +132,3 @@ class Maintenance:
     def _forget(self) -> timedelta:
         forgotten = self.retention.forget(older_than=_KEPT_FOR, limit=_FORGOTTEN_AT_ONCE)
         return _BEAT if forgotten >= _FORGOTTEN_AT_ONCE else _FORGET
-
-    def _advance(self) -> timedelta:
-        return _OFTEN if self.queue.advance(self.look_ahead) else _QUEUE

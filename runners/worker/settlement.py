@@ -37,8 +37,12 @@ _Note = tuple[Entry, job.Settlement]
 class JobSettler:
     """Settles jobs. Safe to use from several threads; `run_once` belongs to one thread."""
 
-    def __init__(self, *, queue: Queue, telemetry: Telemetry, outages: Outages) -> None:
+    def __init__(
+        self, *, queue: Queue, telemetry: Telemetry, outages: Outages, mirrors_dead_letters: bool = True
+    ) -> None:
+        """`mirrors_dead_letters`: copy dead letters into the queue, also those for which no job rang."""
         self._queue = queue
+        self._mirrors_dead_letters = mirrors_dead_letters
         self._telemetry = telemetry
         self._outages = outages
         self._notes: threads.SimpleQueue[_Note | None] = threads.SimpleQueue()
@@ -93,7 +97,8 @@ class JobSettler:
         emit_defect(self._telemetry, error, activity_id=activity_id)
 
     def _note(self, entry: Entry, settlement: job.Settlement) -> None:
-        has_to_be_told = entry.wake_up is not None or isinstance(settlement, job.DeadLettered)
+        is_mirrored = self._mirrors_dead_letters and isinstance(settlement, job.DeadLettered)
+        has_to_be_told = entry.wake_up is not None or is_mirrored
         if has_to_be_told and self._notes.qsize() < _MOST_NOTES:
             self._notes.put((entry, settlement))
 

@@ -31,6 +31,9 @@ from runners.worker.watchdog import Watchdog
 __all__ = ["Worker"]
 
 _LOOK_FOR_MORE_SECONDS = 1.0
+_ADVANCE_SOON = timedelta(seconds=1)
+_ADVANCE = timedelta(seconds=4)
+"""Half of the look-ahead: what is due in the schedule still comes some seconds early."""
 
 
 class Worker:
@@ -55,7 +58,7 @@ class Worker:
         Args:
             executor: executes activities.
             store: knows what is due.
-            queue: rings for activities.
+            queue: rings for activities; if the policy says that there is none, no task waits for it.
             clock: measures time.
             telemetry: hears what happens.
             delay_queue: holds what is due soon.
@@ -65,6 +68,7 @@ class Worker:
             slow_calls, calls_beyond_share: see `ThreadPool`.
         """
         self._executor = executor
+        self._queue = queue
         self._store = store
         self._telemetry = telemetry
         self._policy = policy
@@ -74,7 +78,9 @@ class Worker:
         self._watchdog = Watchdog()
         self._outages = Outages(telemetry)
         self._periodic_tasks = PeriodicTasks(telemetry=telemetry, outages=self._outages, watchdog=self._watchdog)
-        self._settler = JobSettler(queue=queue, telemetry=telemetry, outages=self._outages)
+        self._settler = JobSettler(
+            queue=queue, telemetry=telemetry, outages=self._outages, mirrors_dead_letters=policy.has_queue
+        )
         prefetch = Prefetch(clock, most=policy.prefetch * policy.concurrency)
         recent = RecentlyExecuted(clock)
         self._feeder = Feeder(
@@ -124,7 +130,7 @@ class Worker:
         """
         self._telemetry.emit(Signal.WORKER_STARTED, concurrency=self._policy.concurrency, burst=True)
         self._thread_pool.start()
-        self._periodic_tasks.start((*self._maintenance, self._settling()))
+        self._periodic_tasks.start((*self._maintenance, *self._of_queue()))
         met_before: frozenset[str] = frozenset()
         while not stop.is_set():
             due = self._feeder.sweep(timedelta(0))
@@ -145,7 +151,8 @@ class Worker:
         self._draining.set()
         self._watchdog.release()
         left = self._delay_queue.close()
-        self._feeder.stop_listening()
+        if self._policy.has_queue:
+            self._feeder.stop_listening()
         finished = self._delay_queue.wait_until_idle(grace.total_seconds())
         self._settler.end()
         self._periodic_tasks.stop(5.0)
@@ -164,15 +171,29 @@ class Worker:
         """What does not move although it should, one sentence each; empty when all is well."""
         return () if self.is_draining() else (*self._watchdog.problems(), *self._thread_pool.problems())
 
-    def _settling(self) -> PeriodicTask:
-        return PeriodicTask(name="mirror", do=self._settler.run_once, needs=None)
+    def _of_queue(self) -> tuple[PeriodicTask, ...]:
+        """What keeps the queue moving, also in a burst. A queue that is not there needs none of it."""
+        if not self._policy.has_queue:
+            return ()
+        return (
+            PeriodicTask(name="queue", do=self._advance, needs=QueueUnavailable),
+            PeriodicTask(name="mirror", do=self._settler.run_once, needs=None),
+        )
+
+    def _listening(self) -> tuple[PeriodicTask, ...]:
+        if not self._policy.has_queue:
+            return ()
+        return (PeriodicTask(name="listen", do=self._feeder.listen_once, needs=QueueUnavailable),)
+
+    def _advance(self) -> timedelta:
+        return _ADVANCE_SOON if self._queue.advance(self._policy.look_ahead) else _ADVANCE
 
     def _tasks(self) -> tuple[PeriodicTask, ...]:
         return (
             PeriodicTask(name="sweep", do=self._feeder.sweep_once, needs=StoreUnavailable),
-            PeriodicTask(name="listen", do=self._feeder.listen_once, needs=QueueUnavailable),
+            *self._listening(),
             PeriodicTask(name="relieve", do=self._thread_pool.compensate, needs=None),
-            self._settling(),
+            *self._of_queue(),
             *self._preparing(),  # last: a drain waits for the tasks in this order, and a voice may take its time
         )
 

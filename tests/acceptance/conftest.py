@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,10 @@ _PATIENCE = 20.0
 
 @dataclass
 class World:
-    """One database, one Redis, one provider, any number of workers."""
+    """One database, one Redis (or none), one provider, any number of workers."""
 
     database_url: str
-    redis_url: str
+    redis_url: str | None
     sandbox: Sandbox
     folder: Path
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
@@ -37,7 +37,7 @@ class World:
         return {
             "PATH": os.environ["PATH"],
             "DATABASE_URL": self.database_url,
-            "REDIS_URL": self.redis_url,
+            **({} if self.redis_url is None else {"REDIS_URL": self.redis_url}),
             "UNIPILE_API_KEY": "the-api-key",
             "UNIPILE_BASE_URL": self.sandbox.url,
             **more,
@@ -129,8 +129,21 @@ class World:
 @pytest.fixture
 def world(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[World]:
     """Two pods with an account each: pod-1 speaks with a voice, pod-2 has none."""
+    with _a_world(database_url, redis_url, tmp_path) as here:
+        yield here
+
+
+@pytest.fixture
+def world_without_redis(database_url: str, tmp_path: Path) -> Iterator[World]:
+    """The same. Nothing in it knows a Redis."""
+    with _a_world(database_url, None, tmp_path) as here:
+        yield here
+
+
+@contextmanager
+def _a_world(database_url: str, redis_url: str | None, folder: Path) -> Iterator[World]:
     with Sandbox() as sandbox:
-        here = World(database_url=database_url, redis_url=redis_url, sandbox=sandbox, folder=tmp_path)
+        here = World(database_url=database_url, redis_url=redis_url, sandbox=sandbox, folder=folder)
         here.sql(
             "INSERT INTO voice_cartridges VALUES ('voice-1', NULL, NULL,"
             """ '{"rewrites": {"Great post!": ["This is a fantastic post and I love the insights!"]}}');"""

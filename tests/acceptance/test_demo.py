@@ -20,11 +20,12 @@ def _environment(folder: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "TMPDIR": str(folder), "HOME": str(folder)}
 
 
-def test_the_demo_executes_everything_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Exit 0, a table with the figures, under a minute, no process left."""
+@pytest.mark.parametrize("options", [(), ("--no-queue",)])
+def test_the_demo_executes_everything_once_and_leaves_nothing_behind(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Exit 0, a table with the figures, under a minute, no process left; with Valkey and without."""
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "runners", "demo"],
+        [sys.executable, "-m", "runners", "demo", *options],
         env=_environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

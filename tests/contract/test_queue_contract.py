@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +15,7 @@ from rq import Queue as PlainRqQueue
 from rq.serializers import JSONSerializer
 
 from adapters.bullmq.queue import BullmqQueue
+from adapters.no_queue import NoQueue
 from adapters.rq.queue import RqQueue
 from engagement_core.model.job import DeadLettered, Done, Later, WakeUp
 from engagement_core.ports.queue import Queue
@@ -380,3 +382,25 @@ def test_an_old_depth_will_do_for_whoever_says_so(doorbell: Doorbell) -> None:
     assert doorbell.queue.depth(at_most_old=timedelta(minutes=1)) == 1
     doorbell.receive()
     assert doorbell.queue.depth() == 0
+
+
+def test_no_queue_takes_everything_and_never_rings() -> None:
+    """It is a queue that loses every job at once, which any queue may do. Nothing is an error, however often."""
+    queue: Queue = NoQueue()
+    now = InMemoryClock().now()
+    for _ in range(2):
+        queue.ring("a-1", now)
+        assert queue.receive(NOTHING, at_most=1) == ()
+        queue.interrupt()
+        queue.settle([(WakeUp(activity_id="a-1", receipt="a-1"), Later(at=now))])
+        queue.bury("a-1", "gone")
+        queue.unbury("a-1")
+        assert queue.advance(timedelta(hours=1)) == 0
+        assert queue.depth() == 0
+
+
+def test_no_queue_is_listened_to_without_spinning() -> None:
+    """None comes after the time-out, as with every queue that has nothing to say."""
+    before = time.monotonic()
+    assert NoQueue().receive(timedelta(milliseconds=50), at_most=1) == ()
+    assert time.monotonic() - before >= 0.05

@@ -46,6 +46,13 @@ def test_an_empty_database_has_nothing_to_show(engagement: Commands) -> None:
     assert "nothing is due" in screen.stdout
 
 
+def test_without_a_queue_its_depth_is_not_unavailable_but_absent(database_url: str) -> None:
+    """Nothing is wrong, and there is nothing to repair."""
+    engagement = Commands(environ={"DATABASE_URL": database_url, "POD_ENGAGEMENT_QUEUE": "none"})
+    assert engagement.json("status")["queue_depth"] is None
+    assert "there is no queue" in engagement("status").stdout
+
+
 def test_every_state_is_counted(engagement: Commands, database_url: str) -> None:
     """Each activity in one of them."""
     add_rows(database_url, "due-1", "due-2")

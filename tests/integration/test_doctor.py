@@ -67,6 +67,15 @@ def test_a_healthy_set_up_is_healthy(clinic: Clinic, sandbox: Sandbox) -> None:
     assert sandbox.ledger()["effects"] == []
 
 
+def test_without_a_queue_no_redis_is_checked(clinic: Clinic) -> None:
+    """Nothing is missing: the doctor says that there is no queue. A URL that is left over is not looked at."""
+    found = clinic.finds(POD_ENGAGEMENT_QUEUE="none", REDIS_URL="not a URL")
+    assert found["queue"]["level"] == "ok"
+    assert "there is no queue" in found["queue"]["says"]
+    assert [name for name in found if "redis" in name.lower()] == []
+    assert {each["level"] for name, each in found.items() if name != "metrics port"} == {"ok"}
+
+
 def test_the_table_shows_what_was_found(clinic: Clinic) -> None:
     """The table is for people; the exit code is the same."""
     result = Commands(environ={**clinic.changes, "REDIS_URL": clinic.redis_url})("doctor")

@@ -146,6 +146,22 @@ def test_data_survives_a_restart(folder: Path) -> None:
         assert client.get("kept") == b"42"
 
 
+def test_without_valkey_postgresql_runs_alone(folder: Path) -> None:
+    """A user who does not want it starts none. Beside one who does, it is there, and the last of the two stops both."""
+    alone = EmbeddedServers(folder, with_valkey=False, fsync=False)
+    urls = alone.start()
+    assert urls.redis_url is None
+    assert execute(urls.database_url, "SELECT 1") == [(1,)]
+    assert not any("valkey" in process.name() for process in server_processes(folder))
+    both = EmbeddedServers(folder, fsync=False)
+    with closing(redis.from_url(str(both.start().redis_url))) as client:
+        assert client.ping()
+    both.stop()
+    assert any("valkey" in process.name() for process in server_processes(folder))
+    alone.stop()
+    assert server_processes(folder) == []
+
+
 def test_nothing_is_left_after_a_stop(folder: Path) -> None:
     """No process and no socket outlives the last user."""
     with embedded(folder) as urls:

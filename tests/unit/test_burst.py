@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 
 from adapters.clock import SystemClock
+from engagement_core.model.errors import Cause, Failure
 from engagement_core.model.job import Settlement, WakeUp
-from engagement_core.model.outcome import Deferred, Dropped, Outcome
+from engagement_core.model.outcome import Buried, Deferred, Dropped, Outcome
 from engagement_core.model.signal import Signal
 from engagement_core.ports.queue import QueueUnavailable
 from fakes.activities import InMemoryActivityStore
@@ -133,6 +135,50 @@ def test_a_settlement_that_breaks_ends_no_thread() -> None:
         "LookupError: activity-1",
         "LookupError: activity-2",
     ]
+
+
+class UntouchableQueue(InMemoryQueue):
+    """Nobody may ask it anything."""
+
+    def _require_available(self) -> None:
+        raise AssertionError("there is no queue")
+
+
+@dataclass
+class BuryingExecutor:
+    """Every activity becomes a dead letter."""
+
+    executed: threading.Event = field(default_factory=threading.Event)
+
+    def execute(self, _: str) -> Outcome:
+        """See `Executor`."""
+        self.executed.set()
+        return Buried(failure=Failure(cause=Cause.POST_GONE, message="it is gone"))
+
+
+def test_without_a_queue_no_thread_waits_for_one() -> None:
+    """No task that listens, settles or moves jobs is started, and nothing is kept for a mirror that is not there."""
+    telemetry, clock, executor = InMemoryTelemetry(), SystemClock(), BuryingExecutor()
+    delay_queue = DelayQueue(clock)
+    worker = Worker(
+        executor=executor,  # type: ignore[arg-type]
+        store=InMemoryActivityStore(now=lambda: NOW),
+        queue=UntouchableQueue(now=lambda: NOW),
+        clock=clock,
+        telemetry=telemetry,
+        delay_queue=delay_queue,
+        maintenance=(),
+        report_unreadable=lambda _: None,
+        policy=WorkerPolicy(concurrency=1, has_queue=False),
+    )
+    before = set(threading.enumerate())
+    worker.start()
+    started = {thread.name for thread in set(threading.enumerate()) - before}
+    delay_queue.add(Entry("activity-1"), clock.elapsed())
+    assert executor.executed.wait(10)
+    assert worker.drain(timedelta(seconds=5))
+    assert {name for name in started if name.startswith("task-")} == {"task-sweep", "task-relieve"}
+    assert telemetry.fields_of(Signal.ROUND_FAILED) == telemetry.fields_of(Signal.EXECUTION_FAILED) == []
 
 
 class AwayQueue(BrokenQueue):

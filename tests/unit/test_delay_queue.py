@@ -442,7 +442,7 @@ def test_thread_that_waits_for_a_later_entry_takes_one_whose_account_has_room_ag
         delay_queue.add(*of("x", 1), 0)
         thread = threading.Thread(target=lambda: delay_queue.take() and taken.release(), daemon=True)
         thread.start()
-        assert delay_queue.await_free_thread(PATIENCE)
+        assert delay_queue.await_room(lambda: 0, PATIENCE)
         assert not taken.acquire(timeout=0.1)
     delay_queue.done(busy)
     assert taken.acquire(timeout=PATIENCE)

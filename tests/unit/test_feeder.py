@@ -22,6 +22,8 @@ from runners.worker.execution import Execution
 from runners.worker.feeder import Feeder
 from runners.worker.periodic import Outages
 from runners.worker.policy import WorkerPolicy
+from runners.worker.prefetch import Prefetch
+from runners.worker.recent import RecentlyExecuted
 from runners.worker.settlement import JobSettler
 
 CLOCK = SystemClock()
@@ -75,6 +77,8 @@ def feeder(store: EndlessStore, queue: InMemoryQueue, settler: JobSettler) -> Fe
         outages=Outages(InMemoryTelemetry()),
         delay_queue=DelayQueue(CLOCK, capacity=10, bulkhead=AccountBulkhead(CLOCK, most=2), threads=5),
         settler=settler,
+        prefetch=Prefetch(CLOCK, most=10),
+        recent=RecentlyExecuted(CLOCK),
         draining=threading.Event(),
         report_unreadable=lambda _: None,
         policy=WorkerPolicy(poll_interval=timedelta(seconds=5)),
@@ -135,6 +139,8 @@ def carry_out(entry: Entry, delay_queue: DelayQueue, settler: JobSettler) -> Non
         clock=CLOCK,
         delay_queue=delay_queue,
         settler=settler,
+        prefetch=Prefetch(CLOCK, most=10),
+        recent=RecentlyExecuted(CLOCK),
         look_ahead=timedelta(seconds=8),
     )
     execution.carry_out(entry)
@@ -154,7 +160,7 @@ def test_job_for_which_there_is_no_room_any_more_is_left_to_the_sweep(
     """It would ring every two seconds for as long as its account does not answer."""
     delay_queue = DelayQueue(CLOCK, capacity=1)
     queue.ring("a", _now())
-    wake_up = queue.receive(AT_ONCE)
+    (wake_up,) = queue.receive(AT_ONCE, at_most=1)
     assert isinstance(wake_up, WakeUp)
     entry = taken(delay_queue, Entry("a", wake_up))
     delay_queue.add(Entry("b", account_id="account-1"), 0)

@@ -41,7 +41,7 @@ class Scene:
 
     telemetry: InMemoryTelemetry = field(default_factory=InMemoryTelemetry)
     metrics: PrometheusTelemetry = field(default_factory=PrometheusTelemetry)
-    queue: InMemoryQueue = field(default_factory=lambda: InMemoryQueue(now=lambda: NOW))
+    queue: InMemoryQueue | None = field(default_factory=lambda: InMemoryQueue(now=lambda: NOW))
     gauges: Callable[[], Gauges] = lambda: LEVELS
     problems: tuple[str, ...] = ()
     is_draining: bool = False
@@ -165,6 +165,14 @@ def test_worker_without_redis_is_ready_and_says_that_it_is_degraded() -> None:
             "schema": "ok",
             "redis": "degraded: Redis at h:6379: refused",
         }
+        assert b"engagement_queue_depth NaN" in scene.page("/metrics").body
+
+
+def test_worker_without_a_queue_is_ready_and_has_no_check_of_redis() -> None:
+    """There is nothing to be degraded."""
+    scene = Scene(queue=None)
+    with scene.monitor, scene.watching():
+        assert scene.told("/readyz") == (200, {"ready": True, "checks": {"postgresql": "ok", "schema": "ok"}})
         assert b"engagement_queue_depth NaN" in scene.page("/metrics").body
 
 

@@ -46,6 +46,7 @@ def _nothing_there(_nothing_set: None, monkeypatch: pytest.MonkeyPatch, tmp_path
         ("POD_ENGAGEMENT_MAX_LATENESS_MS", "", "max_lateness", None),
         ("POD_ENGAGEMENT_SHUTDOWN_GRACE_MS", "1500", "shutdown_grace", timedelta(seconds=1.5)),
         ("POD_ENGAGEMENT_QUEUE", "RQ", "queue", "rq"),
+        ("POD_ENGAGEMENT_QUEUE", "None", "queue", "none"),
         ("POD_ENGAGEMENT_QUEUE_NAME", "likes", "queue_name", "likes"),
         ("POD_ENGAGEMENT_DEADLETTER_QUEUE_NAME", "lost", "dead_letter_queue_name", "lost"),
         ("POD_ENGAGEMENT_BULLMQ_PREFIX", "{e-04}", "bullmq_prefix", "{e-04}"),
@@ -91,6 +92,22 @@ def test_the_grace_follows_the_job_timeout(monkeypatch: pytest.MonkeyPatch) -> N
     assert read_settings().shutdown_grace == timedelta(seconds=5)
     monkeypatch.setenv("POD_ENGAGEMENT_SHUTDOWN_GRACE_MS", "700")
     assert read_settings().shutdown_grace == timedelta(milliseconds=700)
+
+
+def test_without_a_queue_redis_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A URL that is left over is neither needed nor looked at, and neither are the names of queues."""
+    monkeypatch.setenv("POD_ENGAGEMENT_QUEUE", "none")
+    monkeypatch.setenv("REDIS_URL", "not a URL")
+    monkeypatch.setenv("POD_ENGAGEMENT_DEADLETTER_QUEUE_NAME", "pod-engagement")
+    settings = read_settings()
+    assert (settings.redis_url, settings.has_queue, settings.servers) == (None, False, ("database_url",))
+
+
+def test_a_queue_that_does_not_exist_is_told_with_those_that_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the words of the variable."""
+    monkeypatch.setenv("POD_ENGAGEMENT_QUEUE", "off")
+    with pytest.raises(SettingsProblem, match=r"^POD_ENGAGEMENT_QUEUE is 'off'; it must be one of rq, bullmq, none$"):
+        read_settings()
 
 
 def test_a_dotenv_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -29,10 +29,11 @@ _STATES = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """The status, and how many jobs are ready; None when the queue cannot be asked."""
+    """The status, and how many jobs are ready; None when the queue cannot be asked, or if there is none."""
 
     status: Status
     depth: int | None
+    has_queue: bool = True
 
 
 def as_json(page: Page) -> dict[str, Any]:
@@ -152,13 +153,19 @@ def _examples(seen: Status) -> Iterator[RenderableType]:
 def _facts(page: Page) -> Iterator[tuple[str, str]]:
     seen = page.status
     yield "workers alive", str(seen.workers_alive)
-    yield "queue depth", "unavailable" if page.depth is None else str(page.depth)
+    yield "queue depth", _depth(page)
     yield "oldest due", duration(seen.oldest_due) or "nothing is due"
     late = f"p50 {duration(seen.lateness.p50)}, p99 {duration(seen.lateness.p99)} of {seen.lateness.sends} sends"
     yield "lateness, last hour", late if seen.lateness.sends else "nothing was sent"
     rate = seen.recent.success_rate
     told = "nothing was sent" if rate is None else f"{rate:.1%} of {seen.recent.judged} attempts"
     yield "success, last 24 h", told
+
+
+def _depth(page: Page) -> str:
+    if not page.has_queue:
+        return "there is no queue"
+    return "unavailable" if page.depth is None else str(page.depth)
 
 
 def _blocked(seen: Status) -> Iterator[tuple[str, str, str, str]]:
