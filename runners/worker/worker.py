@@ -33,7 +33,9 @@ __all__ = ["Worker"]
 _LOOK_FOR_MORE_SECONDS = 1.0
 _ADVANCE_SOON = timedelta(seconds=1)
 _ADVANCE = timedelta(seconds=4)
-"""Half of the look-ahead: what is due in the schedule still comes some seconds early."""
+"""Well below the look-ahead: what is due in the schedule still comes some seconds early."""
+_WHOLE_SECOND = timedelta(seconds=1)
+"""The queue's schedule has whole seconds, so a job may come by that much too early."""
 
 
 class Worker:
@@ -186,7 +188,7 @@ class Worker:
         return (PeriodicTask(name="listen", do=self._feeder.listen_once, needs=QueueUnavailable),)
 
     def _advance(self) -> timedelta:
-        return _ADVANCE_SOON if self._queue.advance(self._policy.look_ahead) else _ADVANCE
+        return _ADVANCE_SOON if self._queue.advance(self._policy.look_ahead - _WHOLE_SECOND) else _ADVANCE
 
     def _tasks(self) -> tuple[PeriodicTask, ...]:
         return (

@@ -24,6 +24,7 @@ from adapters.rq.queue import RqQueue
 from engagement_core.model.job import Done, Later, WakeUp
 from engagement_core.ports.queue import Queue, QueueUnavailable
 from support.queues import receive_one, settle_one
+from support.silent_proxy import before_redis
 
 NOTHING = timedelta(0)
 PAST = datetime(2020, 1, 1, tzinfo=timezone.utc)
@@ -266,8 +267,15 @@ def interrupted(queue: Queue, listener: threading.Thread) -> float:
 
 @contextmanager
 def listening(queue: Queue, redis_url: str, received: list[object]) -> Iterator[threading.Thread]:
-    """A thread that waits at the server for five minutes."""
-    listener = threading.Thread(target=lambda: received.append(queue.receive(timedelta(minutes=5), at_most=10)))
+    """A thread that waits at the server for five minutes, and says what it got."""
+
+    def listen() -> None:
+        try:
+            received.append(queue.receive(timedelta(minutes=5), at_most=10))
+        except QueueUnavailable as error:
+            received.append(error)
+
+    listener = threading.Thread(target=listen)
     with Redis.from_url(redis_url) as client:
         listener.start()
         while not any("b" in each["flags"] for each in client.client_list()):
@@ -292,21 +300,11 @@ def test_a_wait_ends_where_the_server_forbids_to_unblock_it(redis_url: str) -> N
     """Some hosted servers allow no CLIENT command: the connection is shut down instead."""
     with Redis.from_url(redis_url) as client:
         client.acl_setuser("limited", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-client"])
-    queue, received = RqQueue(with_user(redis_url, "limited:x")), []
+    queue = RqQueue(with_user(redis_url, "limited:x"))
+    received: list[object] = []
     try:
-
-        def listen() -> None:
-            try:
-                received.append(queue.receive(timedelta(minutes=5), at_most=10))
-            except QueueUnavailable as error:
-                received.append(error)
-
-        listener = threading.Thread(target=listen)
-        with Redis.from_url(redis_url) as client:
-            listener.start()
-            while not any("b" in each["flags"] for each in client.client_list()):
-                pass
-        assert interrupted(queue, listener) < 0.5
+        with listening(queue, redis_url, received) as listener:
+            assert interrupted(queue, listener) < 0.5
         assert [type(each) for each in received] == [QueueUnavailable]
         queue.ring("a-1", PAST)
         assert isinstance(receive_one(queue, timedelta(seconds=5)), WakeUp)
@@ -330,3 +328,31 @@ def test_no_job_is_lost_when_the_wait_ends_as_it_rings(make_queue: MakeQueue, re
         heard = heard or queue.receive(timedelta(0), at_most=10)
         assert [each.activity_id for each in heard if isinstance(each, WakeUp)] == [f"a-{number}"]
     queue.close()
+
+
+def test_a_redis_that_falls_silent_while_we_wait_is_noticed(make_queue: MakeQueue, redis_url: str) -> None:
+    """The read lasts ten seconds, and two more say that it has failed; other commands fail sooner."""
+    with before_redis(redis_url) as proxy:
+        queue = make_queue(proxy.url)
+        received: list[object] = []
+        with listening(queue, redis_url, received) as listener:
+            proxy.silence()
+            began = time.monotonic()
+            with pytest.raises(QueueUnavailable):
+                queue.depth()
+            assert time.monotonic() - began < 6.0
+            listener.join(30)
+            assert time.monotonic() - began < 15.0
+        assert [type(each) for each in received] == [QueueUnavailable]
+        queue.close()
+
+
+def test_a_drain_does_not_wait_for_a_redis_that_is_silent(make_queue: MakeQueue, redis_url: str) -> None:
+    """Nobody answers; the wait ends all the same."""
+    with before_redis(redis_url) as proxy:
+        queue = make_queue(proxy.url)
+        received: list[object] = []
+        with listening(queue, redis_url, received) as listener:
+            proxy.silence()
+            assert interrupted(queue, listener) < 4.5
+        queue.close()
