@@ -17,7 +17,7 @@ from engagement_core.model.due import Due
 from engagement_core.model.orphan import Orphan
 from engagement_core.model.snapshot import Snapshot
 
-__all__ = ["ActivityStore", "StoreRefused", "StoreUnavailable"]
+__all__ = ["ActivityStore", "StoreBusy", "StoreRefused", "StoreUnavailable"]
 
 
 T = TypeVar("T")
@@ -28,6 +28,10 @@ class StoreUnavailable(Exception):
 
     The message says what happened and carries no credentials.
     """
+
+
+class StoreBusy(StoreUnavailable):
+    """Somebody else holds a lock that the change needs. Nothing of it was applied; a later try may succeed."""
 
 
 class StoreRefused(StoreUnavailable):

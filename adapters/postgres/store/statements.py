@@ -26,7 +26,8 @@ WITHIN_SECONDS = 10
 
 # READ COMMITTED, so that a read after the lock was granted sees what the previous holder left. Durability and time-outs
 # are set per transaction, because a pooled session has no state of its own. A worker that is stopped (SIGSTOP, a
-# suspended machine) while it holds the row would block everybody, so the server ends its transaction.
+# suspended machine) while it holds the row would block everybody, so the server ends its transaction. A pause is waited
+# for longer than a row: it ends by itself.
 OPEN = f"""
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
@@ -34,7 +35,7 @@ SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit
        set_config('TimeZone', 'UTC', true),
        set_config('lock_timeout', '5s', true), set_config('statement_timeout', '{WITHIN_SECONDS}s', true),
        set_config('idle_in_transaction_session_timeout', '10s', true),
-       pg_advisory_xact_lock_shared({PAUSE_LOCK});
+       pg_advisory_xact_lock_shared({PAUSE_LOCK}), set_config('lock_timeout', '1s', true);
 """
 
 # What is left of an activity whose row was deleted. There is no row to lock, so this locks its attempts.
