@@ -56,10 +56,21 @@ class GroupCommit(Generic[T]):
         self._at_work = 0
 
     def join(self, change: T) -> None:
-        """Have the change made, by this thread or by another one; returns when it has been made."""
+        """Have the change made, by this thread or by another one; returns when it has been made.
+
+        If this thread is interrupted while the change waits, the change is not made: nobody would hear of it.
+        """
         turn = _Turn(change)
         with self._lock:
             self._waiting.append(turn)
+        try:
+            self._see_through(turn)
+        except BaseException:
+            with self._lock:
+                self._waiting = [each for each in self._waiting if each is not turn]
+            raise
+
+    def _see_through(self, turn: _Turn[T]) -> None:
         is_patient = True
         while not turn.is_done:
             with self._lock:
