@@ -151,6 +151,7 @@ def test_one_activity_twice_in_a_group_is_claimed_once(tables: PostgresTables, s
     outcomes = together(store, pair[0], claim_of("activity-2"), pair[1], claim_of("activity-3"))
     assert sorted(kinds(outcomes)) == ["Claimed", "Claimed", "Claimed", "Dropped"]
     assert len(show(tables).attempts) == 1
+    assert transactions(tables) == [3]  # the pair cost the others nothing
 
 
 def test_what_somebody_else_has_locked_is_waited_for_by_nobody_but_its_own_change(
