@@ -27,7 +27,8 @@ class Snapshot:
     `sent_in_last_day` counts the account's sends of the last 24 hours, but only if the account has a daily limit.
     `slow_start` is set while the account is in slow start. With either of these two limits, the store reads the
     account's own sends and controls under a lock of the account, so two of its sends never begin from the same facts.
-    An activity that is being sent has passed admission: limits may be absent, and the account's lock is not taken.
+    An activity that is being sent has passed admission, and one that is blocked may not be sent: limits may be absent,
+    and the account's lock is not taken.
     `credited` are those of the requested provider ids that another activity already has, on the same post and by the
     same account. (For another post or account, or after the provider was reset, an id may occur again.)
     `neighbours` are shown together with `credited`: attempts of other activities at a comment by the same account on

@@ -1,4 +1,4 @@
-"""Lists the columns of `engagement_attempts` in one place: statements, rows, the snapshot function and checks use it.
+"""Lists the columns of `engagement_attempts` in one place: statements, rows, the server's functions and checks use it.
 
 The one rule: a column has the name of the field of `Attempt` that it holds. A test compares both, and `schema.sql`.
 """

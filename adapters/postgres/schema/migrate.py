@@ -39,7 +39,7 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtext('pod-engagement:migrate'))"
 
 
 def schema_sql() -> str:
-    """The whole schema as a script for psql: its tables, and the function for their ids, which are text."""
+    """The whole schema as a script for psql: its tables, and the functions for their ids, which are text."""
     functions = "".join(f"{each.create};\n" for each in render(AS_CREATED).functions)
     return f"{_tables_sql()}{_FOR_TEXT}\n{functions}"
 

@@ -9,7 +9,13 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from psycopg2.errors import InsufficientPrivilege, UndefinedFunction
+from psycopg2.errors import (
+    DeadlockDetected,
+    InsufficientPrivilege,
+    LockNotAvailable,
+    SerializationFailure,
+    UndefinedFunction,
+)
 from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres.connection.pool import PostgresPool
@@ -30,6 +36,8 @@ __all__ = ["PostgresActivityStore"]
 
 T = TypeVar("T")
 
+_ROLLED_BACK = (DeadlockDetected, LockNotAvailable, SerializationFailure)
+"""Outages that may concern a single row: a trigger that waits for somebody, say. Nothing was applied."""
 _EVENTS = [event.value for event in Event]
 _ANSWERS_WITHIN = timedelta(seconds=15)
 """A statement may wait for a lock and run for a while, within its own limits.
@@ -88,11 +96,16 @@ class PostgresActivityStore:
         except StoreRefused:
             return  # nothing was applied: each is made alone, so that one row's refusal is its own
         except StoreUnavailable as error:
-            for change in sharing:
-                change.error = StoreUnavailable(str(error))
+            if not isinstance(error.__cause__, _ROLLED_BACK):
+                _fail(sharing, str(error))
             return
         except Exception:  # noqa: BLE001 - a decision has a defect: nothing was applied, and alone it harms nobody
             return
+        except BaseException:
+            # This thread is to end, perhaps after the commit was sent. The others must not decide anew: they would take
+            # what was committed for them for somebody else's.
+            _fail(sharing, "the thread that made this change was interrupted")
+            raise
         for place, result in results.items():
             sharing[place].has_result, sharing[place].result = True, result
 
@@ -153,6 +166,11 @@ class _Change:
             self.result, self.has_result = make(), True
         except Exception as error:  # noqa: BLE001 - it is raised again, to whoever asked for the change
             self.error = error
+
+
+def _fail(changes: list[_Change], why: str) -> None:
+    for change in changes:
+        change.error = StoreUnavailable(why)
 
 
 def _orphan(activity_id: str, number: int, worker_id: str, is_silent: bool) -> Orphan:

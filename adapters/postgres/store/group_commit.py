@@ -74,17 +74,29 @@ class GroupCommit(Generic[T]):
         self._waiting: list[_Turn[T]] = []
         self._began: list[float] = []
         """When each group began that is being made now, the latest last."""
-        self._fastest = _NEAR_SECONDS
+        self._fastest: float | None = None
+        """Seconds that the fastest transactions take; None before the first one has ended."""
 
     def join(self, change: T) -> None:
-        """Have the change made, by this thread or by another one; returns when it has been made."""
+        """Have the change made, by this thread or by another one; returns when it has been made.
+
+        If this thread is interrupted while the change waits, the change is not made: nobody would hear of it.
+        """
         turn = _Turn(change)
         with self._lock:
             self._waiting.append(turn)
+        try:
+            self._see_through(turn)
+        except BaseException:
+            with self._lock:
+                self._waiting = [each for each in self._waiting if each is not turn]
+            raise
+
+    def _see_through(self, turn: _Turn[T]) -> None:
         while not turn.is_done:
             with self._lock:
                 wait = self._wait() if turn in self._waiting else None
-                group = self._take() if wait == 0 else None
+                group = self._take(turn) if wait == 0 else None
             if group is not None:
                 self._lead(group, turn)
             else:
@@ -94,12 +106,17 @@ class GroupCommit(Generic[T]):
         """How long to wait for a group that is being made, in seconds; None: until one has been made."""
         if len(self._began) >= self._most_at_work:
             return None
-        patience = _PATIENCE_SECONDS if self._fastest < _NEAR_SECONDS else _PATIENCE_FAR_SECONDS
+        is_near = self._fastest is None or self._fastest < _NEAR_SECONDS
+        patience = _PATIENCE_SECONDS if is_near else _PATIENCE_FAR_SECONDS
         return max(self._began[-1] + patience - time.monotonic(), 0) if self._began else 0
 
-    def _take(self) -> _Group[T]:
-        group = _Group(turns=self._waiting[:_MOST_TOGETHER], began=time.monotonic())
-        del self._waiting[:_MOST_TOGETHER]
+    def _take(self, mine: _Turn[T]) -> _Group[T]:
+        """The changes that have waited longest, and the one of this thread: whatever befalls it befalls its own."""
+        turns = self._waiting[:_MOST_TOGETHER]
+        if mine not in turns:
+            turns[-1] = mine
+        self._waiting = [turn for turn in self._waiting if turn not in turns]
+        group = _Group(turns=turns, began=time.monotonic())
         self._began.append(group.began)
         return group
 
@@ -109,7 +126,8 @@ class GroupCommit(Generic[T]):
         finally:
             with self._lock:
                 self._began.remove(group.began)
-                self._fastest = min(self._fastest * _FORGETS, time.monotonic() - group.began)
+                took = time.monotonic() - group.began
+                self._fastest = took if self._fastest is None else min(self._fastest * _FORGETS, took)
                 following = self._waiting[0] if self._waiting else None
             for turn in group.turns:
                 turn.is_done = True

@@ -25,6 +25,7 @@ from adapters.postgres.store.save import Plain, plain
 from adapters.postgres.store.sends import Sends
 from adapters.postgres.store.show import Show
 from adapters.postgres.store.writes import as_sql
+from engagement_core.model.activity import Malformed
 from engagement_core.model.controls import BlockScope, ControlKind, SlowStart
 from engagement_core.model.decision import Block, Decision, Write
 from engagement_core.model.lifecycle import Event
@@ -104,9 +105,14 @@ class Transaction:
         rows = self._read(cursor, activity_ids, patient=False)
         by_id = {key: list(each) for key, each in groupby(rows, key=itemgetter(_ACTIVITY_ID))}
         shown = {key: as_snapshot(each) for key, each in by_id.items()}
-        # An account in slow start is paced by its own lock, which we may not wait for.
-        paced = {key for key, each in by_id.items() if _is_slow_start(shown[key], released_at(each))}
-        return self._with_counts(cursor, {key: snapshot for key, snapshot in shown.items() if key not in paced})
+        # An account in slow start is paced by its own lock, which we may not wait for. Of rows that share an id, some
+        # may not be locked.
+        apart = {
+            key
+            for key, each in by_id.items()
+            if _is_slow_start(shown[key], released_at(each)) or isinstance(shown[key].activity, Malformed)
+        }
+        return self._with_counts(cursor, {key: snapshot for key, snapshot in shown.items() if key not in apart})
 
     def _read(self, cursor: Cursor, wanted: list[str], *, patient: bool) -> list[tuple[Any, ...]]:
         show = self._by(self.sql.show, patient=patient)
@@ -189,15 +195,21 @@ def nothing(cursor: Cursor) -> Snapshot:
     return Snapshot(now=_one(cursor)[0], activity=None)
 
 
+def _is_admitting(snapshot: Snapshot) -> bool:
+    """Whether its account's limits matter. An activity that is being sent has passed admission. What is blocked may not
+    be sent at all, and stays blocked for this decision: if the block ends meanwhile, a slow start may begin, and we do
+    not know of it."""
+    return snapshot.account is not None and not snapshot.is_being_sent and not snapshot.controls
+
+
 def _is_limited(snapshot: Snapshot) -> bool:
-    """Whether its account may send only so many in a day. An activity that is being sent has passed admission."""
-    return snapshot.account is not None and snapshot.account.daily_limit is not None and not snapshot.is_being_sent
+    """Whether its account may send only so many in a day."""
+    return _is_admitting(snapshot) and snapshot.account is not None and snapshot.account.daily_limit is not None
 
 
 def _is_slow_start(snapshot: Snapshot, released: datetime | None) -> bool:
-    """Whether its account is in slow start. A blocked account is not: it may not send at all."""
-    has_account = snapshot.account is not None and not snapshot.is_being_sent
-    return has_account and released is not None and not snapshot.controls
+    """Whether its account is in slow start."""
+    return _is_admitting(snapshot) and released is not None
 
 
 def _after(snapshot: Snapshot, begun: Counter[str]) -> Snapshot:
