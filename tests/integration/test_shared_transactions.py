@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -517,7 +518,9 @@ def test_ids_of_any_form_are_claimed_together(tables: PostgresTables, store: Pos
 
 
 def _until(is_true: Callable[[], bool]) -> None:
-    for _ in range(2000):
+    """Within a time in which no lock is given up, so that a group that waits for one is found."""
+    give_up_at = time.monotonic() + 4
+    while time.monotonic() < give_up_at:
         if is_true():
             return
         threading.Event().wait(0.005)

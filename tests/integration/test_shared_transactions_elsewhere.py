@@ -112,6 +112,15 @@ def test_what_is_written_together_is_what_is_written_alone(
     assert saved == [(STORED, None), *[(STORED, STORED)] * 3]
 
 
+def test_a_lone_surrogate_is_stored_though_nothing_else_is_wrong_with_the_texts(url: str) -> None:
+    """Nobody has to look for a NUL to find it."""
+    with _store(url) as store:
+        claims = together(store, *map(claim_of, IDS))
+        begins = [(each.activity.id, partial(decide_begin, claimed=each, text="lone \udfff")) for each in claims]
+        assert _kinds(together(store, *begins)) == ["Claimed"] * 4
+    assert execute(url, "SELECT DISTINCT text FROM engagement_attempts") == [("lone ?",)]
+
+
 def test_two_forms_of_one_uuid_in_a_group_are_one_activity(url: str) -> None:
     """The form that the row does not have is made alone, and sees what the other has left."""
     execute(url, "ALTER TABLE pod_activities ALTER COLUMN id TYPE uuid USING id::uuid")
