@@ -145,7 +145,7 @@ def test_every_change_of_many_threads_is_made_once_though_some_groups_fail(seed:
         raised = sum(threads.map(work, range(40), timeout=_FOREVER / 2))
     assert len(made) == len(set(made)) == 40 * 40
     assert raised == len(failed) > 0
-    assert (together._waiting, together._began) == ([], 0)
+    assert (together._waiting, together._began) == ([], [])
 
 
 @pytest.mark.usefixtures("patient")
