@@ -24,7 +24,6 @@ from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.controls import SLOW_START_PER_SWEEP, BlockScope, ControlKind, SlowStart
 from engagement_core.model.decision import Block, Decision
 from engagement_core.model.due import Due
-from engagement_core.model.lifecycle import Event
 from engagement_core.model.orphan import Orphan
 from engagement_core.model.snapshot import NEIGHBOURS_FOR, Snapshot
 from engagement_core.ports.activities import StoreRefused, StoreUnavailable
@@ -34,7 +33,8 @@ __all__ = ["PostgresActivityStore"]
 T = TypeVar("T")
 
 _LOOKS_PAST_A_CROWD = 4
-_EVENTS = [event.value for event in Event]
+_LOOKS_PAST_LOCKED = 10
+"""How many times as many locked rows as are wanted may lie before those that are not."""
 _ANSWERS_WITHIN = timedelta(seconds=15)
 """A statement may wait for a lock and run for a while, within its own limits.
 After this time the server must have answered."""
@@ -106,12 +106,16 @@ class PostgresActivityStore:
 
     def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
         """See the port."""
-        rows = self._pool.query(sql.ORPHANS, silent_for=silent_for, margin=margin, limit=limit, events=_EVENTS)
+        rows = self._not_locked(self._sql.orphans, limit, silent_for=silent_for, margin=margin)
         return tuple(_orphan(*row) for row in rows)
 
     def unknowns(self, *, limit: int) -> tuple[str, ...]:
         """See the port."""
-        return tuple(row[0] for row in self._pool.query(sql.UNKNOWNS, limit=limit, events=_EVENTS))
+        return tuple(row[0] for row in self._not_locked(self._sql.unknowns, limit))
+
+    def _not_locked(self, statement: str, limit: int, **parameters: Any) -> list[tuple[Any, ...]]:
+        window = limit * _LOOKS_PAST_LOCKED
+        return self._pool.query(statement, limit=limit, window=window, events=list(sql.EVENTS), **parameters)
 
     def _learn(self) -> None:
         """Read how the database looks now."""
