@@ -16,11 +16,12 @@ from adapters.postgres.inspection.catalog import read_catalog
 from adapters.postgres.readers.gauges import LEVELS
 from adapters.postgres.store import statements as sql
 from adapters.postgres.store.chores import CHORES, chores_parameters
+from adapters.postgres.store.unsettled import EVENTS, ORPHANS, UNKNOWNS
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.gauges import MOST_COUNTED
 
 _BACKLOG = 20_000
-_EVENTS = list(sql.EVENTS)
+_EVENTS = list(EVENTS)
 _ORPHANED = {"silent_for": timedelta(seconds=6), "margin": timedelta(seconds=5)}
 
 
@@ -115,9 +116,9 @@ def test_the_levels_are_read_along_indexes(crowded: Connection) -> None:
 @pytest.mark.parametrize(
     ("statement", "parameters", "index"),
     [
-        (sql.UNKNOWNS, {"window": 20, "events": _EVENTS}, "engagement_attempts_unknown"),
+        (UNKNOWNS, {"window": 20, "events": _EVENTS}, "engagement_attempts_unknown"),
         (
-            sql.ORPHANS,
+            ORPHANS,
             {**_ORPHANED, "window": 200, "events": _EVENTS},
             "engagement_attempts_open",
         ),

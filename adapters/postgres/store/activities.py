@@ -19,6 +19,7 @@ from adapters.postgres.inspection.catalog import Catalog, SchemaProblem
 from adapters.postgres.inspection.readiness import ready_catalog
 from adapters.postgres.store import statements as sql
 from adapters.postgres.store.rows import as_attempt, as_controls, as_deleted, as_snapshot, released_at
+from adapters.postgres.store.unsettled import EVENTS
 from adapters.postgres.store.writes import as_sql
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.controls import SLOW_START_PER_SWEEP, BlockScope, ControlKind, SlowStart
@@ -115,7 +116,7 @@ class PostgresActivityStore:
 
     def _not_locked(self, statement: str, limit: int, **parameters: Any) -> list[tuple[Any, ...]]:
         window = limit * _LOOKS_PAST_LOCKED
-        return self._pool.query(statement, limit=limit, window=window, events=list(sql.EVENTS), **parameters)
+        return self._pool.query(statement, limit=limit, window=window, events=list(EVENTS), **parameters)
 
     def _learn(self) -> None:
         """Read how the database looks now."""

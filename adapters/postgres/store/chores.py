@@ -12,7 +12,7 @@ from typing import Any
 from adapters.postgres.connection.planner_hints import PLANNER_HINTS
 from adapters.postgres.store.accounts import PROBE_IS_DUE, SUSPECTS
 from adapters.postgres.store.alerts import WAITING_ALERTS
-from adapters.postgres.store.statements import EVENTS, ORPHANS, UNKNOWNS
+from adapters.postgres.store.unsettled import EVENTS, ORPHANS, UNKNOWNS
 from engagement_core.model.chore import Chore
 from engagement_core.model.errors import Cause
 

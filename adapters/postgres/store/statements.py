@@ -13,11 +13,10 @@ from adapters.postgres.connection.planner_hints import PLANNER_HINTS
 from adapters.postgres.inspection.attempt_columns import ATTEMPT_COLUMNS
 from adapters.postgres.inspection.catalog import Catalog
 from adapters.postgres.store.snapshot_function import SnapshotFunction, snapshot_function
+from adapters.postgres.store.unsettled import ORPHANS, UNKNOWNS, not_locked
 from engagement_core.model.controls import SLOW_START_FOR
-from engagement_core.model.lifecycle import Event
-from engagement_core.model.orphan import FOREIGN_FOR
 
-__all__ = ["EVENTS", "ORPHANS", "PAUSE_LOCK", "UNKNOWNS", "WITHIN_SECONDS", "Statements", "render"]
+__all__ = ["PAUSE_LOCK", "WITHIN_SECONDS", "Statements", "render"]
 
 PAUSE_LOCK = 7_305_001
 """Advisory lock: every change of an activity takes its shared side, a pause takes the exclusive side."""
@@ -167,45 +166,6 @@ SELECT a.id::text, CASE WHEN isfinite(GREATEST(a.scheduled_for, a.next_retry_at)
  LIMIT %(limit)s
 """
 
-EVENTS = tuple(event.value for event in Event)
-"""The events that this release knows."""
-
-# A newer release may leave words that only it knows. Its own workers settle those attempts; after a day a person must.
-_IS_OURS = f"""AND (t.event = ANY (%(events)s) AND t.effect IN ('none', 'unknown', 'applied', 'repeatable')
-                    AND t.engagement_type IN ('like', 'comment')
-        OR t.deadline_at < clock_timestamp() - interval '{FOREIGN_FOR.total_seconds():.0f} seconds')"""
-
-# A worker that has not registered counts as silent, like one that has stopped beating or has left.
-ORPHANS = f"""
-SELECT t.activity_id, t.number, t.worker_id,
-       w.worker_id IS NULL OR w.left_at IS NOT NULL OR w.beat_at < clock_timestamp() - %(silent_for)s
-  FROM engagement_attempts t
-  LEFT JOIN engagement_workers w ON w.worker_id = t.worker_id
- WHERE t.phase IN ('claimed', 'sending')
-   AND (w.worker_id IS NULL OR w.left_at IS NOT NULL OR w.beat_at < clock_timestamp() - %(silent_for)s
-        OR t.deadline_at < clock_timestamp() - %(margin)s)
-   {_IS_OURS}
- ORDER BY t.deadline_at
- LIMIT %(window)s
-"""  # noqa: S608  # our own condition
-
-UNKNOWNS = f"""
-SELECT t.activity_id FROM engagement_attempts t
- WHERE t.phase = 'unknown' AND t.look_at <= statement_timestamp() {_IS_OURS}
- ORDER BY t.look_at LIMIT %(window)s
-"""  # noqa: S608  # our own condition
-
-# Of those, the ones whose activity's row can be locked at once, or was deleted. Otherwise ten rows that a long
-# transaction of another service has locked would cost the others ten times the lock's time-out. Each row is looked up
-# alone (`LIMIT`): `EXISTS` would let the planner read all activities. The lock ends with the statement.
-_NOT_LOCKED = """
-WITH found AS MATERIALIZED ({found})
-SELECT * FROM found
- WHERE (SELECT true FROM pod_activities a WHERE a.id = {id} LIMIT 1) IS NULL
-    OR (SELECT true FROM pod_activities a WHERE a.id = {id} LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
- LIMIT %(limit)s
-"""
-
 
 def _checked(write: str) -> str:
     """The write as a statement that fails if it changes no row.
@@ -329,7 +289,6 @@ def render(catalog: Catalog) -> Statements:
         id_type=catalog.types["pod_activities", "id"],
     )
     here = "%(id)s"
-    found_id = catalog.as_activity_id("found.activity_id")
     return Statements(
         open_and_show=f"{_OPEN}{_LOCK_AND_SAY.format(lock=_LOCK_ROW.format(id=here))};\n"
         + show.format(id=here, was_locked=_WAS_LOCKED),
@@ -337,6 +296,6 @@ def render(catalog: Catalog) -> Statements:
         snapshot_function=kept,
         due=f"{PLANNER_HINTS};"
         + _DUE.format(in_force=_IN_FORCE.format(columns="c.scope_id"), released=_RELEASED, **joins),
-        orphans=_NOT_LOCKED.format(found=ORPHANS, id=found_id),
-        unknowns=_NOT_LOCKED.format(found=UNKNOWNS, id=found_id),
+        orphans=not_locked(ORPHANS, catalog),
+        unknowns=not_locked(UNKNOWNS, catalog),
     )
