@@ -6,7 +6,8 @@ tell the difference.
 
 from __future__ import annotations
 
-import time
+import threading
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from engagement_core.model.job import Settlement, Unreadable, WakeUp
@@ -20,12 +21,20 @@ class NoQueue:
     def ring(self, activity_id: str, at: datetime) -> None:
         """See the port."""
 
-    def receive(self, timeout: timedelta) -> WakeUp | Unreadable | None:
-        """See the port. It waits for the whole `timeout`: whoever listens again and again must not spin."""
-        time.sleep(timeout.total_seconds())
-        return None
+    def __init__(self) -> None:
+        self._interrupted = threading.Event()
 
-    def settle(self, wake_up: WakeUp, settlement: Settlement) -> None:
+    def receive(self, timeout: timedelta, *, at_most: int) -> tuple[WakeUp | Unreadable, ...]:  # noqa: ARG002 - the port's
+        """See the port. It waits for the whole `timeout`: whoever listens again and again must not spin."""
+        self._interrupted.clear()
+        self._interrupted.wait(timeout.total_seconds())
+        return ()
+
+    def interrupt(self) -> None:
+        """See the port."""
+        self._interrupted.set()
+
+    def settle(self, settlements: Sequence[tuple[WakeUp, Settlement]]) -> None:
         """See the port."""
 
     def bury(self, activity_id: str, reason: str) -> None:
@@ -38,7 +47,7 @@ class NoQueue:
         """See the port."""
         return 0
 
-    def depth(self) -> int:
+    def depth(self, *, at_most_old: timedelta = timedelta(0)) -> int:  # noqa: ARG002 - as the port calls it
         """See the port."""
         return 0
 

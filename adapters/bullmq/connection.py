@@ -1,4 +1,4 @@
-"""Lets threads use BullMQ's asyncio client: one event loop in one thread, one client with two connections.
+"""Lets threads use BullMQ's asyncio client: one event loop in one thread, two clients with a connection each.
 
 The one rule: no call hangs. The library's own connection retries for minutes, so we give it one that does not.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
@@ -25,18 +25,20 @@ _SECONDS = 2.0
 _CLOSED = "the connection was closed"
 _CANCEL_AGAIN_SECONDS = 0.2
 _CANCELLATIONS = 25
-_CONNECTIONS = 2
-"""One connection that waits for jobs, and one for everything else."""
 
 
 class EventLoop:
-    """An event loop that runs until `stop`, and a client that belongs to it."""
+    """An event loop that runs until `stop`, and two clients that belong to it.
+
+    `waiting` is for the commands that wait at the server, `client` for everything else.
+    """
 
     def __init__(self, place: RedisEndpoint, *, longest_block: float) -> None:
-        """`longest_block`: seconds for which a command may wait at the server."""
+        """`longest_block`: seconds for which a command of `waiting` may wait at the server."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bullmq", daemon=True)
-        self.client = Redis(connection_pool=_pool(place, longest_block))
+        self.client = Redis(connection_pool=_pool(place, 0.0))
+        self.waiting = Redis(connection_pool=_pool(place, longest_block))
         self._lock = threading.Lock()
         self._ended = False
         self._thread.start()
@@ -57,6 +59,12 @@ class EventLoop:
         except CancelledError as error:
             raise ConnectionError(_CLOSED) from error
 
+    def call_soon(self, do: Callable[[], None]) -> None:
+        """Let the event loop call this function; nothing happens after `stop`."""
+        with self._lock:
+            if not self._ended:
+                self._loop.call_soon_threadsafe(do)
+
     def stop(self) -> None:
         """Close the connections and end the thread. A caller that waits for an answer gets a `ConnectionError`."""
         with self._lock:
@@ -75,7 +83,8 @@ class EventLoop:
                 task.cancel()
             # A time limit that ends at the same moment swallows a cancellation (`asyncio.wait_for` before Python 3.12).
             _, others = await asyncio.wait(others, timeout=_CANCEL_AGAIN_SECONDS)
-        await self.client.connection_pool.disconnect()
+        for client in (self.client, self.waiting):
+            await client.connection_pool.disconnect()
 
 
 def _pool(place: RedisEndpoint, longest_block: float) -> asyncio_connections.BlockingConnectionPool:
@@ -84,7 +93,7 @@ def _pool(place: RedisEndpoint, longest_block: float) -> asyncio_connections.Blo
         options["connection_class"] = getattr(asyncio_connections, options["connection_class"].__name__)
     return asyncio_connections.BlockingConnectionPool(
         **options,
-        max_connections=_CONNECTIONS,
+        max_connections=1,
         timeout=_SECONDS,
         socket_connect_timeout=_SECONDS,
         socket_timeout=longest_block + _SECONDS,

@@ -6,6 +6,7 @@ which is no error: `Lost` reports it. No exception of the library leaves this fi
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,11 +25,12 @@ __all__ = ["BullJobs", "Lost", "Misfit", "Taken"]
 _DAY = 24 * 60 * 60
 _KEEP_COMPLETED = {"age": _DAY, "count": 10_000}
 _KEEP_FAILED = {"age": 7 * _DAY, "count": 10_000}
-_LOCK_MS = 10_000
-_STALLED_EVERY_MS = 5_000
+_LOCK_MS = 15_000
 _NEVER_TOO_OFTEN = 1_000_000
 _SHORTEST_BLOCK_SECONDS = 0.01  # Redis before 7 rounds less than a millisecond down to zero, and zero means "for ever"
 _PER_CALL = 500
+_KNOWN_FOR_SECONDS = 15.0
+"""A delayed job that becomes the first one has a marker, which wakes one listener. The others learn of it later."""
 _SLOTS = 0x1000
 """A delayed job's score is its time multiplied by this, which keeps jobs of the same millisecond in order."""
 
@@ -76,13 +78,18 @@ class Misfit:
 class BullJobs:
     """One queue of BullMQ. Every method raises what redis-py raises."""
 
-    def __init__(self, name: str, client: Redis, prefix: str) -> None:
+    def __init__(self, name: str, client: Redis, prefix: str, *, waiting: Redis | None = None) -> None:
+        """`waiting`: a client for commands that wait at the server; only `take` needs it."""
         self._client = client
+        self._waiting = waiting or client
+        self._wait: asyncio.Task[Any] | None = None
+        self._next_delayed: tuple[int, float] | None = None
         self._queue = Queue(name, {"connection": client, "prefix": prefix})
         self._backend = self._queue.backend
 
     async def add(self, name: str, data: Mapping[str, str], *, job_id: str, at_ms: int, now_ms: int) -> None:
         """Add a job that rings at `at_ms`. It replaces the job with this id; BullMQ itself would keep the old one."""
+        self._next_delayed = None
         await self.remove(job_id)
         await self._queue.add(
             name,
@@ -101,17 +108,26 @@ class BullJobs:
         await self._client.delete(self._queue.toKey(job_id) + ":lock")
         await self._backend.remove(job_id, False)
 
-    async def take(self, *, until: float, longest_block: float) -> Taken | Misfit | None:
-        """The next job, or None at the time `until` (monotonic seconds).
+    async def take(self, *, until: float, longest_block: float, at_most: int) -> list[Taken | Misfit]:
+        """The next jobs; none at the time `until` (monotonic seconds), or when `stop_waiting` is called.
         BullMQ signals a job with a marker, which this pops."""
         while True:
-            taken, next_at = await self._take_now()
+            taken, next_at = await self._take_now(at_most)
             left = until - time.monotonic()
-            if taken is not None or left <= 0:
+            if taken or left <= 0:
                 return taken
             next_in = next_at / 1000 - time.time() if next_at else left
             block = max(min(left, next_in, longest_block), _SHORTEST_BLOCK_SECONDS)
-            await self._client.bzpopmin(self._queue.toKey("marker"), block)
+            if not await self._await_marker(block):
+                # Redis may have popped a marker at this moment, and no other worker would learn of its job.
+                return (await self._take_now(at_most))[0]
+            if next_in > left and time.monotonic() >= until:
+                return []
+
+    def stop_waiting(self) -> None:
+        """End the wait of `take`, if there is one."""
+        if self._wait is not None:
+            self._wait.cancel()
 
     async def complete(self, taken: Taken, result: Mapping[str, str], *, keep: bool = True) -> None:
         """Move the job to the completed ones, or remove it. A parent whose child failed is moved to the failed ones."""
@@ -132,6 +148,7 @@ class BullJobs:
 
     async def delay(self, taken: Taken, *, at_ms: int, now_ms: int) -> None:
         """Move the job to its time, or to the waiting jobs if that time has come."""
+        self._next_delayed = None
         job_id, delay = taken.job_id, max(at_ms - now_ms, 0)
         await self._held(self._backend.moveToDelayed(job_id, now_ms, delay, taken.token, {"skipAttempt": True}))
         if not delay:
@@ -144,12 +161,16 @@ class BullJobs:
         ids, tokens = [each.job_id for each in taken], [each.token for each in taken]
         return set(await self._backend.extendLocks(ids, tokens, _LOCK_MS))
 
-    async def put_back_stalled(self) -> None:
-        """Let the jobs of dead workers ring again, however often: PostgreSQL counts the crashes."""
-        await self._backend.moveStalledJobsToWait(_NEVER_TOO_OFTEN, _STALLED_EVERY_MS)
+    async def put_back_stalled(self, every_ms: int) -> None:
+        """Let the jobs of dead workers ring again, however often: PostgreSQL counts the crashes.
+        `every_ms`: the time between two checks, whichever worker makes them."""
+        await self._backend.moveStalledJobsToWait(_NEVER_TOO_OFTEN, every_ms)
 
     async def promote(self, until_ms: int) -> int:
-        """Move delayed jobs that are due by then to the waiting jobs, at most 500; returns how many."""
+        """Move delayed jobs that are due by then to the waiting jobs, at most 500; returns how many.
+        Redis is not asked if `take` has just been told that the first one is due later."""
+        if self._is_known_to_be_later(until_ms):
+            return 0
         highest = (until_ms + 1) * _SLOTS - 1
         delayed = self._queue.toKey("delayed")
         due: Any = await self._client.zrangebyscore(delayed, "-inf", highest, start=0, num=_PER_CALL)
@@ -159,8 +180,37 @@ class BullJobs:
         """How many jobs are waiting and due."""
         return sum(await self._backend.getCounts(["wait", "paused", "prioritized"]))
 
-    async def _take_now(self) -> tuple[Taken | Misfit | None, int]:
-        """The job that rings now. If there is none, the time of the next delayed job (milliseconds; 0 means never)."""
+    async def _take_now(self, at_most: int) -> tuple[list[Taken | Misfit], int]:
+        """The jobs that ring now. If there are fewer: also the time of the next delayed job (ms; 0 means never)."""
+        taken: list[Taken | Misfit] = []
+        while len(taken) < at_most:
+            one, next_at = await self._take_one()
+            if one is None:
+                self._next_delayed = next_at, time.monotonic()
+                return taken, next_at
+            taken.append(one)
+        return taken, 0
+
+    async def _await_marker(self, block: float) -> bool:
+        """Wait so many seconds for a marker; False if `stop_waiting` ended the wait."""
+        wait = self._wait = asyncio.ensure_future(self._waiting.bzpopmin(self._queue.toKey("marker"), block))
+        try:
+            await asyncio.wait({wait})
+        finally:
+            self._wait = None
+            wait.cancel()  # does something only if this task itself is cancelled
+        if wait.cancelled():
+            return False
+        wait.result()
+        return True
+
+    def _is_known_to_be_later(self, until_ms: int) -> bool:
+        if self._next_delayed is None:
+            return False
+        next_at, read_at = self._next_delayed
+        return time.monotonic() - read_at < _KNOWN_FOR_SECONDS and not 0 < next_at <= until_ms
+
+    async def _take_one(self) -> tuple[Taken | Misfit | None, int]:
         token = uuid4().hex
         try:
             fields, job_id, _, next_at = await self._backend.moveToActive(token, {"lockDuration": _LOCK_MS})

@@ -7,28 +7,34 @@ sent; only a claim in PostgreSQL decides that.
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
+
+from redis.exceptions import ResponseError
 
 from adapters.bullmq.connection import EventLoop
 from adapters.bullmq.job_id import job_id_for
 from adapters.bullmq.jobs import BullJobs, Lost, Misfit, Taken
 from adapters.bullmq.payload import encoded, read_job
 from adapters.redis.endpoint import RedisEndpoint
+from adapters.redis.last_depth import LastDepth
 from adapters.redis.payload import Illegible, printable
 from engagement_core.model.job import DeadLettered, Done, Later, Settlement, Unreadable, WakeUp
-from engagement_core.ports.queue import Queue
+from engagement_core.ports.queue import Queue, QueueUnavailable
 
 __all__ = ["BullmqQueue"]
 
 T = TypeVar("T")
 _NAME = "execute-engagement"
-_BLOCK_SECONDS = 0.5
+_BLOCK_SECONDS = 10.0
+"""So long an idle worker waits in one command. A Redis that dies silently is noticed after it and two seconds more."""
+_ASK_EVERY = timedelta(seconds=10)
 _MAX_REASON = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -52,7 +58,7 @@ class _Session:
 
     def __init__(self, place: RedisEndpoint, name: str, dead_letter_name: str, prefix: str) -> None:
         self.loop = EventLoop(place, longest_block=_BLOCK_SECONDS)
-        self.ready = BullJobs(name, self.loop.client, prefix)
+        self.ready = BullJobs(name, self.loop.client, prefix, waiting=self.loop.waiting)
         self.dead = BullJobs(dead_letter_name, self.loop.client, prefix)
 
 
@@ -67,6 +73,7 @@ class BullmqQueue(Queue):
         dead_letter_name: str = "pod-engagement-dead-letter",
         prefix: str = "bull",
         abandoned_after: timedelta = timedelta(minutes=5),
+        stalled_every: timedelta = timedelta(seconds=30),
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         """Does not connect.
@@ -77,6 +84,7 @@ class BullmqQueue(Queue):
             dead_letter_name: the queue that mirrors the dead letters.
             prefix: the prefix of BullMQ's keys, as the producer has it.
             abandoned_after: how long a received job may stay unsettled; must be longer than the job timeout.
+            stalled_every: how often to look for jobs whose worker died; BullMQ's own workers do so every 30 s.
             now: the time, aware UTC.
 
         Raises:
@@ -85,6 +93,9 @@ class BullmqQueue(Queue):
         self._place = RedisEndpoint(url)
         self._names = (name, dead_letter_name, prefix)
         self._abandoned_after = abandoned_after
+        self._stalled_every = stalled_every
+        self._stalled_checked_at = -math.inf
+        self._last_depth = LastDepth()
         self._now = now
         self._lock = threading.Lock()
         self._session: _Session | None = None
@@ -104,26 +115,27 @@ class BullmqQueue(Queue):
         data, at_ms = {"activityId": activity_id}, _milliseconds(at)
         self._call(lambda bull: bull.ready.add(_NAME, data, job_id=job_id, at_ms=at_ms, now_ms=now))
 
-    def receive(self, timeout: timedelta) -> WakeUp | Unreadable | None:
-        """The next job. A job for an activity that this worker already has in hand is completed on the way."""
+    def receive(self, timeout: timedelta, *, at_most: int) -> tuple[WakeUp | Unreadable, ...]:
+        """The next jobs. A job for an activity that this worker already has in hand is completed on the way."""
         until = time.monotonic() + timeout.total_seconds()
         while True:
-            taken = self._call(lambda bull: bull.ready.take(until=until, longest_block=_BLOCK_SECONDS))
-            if taken is None:
-                return None
-            received = self._read(taken)
-            if received is not None:
-                return received
+            taken = self._call(lambda bull: bull.ready.take(until=until, longest_block=_BLOCK_SECONDS, at_most=at_most))
+            received = [self._read(each) for each in taken]
+            if not taken or any(received):
+                return tuple(each for each in received if each is not None)
 
-    def settle(self, wake_up: WakeUp, settlement: Settlement) -> None:
-        """Complete, fail or delay the job; mirror the dead letter. A newer ring is left alone."""
-        job_id, _, token = wake_up.receipt.rpartition(":")
+    def interrupt(self) -> None:
+        """Cancel the wait for BullMQ's marker."""
         with self._lock:
-            held = self._held.pop(wake_up.receipt, None)
-        taken = held.taken if held is not None else Taken(job_id=job_id, token=token, fields={})
-        self._call(lambda bull: self._move(bull.ready, taken, settlement))
-        if isinstance(settlement, DeadLettered):
-            self._mirror(wake_up.activity_id, settlement.reason)
+            if self._session is not None:
+                self._session.loop.call_soon(self._session.ready.stop_waiting)
+
+    def settle(self, settlements: Sequence[tuple[WakeUp, Settlement]]) -> None:
+        """Complete, fail or delay the jobs; mirror the dead letters. A newer ring is left alone."""
+        self._call(lambda bull: self._move_all(bull.ready, settlements))
+        for wake_up, settlement in settlements:
+            if isinstance(settlement, DeadLettered):
+                self._mirror(wake_up.activity_id, settlement.reason)
 
     def bury(self, activity_id: str, reason: str) -> None:
         """Mirror it in the dead-letter queue.
@@ -138,19 +150,29 @@ class BullmqQueue(Queue):
         """Promote jobs that are due, at most 500.
         Renew the locks of jobs in hand, and free jobs whose locks nobody renews."""
         self._renew()
-        self._call(lambda bull: bull.ready.put_back_stalled())
+        if time.monotonic() - self._stalled_checked_at >= self._stalled_every.total_seconds():
+            every_ms = max(self._stalled_every // timedelta(milliseconds=1), 1)
+            self._call(lambda bull: bull.ready.put_back_stalled(every_ms))
+            self._stalled_checked_at = time.monotonic()
         until = _milliseconds(self._now() + look_ahead)
-        return self._call(lambda bull: bull.ready.promote(until))
+        moved = self._call(lambda bull: bull.ready.promote(until))
+        self.depth(at_most_old=_ASK_EVERY)  # an idle queue needs nothing else, and would not notice that Redis is away
+        return moved
 
-    def depth(self) -> int:
+    def depth(self, *, at_most_old: timedelta = timedelta(0)) -> int:
         """The waiting and the prioritised jobs."""
-        return self._call(lambda bull: bull.ready.depth())
+        known = self._last_depth.no_older_than(at_most_old)
+        return known if known is not None else self._last_depth.remember(self._call(lambda bull: bull.ready.depth()))
 
     def _call(self, do: Callable[[_Session], Coroutine[Any, Any, T]]) -> T:
-        with self._place.errors():
-            with self._lock:
-                session = self._session = self._session or _Session(self._place, *self._names)
-            return session.loop.run(do(session))
+        try:
+            with self._place.errors():
+                with self._lock:
+                    session = self._session = self._session or _Session(self._place, *self._names)
+                return session.loop.run(do(session))
+        except QueueUnavailable:
+            self._last_depth.forget()  # whoever asks for it next is told so, too
+            raise
 
     def _read(self, taken: Taken | Misfit) -> WakeUp | Unreadable | None:
         if isinstance(taken, Misfit):
@@ -182,6 +204,20 @@ class BullmqQueue(Queue):
         self._call(lambda bull: _unless_lost(bull.ready.complete(taken, result)))
         return None
 
+    async def _move_all(self, ready: BullJobs, settlements: Sequence[tuple[WakeUp, Settlement]]) -> None:
+        refusals: list[ResponseError] = []
+        for wake_up, settlement in settlements:
+            job_id, _, token = wake_up.receipt.rpartition(":")
+            with self._lock:
+                held = self._held.pop(wake_up.receipt, None)
+            taken = held.taken if held is not None else Taken(job_id=job_id, token=token, fields={})
+            try:
+                await self._move(ready, taken, settlement)
+            except ResponseError as error:
+                refusals.append(error)
+        if refusals:
+            raise refusals[0]
+
     async def _move(self, ready: BullJobs, taken: Taken, settlement: Settlement) -> None:
         now = self._now()
         match settlement:
@@ -200,6 +236,8 @@ class BullmqQueue(Queue):
         with self._lock:
             self._held = {receipt: held for receipt, held in self._held.items() if held.until > time.monotonic()}
             taken = [held.taken for held in self._held.values()]
+        if not taken:
+            return
         lost = self._call(lambda bull: bull.ready.renew(taken))
         with self._lock:
             for each in taken:

@@ -8,8 +8,9 @@ takes too long, the call is not sent.
 
 from __future__ import annotations
 
+import errno
 import socket
-from typing import Any
+from typing import Any, cast
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -26,10 +27,14 @@ _MAX_CONNECT_SECONDS = 10.0
 """The limit for one address, so that a host's second address can still be tried within the deadline."""
 
 
+_CLOSED_BY_THE_SERVER = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EPROTOTYPE})
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
+
+
 class _DeadlineConnection(HTTPConnection):
     """Plain HTTP. The class below adds TLS to it by its place in the method resolution order."""
 
-    response_class = Exchange
+    _method_sent = ""
 
     @property
     def is_connected(self) -> bool:
@@ -54,6 +59,37 @@ class _DeadlineConnection(HTTPConnection):
         except Exception as error:
             raise CannotConnect(f"Could not connect to {self.host}:{self.port} ({_reason(error)}).") from error
         self.sock = DeadlineSocket(self.sock)
+
+    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **_options: Any) -> None:
+        """Write the whole request at once. `http.client` writes it line by line, and looks at each line several times.
+
+        Raises:
+            ValueError: the target cannot stand in a request line.
+        """
+        if not (url.isascii() and url.isprintable()) or " " in url:
+            raise ValueError("The target of a request must be printable ASCII without blanks.")
+        fields = {name.lower(): f"{name}: {value}" for name, value in headers.items()}
+        fields.setdefault("user-agent", "User-Agent: pod-engagement")
+        if body is None and method not in _WITHOUT_BODY:
+            fields.setdefault("content-length", "Content-Length: 0")
+        lines = (f"{method} {url} HTTP/1.1", f"Host: {self._host_field()}", "Accept-Encoding: identity")
+        head = "\r\n".join((*lines, *fields.values(), "", ""))
+        self.send(head.encode("ascii") + (body or b""))
+        self._method_sent = method
+
+    def getresponse(self) -> Any:
+        """Wait for the head of the answer. What urllib3 would add to it is not needed."""
+        exchange = Exchange(cast("DeadlineSocket", self.sock), method=self._method_sent)
+        try:
+            exchange.begin()
+        except BaseException:
+            exchange.close()
+            raise
+        return exchange
+
+    def _host_field(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == self.default_port else f"{host}:{self.port}"
 
     def send(self, data: Any) -> None:
         """Write a part of the request. Before the first part, the deadline is checked a last time."""
@@ -90,10 +126,30 @@ class _Pool(HTTPConnectionPool):
     ConnectionCls = _DeadlineConnection
     QueueCls = IdleConnections  # type: ignore[assignment]  # it has what urllib3 calls
 
+    def urlopen(  # type: ignore[override]  # requests looks at nothing else
+        self, method: str, url: str, body: Any = None, headers: Any = None, **_options: Any
+    ) -> Exchange:
+        """Send the request once on one of our connections. urllib3's own method would retry and follow redirects, and
+        looks at every request for that, although requests asks for neither."""
+        connection = self._get_conn()
+        try:
+            try:
+                connection.request(method, url, body=body, headers=headers)
+            except OSError as error:
+                # The server may close the connection after it has sent a valid answer.
+                if error.errno not in _CLOSED_BY_THE_SERVER:
+                    raise
+            exchange = cast("Exchange", connection.getresponse())
+        except BaseException:
+            connection.close()
+            self._put_conn(None)
+            raise
+        exchange.belongs_to(connection, self)
+        return exchange
 
-class _TlsPool(HTTPSConnectionPool):
+
+class _TlsPool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _DeadlineTlsConnection
-    QueueCls = IdleConnections  # type: ignore[assignment]  # it has what urllib3 calls
 
 
 POOLS = {"http": _Pool, "https": _TlsPool}

@@ -12,8 +12,7 @@ No client can detect a server that sends a second answer only after the next req
 
 from __future__ import annotations
 
-from email.message import Message
-from http.client import HTTPMessage, HTTPResponse
+from http.client import HTTPResponse
 from io import BufferedReader
 from typing import Any
 
@@ -48,6 +47,8 @@ class Exchange(HTTPResponse):
         self._request_method = method
         self._framing: Framing | None = None
         self._can_be_followed = True
+        self._connection: Any = None
+        self._pool: Any = None
         current_call().exchange = self
 
     def begin(self) -> None:
@@ -64,7 +65,7 @@ class Exchange(HTTPResponse):
         self.will_close = head.version < _HTTP_1_1 or "close" in head.elements("connection")
         if self.will_close or not head.is_well_formed or not framing.is_certain:
             self._can_be_followed = False
-        self._tell_urllib3(head, framing)
+        self.version, self.status, self.reason = head.version, head.status, head.reason
 
     def read_to_end(self) -> bytes | None:
         """The body; None if it has no clear end in time, is larger than 1 MiB, or cannot be decoded. Never raises."""
@@ -90,12 +91,15 @@ class Exchange(HTTPResponse):
             self._can_be_followed = False
         raise NoAnswer("The connection was closed: the server sent interim answers without an end.")
 
-    def _tell_urllib3(self, head: Head, framing: Framing) -> None:
-        self.version, self.status, self.reason = head.version, head.status, head.reason
-        self.code = head.status
-        fields: Any = HTTPMessage()
-        for name, value in head.fields:
-            Message.add_header(fields, name, value)
-        self.headers = self.msg = fields
-        self.chunked = False
-        self.length = framing.length
+    def belongs_to(self, connection: Any, pool: Any) -> None:
+        """Say whose answer it is, so that the connection can go back."""
+        self._connection, self._pool = connection, pool
+
+    def release_connection(self) -> None:
+        """Give the connection back to its pool; close it if something may still arrive on it."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if not self.is_over:
+            connection.close()
+        self._pool._put_conn(connection if self.is_over else None)

@@ -41,7 +41,7 @@ class Head:
 
     def elements(self, name: str) -> list[str]:
         """The comma-separated elements of every field called `name` (in lower case), in lower case."""
-        values = [value for each, value in self.fields if each.lower() == name]
+        values = [value for each, value in self.fields if len(each) == len(name) and each.lower() == name]
         return [element.strip().lower() for value in values for element in value.split(",")] if values else []
 
 

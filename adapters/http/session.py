@@ -9,27 +9,29 @@ what we do not want, and takes two thirds of a call's CPU time.
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from requests import PreparedRequest, Response
 from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3.response import BaseHTTPResponse
 from urllib3.util import create_urllib3_context
 
 from adapters.http.call import Call, CurrentExchange, calling
 from adapters.http.connection import POOLS
 from adapters.http.errors import CannotConnect, HttpError, NoAnswer
+from adapters.http.exchange import Exchange
 from adapters.http.head import Head
 from engagement_core.ports.clock import Deadline
 
 __all__ = ["HttpReply", "HttpRequest", "HttpSession", "is_header_value"]
 
+_ADDRESS = re.compile(r"(https?://[^/?#]+)(.*)", re.DOTALL)
 _MAX_IDLE_CONNECTIONS = 256
 """The limit of idle connections to one host. A worker has one per thread; this only prevents endless growth."""
 
@@ -81,10 +83,10 @@ class HttpSession:
         """
         with calling(deadline) as call:
             call.check()
-            response: BaseHTTPResponse | None = None
+            response: Exchange | None = None
             problem: Exception | None = None
             try:
-                response = self._adapter.send(_prepare(request), stream=True).raw
+                response = cast("Exchange", self._adapter.send(_prepare(request), stream=True).raw)
             except HttpError:
                 raise
             except Exception as error:  # noqa: BLE001 - judged below: once the head has arrived, the answer counts
@@ -108,15 +110,36 @@ class HttpSession:
 
 
 class _OnceAdapter(HTTPAdapter):
-    """requests' transport with our connections. By default it makes no retries and follows no redirect."""
+    """requests' transport with our connections. By default it makes no retries and follows no redirect.
+
+    What requests would look up again for every request (proxies, certificates, the parts of the address) is known
+    once the first request to a host was sent.
+    """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._tls = tls
+        self._pools: dict[str, Any] = {}
         super().__init__(pool_maxsize=_MAX_IDLE_CONNECTIONS)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
         self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def get_connection_with_tls_context(self, request: Any, *_args: Any, **_options: Any) -> Any:
+        """The pool of the request's host, without a proxy."""
+        base, _ = _split(request.url)
+        pool = self._pools.get(base)
+        if pool is None:
+            pool = self._pools[base] = self.poolmanager.connection_from_url(base)
+        return pool
+
+    def get_connection(self, url: Any, proxies: Any = None) -> Any:  # noqa: ARG002 - requests before 2.32 calls it
+        """The same, for older releases of requests."""
+        return self.poolmanager.connection_from_url(url)
+
+    def request_url(self, request: Any, proxies: Any) -> str:  # noqa: ARG002 - requests' signature
+        """The target of the request line."""
+        return _split(request.url)[1]
 
     def build_response(self, req: Any, resp: Any) -> Response:  # noqa: ARG002 - requests' signature
         """Adds nothing to the reply: requests would read cookies, encodings and links out of the head."""
@@ -126,6 +149,20 @@ class _OnceAdapter(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """The shared context verifies certificates; requests would load its own again for every connection."""
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        self._pools.clear()
+        super().close()
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Scheme and host, and the target of the request line."""
+    found = _ADDRESS.match(url)
+    if found is None:
+        raise ValueError("The address has no scheme or no host.")
+    target = found[2].partition("#")[0]
+    return found[1], target if target.startswith("/") else f"/{target}"
 
 
 def _prepare(request: HttpRequest) -> PreparedRequest:
@@ -147,16 +184,13 @@ def _without_reply(call: Call) -> HttpError:
     return NoAnswer("The connection broke before an answer came.")
 
 
-def _reply(exchange: CurrentExchange, head: Head, response: BaseHTTPResponse | None) -> HttpReply:
+def _reply(exchange: CurrentExchange, head: Head, response: Exchange | None) -> HttpReply:
     """The whole answer. Its connection then waits for the next call, or is closed."""
     body = exchange.read_to_end()
     if response is not None:
         # A problem with the connection is no reason to lose the answer.
         with suppress(Exception):
-            if exchange.is_over:
-                response.release_conn()
-            else:
-                response.close()
+            response.release_connection()
     return HttpReply(status=head.status, headers=_headers(head), body=body)
 
 

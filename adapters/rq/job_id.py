@@ -10,7 +10,10 @@ import re
 
 from rq.job import Job
 
-__all__ = ["hash_key", "job_id_for"]
+__all__ = ["HASH_PREFIX", "hash_key", "job_id_for"]
+
+HASH_PREFIX = Job.redis_job_namespace_prefix
+"""With a job's id behind it, it is the key under which RQ keeps that job."""
 
 _ALLOWED_BY_RQ = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -25,4 +28,4 @@ def job_id_for(name: str) -> str:
 def hash_key(job_id: str | bytes) -> bytes:
     """The key under which RQ keeps that job. Ids that others put into Redis may be any bytes."""
     raw = job_id.encode("utf-8") if isinstance(job_id, str) else job_id
-    return Job.redis_job_namespace_prefix.encode("utf-8") + raw
+    return HASH_PREFIX.encode("utf-8") + raw

@@ -8,37 +8,34 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
 from redis.client import Pipeline
-from rq.exceptions import DequeueTimeout
 from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry
 from rq.utils import utcformat
 from rq_scheduler import Scheduler
 
+from adapters.redis.last_depth import LastDepth
 from adapters.rq.connection import RedisServer
-from adapters.rq.job_id import hash_key, job_id_for
+from adapters.rq.job_id import HASH_PREFIX, hash_key, job_id_for
+from adapters.rq.job_wait import JobWait
 from adapters.rq.json_job import JsonJob, JsonQueue
 from adapters.rq.payload import MAX_PAYLOAD_BYTES, Illegible, printable, read_payload
-from adapters.rq.schedule import move_due
-from adapters.rq.scripts import FINISH, PUT_BACK, READ, START, UNBURY
+from adapters.rq.scripts import FINISH, TAKE, UNBURY
+from adapters.rq.upkeep import OURS, Upkeep
 from engagement_core.model.job import DeadLettered, Later, Settlement, Unreadable, WakeUp
 from engagement_core.ports.queue import Queue
 
 __all__ = ["RqQueue"]
 
-_BLOCK_SECONDS = 0.5
-_SHORTEST_BLOCK_SECONDS = 0.01  # Redis before 7 rounds less than a millisecond down to zero, and zero means "for ever"
 _LONGEST_IN_REDIS = timedelta(hours=1)
-_STUCK_AFTER = timedelta(minutes=1)
 _FAILURE_TTL_SECONDS = 24 * 60 * 60
 _MAX_REASON = 1000
-_CLEARED_PER_CALL = 500
-_OURS = "engagement-"
+_LOOKS_PER_CALL = 500
 
 
 def _utc_now() -> datetime:
@@ -76,7 +73,6 @@ class RqQueue(Queue):
             QueueUnavailable: the URL is not usable.
         """
         self._server = RedisServer(url)
-        self._waiting = self._server.client(longest_block=_BLOCK_SECONDS)
         self._redis = self._server.client()
         self._ready = JsonQueue(name, connection=self._redis)
         self._dead = JsonQueue(dead_letter_name, connection=self._redis)
@@ -84,61 +80,58 @@ class RqQueue(Queue):
         self._function = function
         self._abandoned_after = abandoned_after
         self._now = now
-        self._seen_in_between: dict[bytes, datetime] = {}
+        self._wait = JobWait(self._server, self._ready, self._redis)
+        self._upkeep = Upkeep(self._redis, self._ready, self._started_key, self._finish)
+        self._last_depth = LastDepth()
+        self._has_more = True
+        self._interruptions = 0
 
     def close(self) -> None:
         """Close the connections; the next call opens them again."""
-        self._waiting.connection_pool.disconnect()
+        self._wait.close()
         self._redis.connection_pool.disconnect()
 
     def ring(self, activity_id: str, at: datetime) -> None:
         """Put the activity's one job into the ready queue, or into rq-scheduler's schedule if `at` is in the future."""
-        job_id = job_id_for(activity_id)
         with self._server.errors(), self._redis.pipeline() as pipe:
-            self._forget(pipe, job_id)
-            if at <= self._now():
-                self._push(pipe, self._ready, self._job(activity_id))
-            else:
-                # Whole seconds, the fraction cut off: it rings early rather than late.
-                Scheduler(queue_name=self._ready.name, connection=pipe, job_class=JsonJob).enqueue_at(
-                    at.astimezone(timezone.utc).replace(tzinfo=None),
-                    self._function,
-                    activity_id=activity_id,
-                    job_id=job_id,
-                    job_result_ttl=0,
-                    job_description=f"engage {activity_id}",
-                )
-                pipe.hset(hash_key(job_id), "failure_ttl", _FAILURE_TTL_SECONDS)  # `enqueue_at` cannot set it
+            self._ring(pipe, activity_id, at)
             pipe.execute()
 
-    def receive(self, timeout: timedelta) -> WakeUp | Unreadable | None:
-        """The next job. Jobs whose hash is missing are dropped on the way."""
-        until = time.monotonic() + timeout.total_seconds()
+    def receive(self, timeout: timedelta, *, at_most: int) -> tuple[WakeUp | Unreadable, ...]:
+        """The next jobs. Jobs whose hash is missing are dropped on the way."""
+        until, interruptions = time.monotonic() + timeout.total_seconds(), self._interruptions
         with self._server.errors():
             while True:
                 left = until - time.monotonic()
-                popped = self._pop(left)
-                if popped is not None:
-                    received = self._read(popped)
-                    if received is not None:
-                        return received
-                elif left <= 0:
-                    return None
+                popped = None if self._has_more or left <= 0 else self._wait.pop(left)
+                has_waited_in_vain = popped is None and not self._has_more and left > 0
+                received = () if has_waited_in_vain else self._take(popped, at_most)
+                is_over = not self._has_more and time.monotonic() >= until
+                if received or is_over or self._interruptions != interruptions:
+                    return received
 
-    def settle(self, wake_up: WakeUp, settlement: Settlement) -> None:
-        """Delete the job. Ring again within the hour, or mirror the dead letter. A newer ring is left alone."""
-        with self._server.errors():
-            is_last_word = self._finish(wake_up.receipt)
-        if isinstance(settlement, DeadLettered):
-            self.bury(wake_up.activity_id, settlement.reason)
-        elif isinstance(settlement, Later) and is_last_word and settlement.at - self._now() <= _LONGEST_IN_REDIS:
-            self.ring(wake_up.activity_id, settlement.at)
+    def interrupt(self) -> None:
+        """Let Redis end the wait; if it cannot or may not, close the connection that waits."""
+        self._interruptions += 1
+        self._wait.interrupt()
+
+    def settle(self, settlements: Sequence[tuple[WakeUp, Settlement]]) -> None:
+        """Delete the jobs. Ring again within the hour, or mirror the dead letter. A newer ring is left alone."""
+        with self._server.errors(), self._redis.pipeline() as pipe:
+            last_words = self._finish([wake_up.receipt for wake_up, _ in settlements])
+            for (wake_up, settlement), is_last_word in zip(settlements, last_words, strict=True):
+                if isinstance(settlement, DeadLettered):
+                    self._push_dead(pipe, self._dead_letter(wake_up.activity_id, settlement.reason))
+                elif (
+                    isinstance(settlement, Later) and is_last_word and settlement.at - self._now() <= _LONGEST_IN_REDIS
+                ):
+                    self._ring(pipe, wake_up.activity_id, settlement.at)
+            pipe.execute()
 
     def bury(self, activity_id: str, reason: str) -> None:
         """Move the activity's job to the dead-letter queue. The reason is in its description and its meta."""
-        job = self._job(activity_id, description=reason[:_MAX_REASON], meta={"reason": reason[:_MAX_REASON]})
         with self._server.errors():
-            self._enqueue_dead(job)
+            self._enqueue_dead(self._dead_letter(activity_id, reason))
 
     def unbury(self, activity_id: str) -> None:
         """Remove it from the dead-letter queue. A job that rings for it stays."""
@@ -148,15 +141,42 @@ class RqQueue(Queue):
 
     def advance(self, look_ahead: timedelta) -> int:
         """Move jobs that are due in rq-scheduler's schedule, at most 500, and clean up after workers that died."""
+        self._last_depth.forget()  # if Redis is away, whoever asks for the depth next is told so
         with self._server.errors():
-            self._put_back_the_stuck()
-            self._drop_the_abandoned()
-            return move_due(self._redis, self._ready, self._now() + look_ahead, self._now())
+            moved, depth = self._upkeep.run(look_ahead, self._now())
+        self._last_depth.remember(depth)
+        return moved
 
-    def depth(self) -> int:
-        """The length of the ready queue."""
+    def depth(self, *, at_most_old: timedelta = timedelta(0)) -> int:
+        """The length of the ready queue. `advance` reads it too."""
+        known = self._last_depth.no_older_than(at_most_old)
+        if known is not None:
+            return known
         with self._server.errors():
-            return self._ready.count
+            return self._last_depth.remember(self._ready.count)
+
+    def _is_soon(self, at: datetime) -> bool:
+        return at - self._now() <= _LONGEST_IN_REDIS
+
+    def _ring(self, pipe: Pipeline, activity_id: str, at: datetime) -> None:
+        job_id = job_id_for(activity_id)
+        self._forget(pipe, job_id)
+        if at <= self._now():
+            self._push(pipe, self._ready, self._job(activity_id))
+            return
+        # Whole seconds, the fraction cut off: it rings early rather than late.
+        Scheduler(queue_name=self._ready.name, connection=pipe, job_class=JsonJob).enqueue_at(
+            at.astimezone(timezone.utc).replace(tzinfo=None),
+            self._function,
+            activity_id=activity_id,
+            job_id=job_id,
+            job_result_ttl=0,
+            job_description=f"engage {activity_id}",
+        )
+        pipe.hset(hash_key(job_id), "failure_ttl", _FAILURE_TTL_SECONDS)  # `enqueue_at` cannot set it
+
+    def _dead_letter(self, activity_id: str, reason: str) -> Job:
+        return self._job(activity_id, description=reason[:_MAX_REASON], meta={"reason": reason[:_MAX_REASON]})
 
     def _job(self, activity_id: str, **options: Any) -> Job:
         options.setdefault("description", f"engage {activity_id}")
@@ -186,100 +206,78 @@ class RqQueue(Queue):
         pipe.zrem(Scheduler.scheduled_jobs_key, job_id)
         pipe.delete(hash_key(job_id))
 
-    def _pop(self, seconds_left: float) -> bytes | None:
-        """Move one job id to the intermediate queue.
-        It waits half a second at most, so that a dead Redis is noticed."""
-        block = min(max(seconds_left, _SHORTEST_BLOCK_SECONDS), _BLOCK_SECONDS) if seconds_left > 0 else None
-        try:
-            popped = JsonQueue.lmove(self._waiting, self._ready.key, block)  # type: ignore[arg-type] # Redis takes floats
-        except DequeueTimeout:
-            return None
-        return None if popped is None else popped[1]
+    def _take(self, popped: bytes | None, at_most: int) -> tuple[WakeUp | Unreadable, ...]:
+        """Mark the next jobs as started. `popped` is in the intermediate queue already."""
+        now = self._now()
+        answer: Any = self._redis.eval(
+            TAKE,
+            3,
+            *(self._ready.key, self._ready.intermediate_queue_key, self._started_key),
+            *(HASH_PREFIX, at_most, _LOOKS_PER_CALL, MAX_PAYLOAD_BYTES + 1),
+            *(OURS + uuid4().hex, int((now + self._abandoned_after).timestamp()), utcformat(now), popped or b""),
+        )
+        has_more, *taken = answer
+        self._has_more = bool(has_more)
+        return tuple(self._read(*each) for each in taken)
 
-    def _read(self, job_id: bytes) -> WakeUp | Unreadable | None:
-        kind, data = self._redis.eval(READ, 1, hash_key(job_id), MAX_PAYLOAD_BYTES + 1)
-        if kind == b"none":
-            # Only the entry: another process may have rung again meanwhile, and the hash would belong to that ring.
-            self._redis.lrem(self._ready.intermediate_queue_key, 1, job_id)  # type: ignore[arg-type] # any bytes
-            return None
+    def _read(self, job_id: bytes, kind: bytes, data: bytes, execution: bytes) -> WakeUp | Unreadable:
         payload = read_payload(data)
         if kind != b"hash":
             payload = Illegible(reason=f"the job is a {kind.decode()}, not a hash", raw=printable(job_id))
+        receipt = _receipt(job_id, execution or OURS.encode() + uuid4().hex.encode())
         if isinstance(payload, Illegible):
-            return self._reject(job_id, payload)
-        return WakeUp(activity_id=payload.activity_id, receipt=self._start(job_id))
-
-    def _start(self, job_id: bytes) -> str:
-        """Mark the job as started. The receipt is the name of this start in RQ's registry."""
-        name, execution = job_id.decode("utf-8", "backslashreplace"), _OURS + uuid4().hex
-        receipt = f"{job_id_for(name)}:{execution}"
-        if job_id_for(name) != name:
+            return self._reject(job_id, payload, receipt)
+        if not execution:
             # RQ's tools fail on a started job whose id they do not allow, so such a job is deleted instead.
-            self._take_out(job_id)
-            return receipt
-        now = self._now()
-        self._redis.eval(
-            START,
-            3,
-            *(hash_key(job_id), self._started_key, self._ready.intermediate_queue_key),
-            *(job_id, execution, receipt, int((now + self._abandoned_after).timestamp()), utcformat(now)),
-        )
-        return receipt
+            self._take_out(job_id, receipt)
+        return WakeUp(activity_id=payload.activity_id, receipt=receipt)
 
-    def _finish(self, receipt: str) -> bool:
-        """Delete the job, unless somebody rang again meanwhile: then False."""
-        job_id, _, execution = receipt.rpartition(":")
-        finished = self._redis.eval(
+    def _finish(self, receipts: list[str]) -> list[bool]:
+        """Delete the jobs. For each: False if somebody rang again meanwhile, so that it was left alone."""
+        if not receipts:
+            return []
+        jobs = ((*receipt.rpartition(":")[::2], receipt) for receipt in receipts)
+        finished: Any = self._redis.eval(
             FINISH,
-            3,
-            *(hash_key(job_id), self._started_key, self._dead.key),
-            *(job_id, execution, receipt, self._dead.name),
+            2,
+            *(self._started_key, self._dead.key),
+            *(HASH_PREFIX, self._dead.name),
+            *(part for job in jobs for part in job),
         )
-        return bool(finished)
+        return [bool(each) for each in finished]
 
-    def _reject(self, job_id: bytes, payload: Illegible) -> Unreadable:
+    def _reject(self, job_id: bytes, payload: Illegible, receipt: str) -> Unreadable:
         digest = hashlib.sha256(job_id + payload.raw.encode("utf-8")).hexdigest()
-        receipt = printable(job_id)
+        name = printable(job_id)
         job = JsonJob.create(
             self._function,
             id=f"unreadable-{digest[:32]}",
             connection=self._redis,
             status=JobStatus.QUEUED,
             description=f"unreadable: {payload.reason}",
-            meta={"reason": payload.reason, "raw": payload.raw, "job_id": receipt},
+            meta={"reason": payload.reason, "raw": payload.raw, "job_id": name},
         )
         self._enqueue_dead(job)
-        self._take_out(job_id)
-        return Unreadable(receipt=receipt, reason=payload.reason, raw=payload.raw)
+        self._take_out(job_id, receipt)
+        return Unreadable(receipt=name, reason=payload.reason, raw=payload.raw)
 
     def _enqueue_dead(self, job: Job) -> None:
         with self._redis.pipeline() as pipe:
-            self._forget(pipe, job.id)
-            self._push(pipe, self._dead, job)
+            self._push_dead(pipe, job)
             pipe.execute()
 
-    def _take_out(self, job_id: bytes) -> None:
+    def _push_dead(self, pipe: Pipeline, job: Job) -> None:
+        self._forget(pipe, job.id)
+        self._push(pipe, self._dead, job)
+
+    def _take_out(self, job_id: bytes, receipt: str) -> None:
         with self._redis.pipeline() as pipe:
             pipe.lrem(self._ready.intermediate_queue_key, 1, job_id)  # type: ignore[arg-type] # any bytes
+            pipe.zrem(self._started_key, receipt)
             pipe.delete(hash_key(job_id))
             pipe.execute()
 
-    def _put_back_the_stuck(self) -> None:
-        """A worker that dies between two commands leaves a job in the intermediate queue.
-        A minute there is too long."""
-        now = self._now()
-        in_between: Any = self._redis.lrange(self._ready.intermediate_queue_key, 0, _CLEARED_PER_CALL - 1)
-        self._seen_in_between = {job_id: self._seen_in_between.get(job_id, now) for job_id in in_between}
-        for job_id, seen_at in self._seen_in_between.items():
-            if now - seen_at >= _STUCK_AFTER:
-                self._redis.eval(PUT_BACK, 2, self._ready.intermediate_queue_key, self._ready.key, job_id)
 
-    def _drop_the_abandoned(self) -> None:
-        """If a worker dies with a job, the job stays "started"; the sweep finds its activity.
-        RQ's workers handle their own jobs."""
-        expired: Any = self._redis.zrangebyscore(
-            self._started_key, "-inf", int(self._now().timestamp()), start=0, num=_CLEARED_PER_CALL
-        )
-        for receipt in expired:
-            if b":" + _OURS.encode("ascii") in receipt:
-                self._finish(receipt.decode("utf-8"))
+def _receipt(job_id: bytes, execution: bytes) -> str:
+    """The name of an execution in RQ's registry."""
+    return f"{job_id_for(job_id.decode('utf-8', 'backslashreplace'))}:{execution.decode()}"

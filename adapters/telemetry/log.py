@@ -28,8 +28,10 @@ class LogTelemetry:
 
     def emit(self, signal: Signal, **fields: object) -> None:
         """See the port."""
-        told = {name: value for name, value in fields.items() if value is not None}
-        self._log.log(level_of(signal, told), signal.value, **told)
+        level = level_of(signal, fields)
+        if self._log.is_enabled_for(level):
+            told = {name: value for name, value in fields.items() if value is not None}
+            self._log.log(level, signal.value, **told)
 
 
 def configure_logging(*, level: str, form: str, stream: TextIO | None = None, secrets: Iterable[str] = ()) -> None:

@@ -173,7 +173,7 @@ def _claim_due(snapshot: Snapshot, activity: Activity, holder: Holder, policy: C
         return Decision(waits_for(snapshot, admission), admission.writes)
     if snapshot.account.id in holder.saturated:
         why = f"account {snapshot.account.id} is slow, and already uses its share of this worker's threads"
-        return Decision(Deferred(again_in=SATURATED_RETRY_AFTER, reason=why))
+        return Decision(Deferred(again_in=SATURATED_RETRY_AFTER, reason=why, saturated=snapshot.account.id))
     attempt = _new_attempt(snapshot, activity, snapshot.account, holder, policy)
     claimed = Claimed(
         attempt=attempt,

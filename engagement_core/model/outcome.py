@@ -42,11 +42,13 @@ class Executed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deferred:
-    """Not now. It is tried again after `again_in`; None: when the sweep finds it ready."""
+    """Not now. It is tried again after `again_in`; None: when the sweep finds it ready. `saturated` names the account
+    if it waits only because that one has its share of the threads."""
 
     kind: ClassVar[OutcomeKind] = OutcomeKind.DEFERRED
     again_in: timedelta | None
     reason: str
+    saturated: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from engagement_core.model.due import Due
 from engagement_core.model.orphan import Orphan
 from engagement_core.model.snapshot import Snapshot
 
-__all__ = ["ActivityStore", "StoreRefused", "StoreUnavailable"]
+__all__ = ["ActivityStore", "StoreBusy", "StoreRefused", "StoreUnavailable"]
 
 
 T = TypeVar("T")
@@ -28,6 +28,10 @@ class StoreUnavailable(Exception):
 
     The message says what happened and carries no credentials.
     """
+
+
+class StoreBusy(StoreUnavailable):
+    """Somebody else holds a lock that the change needs. Nothing of it was applied; a later try may succeed."""
 
 
 class StoreRefused(StoreUnavailable):
@@ -65,8 +69,9 @@ class ActivityStore(Protocol):
         """Scheduled activities whose time comes within `look_ahead`, earliest first, at most `limit`.
 
         Activities with an open attempt that may have had an effect, and activities of a blocked scope, are left out:
-        they must not starve the others. Of an account in slow start only the first `SLOW_START_PER_SWEEP` are shown;
-        its other activities do not count towards `limit`.
+        they must not starve the others. If there are more than `limit`, every account gets a fair share: one that has
+        less gets all it has, and the others get what it leaves. Who has no account counts as one. Of an account in
+        slow start only the first `SLOW_START_PER_SWEEP` are shown; its other activities do not count towards `limit`.
         """
         ...
 

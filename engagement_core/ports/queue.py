@@ -5,6 +5,7 @@ There may also be no doorbell. An adapter that loses every job at once is a corr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -24,12 +25,23 @@ class Queue(Protocol):
         """Ask for a wake-up at `at` (whole seconds at best). Ringing twice for one activity keeps one job."""
         ...
 
-    def receive(self, timeout: timedelta) -> WakeUp | Unreadable | None:
-        """The next job that rang, or None after `timeout`. Safe to call from one thread at a time."""
+    def receive(self, timeout: timedelta, *, at_most: int) -> tuple[WakeUp | Unreadable, ...]:
+        """The next jobs that ring, `at_most` of them, in their order. It waits for one, not for more.
+
+        Empty if none rang within `timeout`, or if `interrupt` was called meanwhile. One thread at a time may call it.
+        """
         ...
 
-    def settle(self, wake_up: WakeUp, settlement: Settlement) -> None:
-        """Tell the queue what became of a wake-up, so that its own tools show the real state. Safe to repeat."""
+    def interrupt(self) -> None:
+        """End the wait of a `receive` in another thread. A job that comes at this moment is received, or rings again
+        within minutes. If no `receive` waits, nothing happens: call it again until `receive` has returned."""
+        ...
+
+    def settle(self, settlements: Sequence[tuple[WakeUp, Settlement]]) -> None:
+        """Tell the queue what became of wake-ups, so that its own tools show the real state. Safe to repeat.
+
+        If Redis refuses one of them, the others are settled all the same before `QueueUnavailable` is raised.
+        """
         ...
 
     def bury(self, activity_id: str, reason: str) -> None:
@@ -44,6 +56,6 @@ class Queue(Protocol):
         """Move jobs whose time comes within `look_ahead` from the schedule to the ready queue. Returns how many."""
         ...
 
-    def depth(self) -> int:
-        """How many jobs are ready and not yet received."""
+    def depth(self, *, at_most_old: timedelta = timedelta(0)) -> int:
+        """How many jobs are ready and not yet received. A count that was read `at_most_old` ago will do."""
         ...

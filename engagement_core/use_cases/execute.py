@@ -30,7 +30,7 @@ from engagement_core.model.errors import Failure
 from engagement_core.model.outcome import Buried, Deferred, Dropped, Outcome
 from engagement_core.model.provider import Answer, NoReadBack, NotSent, ids_to_credit
 from engagement_core.model.signal import Signal
-from engagement_core.ports.activities import ActivityStore, StoreRefused, StoreUnavailable
+from engagement_core.ports.activities import ActivityStore, StoreBusy, StoreRefused, StoreUnavailable
 from engagement_core.ports.clock import Clock, Deadline
 from engagement_core.ports.linkedin import LinkedIn
 from engagement_core.ports.telemetry import Telemetry
@@ -45,6 +45,7 @@ from engagement_core.use_cases.record_verdict import Recorder
 __all__ = ["Executor"]
 
 _STORE_RETRY = timedelta(seconds=1)
+_BUSY_RETRY = timedelta(seconds=5)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -126,6 +127,8 @@ class Executor:
         decide = partial(decide_claim, holder=holder, policy=self.claim_policy)
         try:
             result = self.store.change(activity_id, decide)
+        except StoreBusy:
+            return Deferred(again_in=_BUSY_RETRY, reason="somebody else has locked its row")
         except StoreRefused as error:
             return self._store_refused(error, activity_id=activity_id)
         except StoreUnavailable as error:

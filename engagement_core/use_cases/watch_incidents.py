@@ -23,6 +23,7 @@ from engagement_core.ports.telemetry import Telemetry
 __all__ = ["Watch"]
 
 _OFTEN = timedelta(seconds=10)
+_RECENT = timedelta(seconds=15)
 _SOON = timedelta(seconds=3)
 """Longer than the time between two heartbeats of a worker that has just got its database back."""
 
@@ -70,7 +71,7 @@ class Watch:
     def _waiting(self) -> int:
         due = len(self.store.due(look_ahead=timedelta(0), limit=self.policy.most_waiting + 1))
         try:
-            return max(due, self.queue.depth())
+            return max(due, self.queue.depth(at_most_old=_RECENT))
         except QueueUnavailable:
             return due
 

@@ -92,7 +92,7 @@ def build_worker(app: App, settings: Settings) -> Worker:
         queue=app.queue,
         clock=app.clock,
         telemetry=app.executor.telemetry,
-        delay_queue=DelayQueue(app.clock),
+        delay_queue=DelayQueue(app.clock, bulkhead=app.executor.calls, threads=settings.concurrency),
         maintenance=app.maintenance.tasks(),
         report_unreadable=app.maintenance.report_unreadable,
         policy=WorkerPolicy(
@@ -104,6 +104,7 @@ def build_worker(app: App, settings: Settings) -> Worker:
             stuck_after=settings.job_timeout + timedelta(minutes=1),
         ),
         slow_calls=app.executor.calls.slow_calls,
+        calls_beyond_share=app.executor.calls.calls_beyond_share,
     )
 
 

@@ -35,6 +35,8 @@ __all__ = ["Monitor", "Pages", "Watched"]
 Pages = Mapping[str, Callable[[], Page]]
 
 _EVERY = timedelta(seconds=10)
+_RECENT = timedelta(seconds=15)
+"""The queue is looked at anyway, and more often than this."""
 _OLD = 35.0
 """Seconds after which the facts are too old to use: three readings were missed."""
 _FRESH = 1.0
@@ -166,7 +168,7 @@ class Monitor:
     def _look_at_queue(self, queue: Queue) -> str:
         """What the page says of it."""
         try:
-            self._metrics.show_queue_depth(queue.depth())
+            self._metrics.show_queue_depth(queue.depth(at_most_old=_RECENT))
         except QueueUnavailable as error:
             self._metrics.show_queue_depth(None)
             return f"degraded: {error}"

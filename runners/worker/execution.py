@@ -5,13 +5,15 @@ The one rule: a defect that one activity meets never ends a thread.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from engagement_core.model.outcome import Deferred, Outcome
 from engagement_core.ports.clock import Clock
 from engagement_core.use_cases.execute import Executor
 from runners.worker.delay_queue import DelayQueue, Entry
+from runners.worker.prefetch import Prefetch
+from runners.worker.recent import RecentlyExecuted
 from runners.worker.settlement import JobSettler
 
 __all__ = ["Execution"]
@@ -25,13 +27,20 @@ class Execution:
     clock: Clock
     delay_queue: DelayQueue
     settler: JobSettler
+    prefetch: Prefetch
+    recent: RecentlyExecuted
     look_ahead: timedelta
 
     def carry_out(self, entry: Entry) -> None:
         """Execute the entry's activity; never raises."""
         outcome = self._outcome_of(entry)
-        left = self.delay_queue.done(entry, self._again_at(outcome))
-        if left is entry:
+        self.prefetch.note_execution()
+        self.recent.note(entry.activity_id, outcome)  # before the delay queue forgets that it is being executed
+        if isinstance(outcome, Deferred) and outcome.saturated is not None:
+            entry = replace(entry, account_id=outcome.saturated)  # it waits in its account's line
+        again_at = self._again_at(outcome)
+        left = self.delay_queue.done(entry, again_at)
+        if left is entry and again_at is None:
             self.settler.follow(entry, outcome)
         elif left is not None:
             self.settler.leave_to_the_sweep(left)

@@ -35,7 +35,7 @@ class Outages:
         if isinstance(error, StoreRefused):
             emit_refusal(self._telemetry, error)
             return
-        kind = type(error)
+        kind = QueueUnavailable if isinstance(error, QueueUnavailable) else StoreUnavailable
         with self._lock:
             if kind in self._away:
                 return

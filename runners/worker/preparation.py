@@ -16,6 +16,8 @@ __all__ = ["Preparation"]
 
 _MOST_LOOKED_AT = 500
 """How many due activities one turn looks at. With more comments than that in a minute, the voice is the bottleneck."""
+_MOST_ASKED = 20
+"""How many comments one turn prepares: what is due in the next minute changes meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +32,17 @@ class Preparation:
     ahead: timedelta
 
     def run_once(self) -> timedelta:
-        """Ask the voice for one comment, so that a drain waits for one at most; returns when to run again.
+        """Ask the voice for a few comments; a drain waits for one at most. Returns when to run again.
 
         Raises:
             StoreUnavailable: the database did not do its part.
         """
+        asked = 0
         for due in self.store.due(look_ahead=self.ahead, limit=_MOST_LOOKED_AT):
-            if self.draining.is_set():
+            if self.draining.is_set() or asked >= _MOST_ASKED:
                 break
-            if self._prepare(due.activity_id):
-                return timedelta(0)
-        return timedelta(seconds=1)
+            asked += self._prepare(due.activity_id)
+        return timedelta(0) if asked else timedelta(seconds=1)
 
     def _prepare(self, activity_id: str) -> bool:
         try:

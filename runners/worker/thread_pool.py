@@ -31,6 +31,7 @@ class ThreadPool:
         watchdog: Watchdog,
         carry_out: Callable[[Entry], None],
         slow_calls: Callable[[], int],
+        calls_beyond_share: Callable[[], int],
         stuck_after: timedelta,
     ) -> None:
         """
@@ -40,6 +41,7 @@ class ThreadPool:
             watchdog: learns what each thread is doing.
             carry_out: executes one entry; must not raise.
             slow_calls: how many calls are so slow now that spare threads must replace their threads.
+            calls_beyond_share: how many calls must be replaced as soon as an account with fewer waits for a thread.
             stuck_after: an execution that lasts longer is stuck; so is an entry that waits longer for an idle thread.
         """
         self._size = size
@@ -47,6 +49,7 @@ class ThreadPool:
         self._watchdog = watchdog
         self._carry_out = carry_out
         self._slow_calls = slow_calls
+        self._calls_beyond_share = calls_beyond_share
         self._stuck_after = stuck_after
         self._threads: list[threading.Thread] = []
         self._compensating = threading.Lock()
@@ -88,7 +91,10 @@ class ThreadPool:
         return thread
 
     def _wanted(self) -> int:
-        return min(self._slow_calls(), self._size)
+        wanted, beyond = self._slow_calls(), self._calls_beyond_share()
+        if beyond > wanted and self._delay_queue.others_wait():
+            wanted = beyond
+        return min(wanted, self._size)
 
     def _execute(self) -> None:
         while self._execute_next():

@@ -21,14 +21,21 @@ from runners.worker.execution import Execution
 from runners.worker.feeder import Feeder
 from runners.worker.periodic import Outages, PeriodicTask, PeriodicTasks
 from runners.worker.policy import WorkerPolicy
+from runners.worker.prefetch import Prefetch
 from runners.worker.preparation import Preparation
+from runners.worker.recent import RecentlyExecuted
 from runners.worker.settlement import JobSettler
 from runners.worker.thread_pool import ThreadPool
 from runners.worker.watchdog import Watchdog
 
 __all__ = ["Worker"]
 
-_ADVANCE_EVERY = timedelta(seconds=1)
+_LOOK_FOR_MORE_SECONDS = 1.0
+_ADVANCE_SOON = timedelta(seconds=1)
+_ADVANCE = timedelta(seconds=4)
+"""Well below the look-ahead: what is due in the schedule still comes some seconds early."""
+_WHOLE_SECOND = timedelta(seconds=1)
+"""The queue's schedule has whole seconds, so a job may come by that much too early."""
 
 
 class Worker:
@@ -47,6 +54,7 @@ class Worker:
         report_unreadable: Callable[[Unreadable], None],
         policy: WorkerPolicy,
         slow_calls: Callable[[], int] = lambda: 0,
+        calls_beyond_share: Callable[[], int] = lambda: 0,
     ) -> None:
         """
         Args:
@@ -59,7 +67,7 @@ class Worker:
             maintenance: runs for as long as the worker does.
             report_unreadable: hears of jobs that name no activity.
             policy: how it works.
-            slow_calls: see `ThreadPool`.
+            slow_calls, calls_beyond_share: see `ThreadPool`.
         """
         self._executor = executor
         self._queue = queue
@@ -75,6 +83,8 @@ class Worker:
         self._settler = JobSettler(
             queue=queue, telemetry=telemetry, outages=self._outages, mirrors_dead_letters=policy.has_queue
         )
+        prefetch = Prefetch(clock, most=policy.prefetch * policy.concurrency)
+        recent = RecentlyExecuted(clock)
         self._feeder = Feeder(
             store=store,
             queue=queue,
@@ -83,6 +93,8 @@ class Worker:
             outages=self._outages,
             delay_queue=delay_queue,
             settler=self._settler,
+            prefetch=prefetch,
+            recent=recent,
             draining=self._draining,
             report_unreadable=report_unreadable,
             policy=policy,
@@ -92,6 +104,8 @@ class Worker:
             clock=clock,
             delay_queue=delay_queue,
             settler=self._settler,
+            prefetch=prefetch,
+            recent=recent,
             look_ahead=policy.look_ahead,
         )
         self._thread_pool = ThreadPool(
@@ -100,6 +114,7 @@ class Worker:
             watchdog=self._watchdog,
             carry_out=execution.carry_out,
             slow_calls=slow_calls,
+            calls_beyond_share=calls_beyond_share,
             stuck_after=policy.stuck_after,
         )
 
@@ -123,7 +138,7 @@ class Worker:
             due = self._feeder.sweep(timedelta(0))
             if not (self._feeder.listen_while_it_rings() or due or not self._delay_queue.is_idle()):
                 return
-            is_idle = self._delay_queue.wait_until_idle(self._policy.listen.total_seconds())
+            is_idle = self._delay_queue.wait_until_idle(_LOOK_FOR_MORE_SECONDS)
             if is_idle and due and due == met_before:
                 return  # what is left cannot be executed now, and the log says why
             met_before = due
@@ -138,14 +153,15 @@ class Worker:
         self._draining.set()
         self._watchdog.release()
         left = self._delay_queue.close()
+        if self._policy.has_queue:
+            self._feeder.stop_listening()
         finished = self._delay_queue.wait_until_idle(grace.total_seconds())
+        self._settler.end()
         self._periodic_tasks.stop(5.0)
         if finished:
             self._thread_pool.join()
         if self._settler.finish():
-            for entry in left:
-                if entry.wake_up is not None and not self._settler.hand_back(entry.wake_up):
-                    break  # each of the others would wait for a server that is away, too
+            self._settler.hand_back([entry.wake_up for entry in left if entry.wake_up is not None])
         self._telemetry.emit(Signal.WORKER_STOPPED, finished=finished)
         return finished
 
@@ -172,8 +188,7 @@ class Worker:
         return (PeriodicTask(name="listen", do=self._feeder.listen_once, needs=QueueUnavailable),)
 
     def _advance(self) -> timedelta:
-        self._queue.advance(self._policy.ring_ahead)
-        return _ADVANCE_EVERY
+        return _ADVANCE_SOON if self._queue.advance(self._policy.look_ahead - _WHOLE_SECOND) else _ADVANCE
 
     def _tasks(self) -> tuple[PeriodicTask, ...]:
         return (

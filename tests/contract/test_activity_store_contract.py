@@ -19,6 +19,7 @@ from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.inspection.catalog import read_catalog
 from adapters.postgres.store.activities import PostgresActivityStore
 from adapters.postgres.store.statements import render
+from adapters.postgres.store.sweep_statements import FAIR_INDEXES
 from engagement_core.decisions.claim import ClaimPolicy, Holder, decide_claim
 from engagement_core.model.activity import Activity, EngagementType, Malformed, Pod
 from engagement_core.model.attempt import Attempt, Provenance
@@ -62,11 +63,13 @@ def postgres(database: PostgresTables) -> PostgresTables:
 
 @pytest.fixture(scope="module")
 def bare(servers: ServerUrls, template_database: str) -> Iterator[PostgresTables]:
-    """A database without the function that keeps the plan of the store's read: the store sends the read itself."""
+    """A database that a previous release has made. It lacks the functions that keep the store's plans: the store sends
+    the statements themselves. It lacks the indexes of the accounts: the sweep reads all that is due."""
     with postgres_tables(servers.database_url, template_database) as tables:
         with tables.pool.connection() as connection:
-            kept = render(read_catalog(connection)).snapshot_function
-        tables.sql(f"DROP FUNCTION {kept.name}")
+            for function in render(read_catalog(connection)).functions:
+                tables.sql(f"DROP FUNCTION {function.name}")
+        tables.sql(f"DROP INDEX {', '.join(FAIR_INDEXES)}")
         tables.store = PostgresActivityStore(tables.pool)
         yield tables
 
@@ -675,6 +678,92 @@ def test_row_for_which_nobody_can_act_is_due(tables: Tables) -> None:
     """It must be claimed to be buried, or it would wait for ever in silence."""
     tables.put(a_like(pod_id="pod-9", profile_id="profile-9"))
     assert due_ids(tables) == ["activity-1"]
+
+
+def put_backlog(tables: Tables, count: int = 60, **changes: Any) -> None:
+    """Of one account, due long before everybody else's work."""
+    rows = [a_like(id=f"backlog-{n:03}", scheduled_for=tables.now() - 9 * MINUTE, **changes) for n in range(count)]
+    tables.put(*rows)
+
+
+def put_work_of_another(tables: Tables, count: int = 5) -> list[str]:
+    """Due a moment ago; the ids."""
+    tables.put(an_account(id="account-2", profile_id="profile-2"))
+    ids = [f"other-{n}" for n in range(count)]
+    tables.put(*(a_like(id=key, profile_id="profile-2", scheduled_for=tables.now() - SECOND) for key in ids))
+    return ids
+
+
+def test_backlog_of_one_account_hides_nobody_elses_work(tables: Tables) -> None:
+    """Who has less than a fair share gets all of it; the one with the backlog gets what is left."""
+    put_backlog(tables)
+    others = put_work_of_another(tables)
+    found = due_ids(tables, limit=20)
+    assert set(others) < set(found)
+    assert len(found) == 20
+    assert found[-5:] == others  # in the order of time, as ever
+
+
+@pytest.mark.parametrize(
+    ("scope", "scope_id"), [(BlockScope.ACCOUNT, "account-1"), (BlockScope.POD, "pod-2")], ids=["account", "pod"]
+)
+def test_backlog_that_is_blocked_hides_nobody_elses_work(tables: Tables, scope: BlockScope, scope_id: str) -> None:
+    """However much of it was due before."""
+    tables.put(Pod(id="pod-2", voice_cartridge_id=None, linkedin_account_id="account-1"))
+    put_backlog(tables, pod_id="pod-2")
+    others = put_work_of_another(tables)
+    write(tables, Block(a_control(scope, scope_id, tables.now() + MINUTE)))
+    assert sorted(due_ids(tables, limit=20)) == others
+    assert len(due_ids(tables, limit=3)) == 3
+
+
+def test_backlog_of_a_pod_hides_no_other_pod_s_work_where_no_activity_names_a_profile(tables: Tables) -> None:
+    """Then the pod's account acts."""
+    tables.put(an_account(id="account-2", profile_id="profile-2", status="expired"), an_account(id="account-3"))
+    tables.put(Pod(id="pod-2", voice_cartridge_id=None, linkedin_account_id="account-2"))
+    tables.put(Pod(id="pod-3", voice_cartridge_id=None, linkedin_account_id="account-3"))
+    put_backlog(tables, pod_id="pod-2", profile_id=None)
+    for key, pod_id, profile_id in (("a", "pod-1", None), ("b", "pod-3", ""), ("c", "pod-3", None)):
+        tables.put(a_like(id=key, pod_id=pod_id, profile_id=profile_id, scheduled_for=tables.now() - SECOND))
+    assert sorted(due_ids(tables, limit=20)) == ["a", "b", "c"]
+
+
+def test_rows_for_which_nobody_can_act_are_due_behind_a_backlog(tables: Tables) -> None:
+    """They must be claimed to be buried; and they are not in the others' way."""
+    put_backlog(tables)
+    tables.put(a_like(id="x-1", profile_id="profile-9"), a_like(id="x-2", pod_id="pod-9", profile_id=None))
+    others = put_work_of_another(tables)
+    assert {"x-1", "x-2", *others} < set(due_ids(tables, limit=20))
+
+
+def test_what_an_open_attempt_owns_hides_nothing_of_its_account(tables: Tables) -> None:
+    """Outcomes that are unknown for hours stay at the head of the line."""
+    put_backlog(tables, 25)
+    for n in range(20):
+        key = f"backlog-{n:03}"
+        attempt = an_attempt_at(tables.now(), activity_id=key, phase=Phase.UNKNOWN, effect=Effect.UNKNOWN)
+        write(tables, SaveAttempt(attempt), activity_id=key)
+    assert due_ids(tables, limit=10) == [f"backlog-{n:03}" for n in range(20, 25)]
+
+
+def test_share_that_some_do_not_need_goes_to_the_others(tables: Tables) -> None:
+    """As many as were asked for are found, also if what is blocked comes first."""
+    tables.put(an_account(id="account-3", profile_id="profile-3", status="paused"))
+    tables.put(*(a_like(id=f"held-{n}", profile_id="profile-3", scheduled_for=tables.now() - DAY) for n in range(50)))
+    for n in range(4, 24):
+        tables.put(an_account(id=f"account-{n}", profile_id=f"profile-{n}"))
+        tables.put(a_like(id=f"one-{n}", profile_id=f"profile-{n}"))
+    put_backlog(tables)
+    assert len(due_ids(tables, limit=50)) == 50
+
+
+def test_due_says_who_will_act(tables: Tables) -> None:
+    """The profile's account, else the pod's, else nobody."""
+    tables.put(an_account(id="account-2", profile_id="profile-2"))
+    tables.put(a_like(id="a", profile_id="profile-2"), a_like(id="b", profile_id=None), a_like(id="c", profile_id="?"))
+    for limit in (3, 10):
+        found = {due.activity_id: due.account_id for due in tables.store.due(look_ahead=timedelta(0), limit=limit)}
+        assert found == {"a": "account-2", "b": "account-1", "c": None}
 
 
 def orphans(tables: Tables, limit: int = 10) -> dict[str, Orphan]:

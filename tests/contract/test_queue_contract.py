@@ -21,6 +21,7 @@ from engagement_core.model.job import DeadLettered, Done, Later, WakeUp
 from engagement_core.ports.queue import Queue
 from fakes.clock import InMemoryClock
 from fakes.queue import InMemoryQueue
+from support.queues import receive_one, settle_one
 
 NOTHING = timedelta(0)
 SECOND = timedelta(seconds=1)
@@ -44,13 +45,13 @@ class Doorbell:
 
     def receive(self) -> WakeUp:
         """The next job, which must be there."""
-        received = self.queue.receive(NOTHING)
+        received = receive_one(self.queue, NOTHING)
         assert isinstance(received, WakeUp)
         return received
 
     def is_silent(self) -> bool:
         """Whether nothing rings now."""
-        return self.queue.receive(NOTHING) is None
+        return receive_one(self.queue, NOTHING) is None
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_a_ring_for_the_past_is_due(doorbell: Doorbell) -> None:
 
 def test_nothing_is_received_when_nothing_rang(doorbell: Doorbell) -> None:
     """The timeout ends the wait."""
-    assert doorbell.queue.receive(timedelta(milliseconds=20)) is None
+    assert receive_one(doorbell.queue, timedelta(milliseconds=20)) is None
 
 
 def test_jobs_are_received_in_the_order_in_which_they_rang(doorbell: Doorbell) -> None:
@@ -151,7 +152,7 @@ def test_every_activity_id_comes_back_as_it_was(doorbell: Doorbell, activity_id:
     assert doorbell.queue.advance(NOTHING) == 1
     wake_up = doorbell.receive()
     assert wake_up.activity_id == activity_id
-    doorbell.queue.settle(wake_up, DeadLettered(reason="gone"))
+    settle_one(doorbell.queue, wake_up, DeadLettered(reason="gone"))
     assert doorbell.dead_letters() == {activity_id: "gone"}
 
 
@@ -219,7 +220,7 @@ def test_a_finished_activity_can_ring_again(doorbell: Doorbell) -> None:
     """Nothing that is left of the first job stands in the way of the next."""
     for _ in range(2):
         doorbell.ring("a-1")
-        doorbell.queue.settle(doorbell.receive(), Done())
+        settle_one(doorbell.queue, doorbell.receive(), Done())
         assert doorbell.is_silent()
 
 
@@ -237,11 +238,11 @@ def test_settling_an_old_wake_up_leaves_a_newer_ring_alone(doorbell: Doorbell, l
     doorbell.ring("a-1")
     old = doorbell.receive()
     doorbell.ring("a-1")
-    doorbell.queue.settle(old, late_word)
+    settle_one(doorbell.queue, old, late_word)
     new = doorbell.receive()
     assert new.activity_id == "a-1"
-    doorbell.queue.settle(old, late_word)
-    doorbell.queue.settle(new, Done())
+    settle_one(doorbell.queue, old, late_word)
+    settle_one(doorbell.queue, new, Done())
     assert doorbell.is_silent()
 
 
@@ -250,7 +251,7 @@ def test_later_rings_again_at_its_time(doorbell: Doorbell) -> None:
     doorbell.ring("a-1")
     wake_up = doorbell.receive()
     for _ in range(2):
-        doorbell.queue.settle(wake_up, Later(at=doorbell.clock.now() + timedelta(minutes=1)))
+        settle_one(doorbell.queue, wake_up, Later(at=doorbell.clock.now() + timedelta(minutes=1)))
     assert doorbell.queue.advance(NOTHING) == 0
     doorbell.clock.advance(timedelta(minutes=1))
     assert doorbell.queue.advance(NOTHING) == 1
@@ -261,14 +262,14 @@ def test_later_rings_again_at_its_time(doorbell: Doorbell) -> None:
 def test_later_that_is_due_already_rings_at_once(doorbell: Doorbell) -> None:
     """A draining worker gives its jobs back to the others."""
     doorbell.ring("a-1")
-    doorbell.queue.settle(doorbell.receive(), Later(at=doorbell.clock.now()))
+    settle_one(doorbell.queue, doorbell.receive(), Later(at=doorbell.clock.now()))
     assert doorbell.receive().activity_id == "a-1"
 
 
 def test_later_than_an_hour_rings_at_its_time_or_is_left_to_the_sweep(doorbell: Doorbell) -> None:
     """Our own jobs hold the next hour at most; what others put into a queue that keeps it is moved to its time."""
     doorbell.ring("a-1")
-    doorbell.queue.settle(doorbell.receive(), Later(at=doorbell.clock.now() + timedelta(minutes=61)))
+    settle_one(doorbell.queue, doorbell.receive(), Later(at=doorbell.clock.now() + timedelta(minutes=61)))
     doorbell.clock.advance(timedelta(minutes=60))
     assert doorbell.queue.advance(NOTHING) == 0
     assert doorbell.is_silent()
@@ -281,8 +282,8 @@ def test_settling_done_twice_is_settling_once(doorbell: Doorbell) -> None:
     """A repeated answer changes nothing."""
     doorbell.ring("a-1")
     wake_up = doorbell.receive()
-    doorbell.queue.settle(wake_up, Done())
-    doorbell.queue.settle(wake_up, Done())
+    settle_one(doorbell.queue, wake_up, Done())
+    settle_one(doorbell.queue, wake_up, Done())
     assert doorbell.is_silent()
     assert doorbell.dead_letters() == {}
 
@@ -292,7 +293,7 @@ def test_a_buried_wake_up_lies_in_the_dead_letter_queue_alone(doorbell: Doorbell
     doorbell.ring("a-1")
     wake_up = doorbell.receive()
     for _ in range(2):
-        doorbell.queue.settle(wake_up, DeadLettered(reason="post_not_found: it is gone"))
+        settle_one(doorbell.queue, wake_up, DeadLettered(reason="post_not_found: it is gone"))
     assert doorbell.dead_letters() == {"a-1": "post_not_found: it is gone"}
     assert doorbell.queue.depth() == 0
     assert doorbell.is_silent()
@@ -347,14 +348,51 @@ def test_requeueing_works_in_either_order(doorbell: Doorbell) -> None:
     assert [doorbell.receive().activity_id for _ in range(2)] == ["ring-first", "unbury-first"]
 
 
+def test_several_jobs_are_received_and_settled_at_once(doorbell: Doorbell) -> None:
+    """No more than were asked for, in the order in which they rang; each has its own settlement."""
+    for name in ("done", "later", "dead", "left"):
+        doorbell.ring(name)
+    received = [each for each in doorbell.queue.receive(NOTHING, at_most=3) if isinstance(each, WakeUp)]
+    assert [each.activity_id for each in received] == ["done", "later", "dead"]
+    settlements = (Done(), Later(at=doorbell.clock.now()), DeadLettered(reason="gone"))
+    doorbell.queue.settle(list(zip(received, settlements, strict=True)))
+    assert {doorbell.receive().activity_id for _ in range(2)} == {"left", "later"}
+    assert doorbell.is_silent()
+    assert doorbell.dead_letters() == {"dead": "gone"}
+
+
+def test_settling_nothing_is_allowed(doorbell: Doorbell) -> None:
+    """Whoever hands back what it holds may hold nothing."""
+    doorbell.queue.settle([])
+    assert doorbell.is_silent()
+
+
+def test_an_interruption_while_nobody_waits_is_forgotten(doorbell: Doorbell) -> None:
+    """The next one who listens hears."""
+    doorbell.queue.interrupt()
+    doorbell.ring("a-1")
+    doorbell.queue.interrupt()
+    assert [each.receipt for each in doorbell.queue.receive(SECOND, at_most=1)]
+
+
+def test_an_old_depth_will_do_for_whoever_says_so(doorbell: Doorbell) -> None:
+    """Everybody else gets the present one."""
+    doorbell.ring("a-1")
+    assert doorbell.queue.depth() == 1
+    assert doorbell.queue.depth(at_most_old=timedelta(minutes=1)) == 1
+    doorbell.receive()
+    assert doorbell.queue.depth() == 0
+
+
 def test_no_queue_takes_everything_and_never_rings() -> None:
     """It is a queue that loses every job at once, which any queue may do. Nothing is an error, however often."""
     queue: Queue = NoQueue()
     now = InMemoryClock().now()
     for _ in range(2):
         queue.ring("a-1", now)
-        assert queue.receive(NOTHING) is None
-        queue.settle(WakeUp(activity_id="a-1", receipt="a-1"), Later(at=now))
+        assert queue.receive(NOTHING, at_most=1) == ()
+        queue.interrupt()
+        queue.settle([(WakeUp(activity_id="a-1", receipt="a-1"), Later(at=now))])
         queue.bury("a-1", "gone")
         queue.unbury("a-1")
         assert queue.advance(timedelta(hours=1)) == 0
@@ -364,5 +402,5 @@ def test_no_queue_takes_everything_and_never_rings() -> None:
 def test_no_queue_is_listened_to_without_spinning() -> None:
     """None comes after the time-out, as with every queue that has nothing to say."""
     before = time.monotonic()
-    assert NoQueue().receive(timedelta(milliseconds=50)) is None
+    assert NoQueue().receive(timedelta(milliseconds=50), at_most=1) == ()
     assert time.monotonic() - before >= 0.05

@@ -70,14 +70,16 @@ class InMemoryActivityStore(InMemoryRows):
                 for activity in self.activities.values()
                 if activity.status == _SCHEDULED and isinstance(activity, Activity) and self._can_go(activity, until)
             )
-            turns: Counter[str] = Counter()  # of accounts that come back slowly
+            turns: Counter[str | None] = Counter()
             found = []
             for at, key in waiting:
-                account_id = self._coming_back(key, now)
-                turns[account_id] += account_id != ""
-                if turns[account_id] <= SLOW_START_PER_SWEEP:
-                    found.append(Due(activity_id=key, due_in=at - now))
-            return tuple(found[:limit])
+                account = self._acts_for(key)
+                account_id = None if account is None else account.id
+                turns[account_id] += 1
+                if turns[account_id] <= SLOW_START_PER_SWEEP or self._pace(account, now) is None:
+                    found.append((turns[account_id], Due(activity_id=key, due_in=at - now, account_id=account_id)))
+            found.sort(key=lambda each: (each[0], each[1].due_in))  # everybody's first, then everybody's second
+            return tuple(sorted((due for _, due in found[:limit]), key=lambda due: due.due_in))
 
     def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
         """See the port."""
@@ -192,12 +194,9 @@ class InMemoryActivityStore(InMemoryRows):
             return 0
         return len(self._began_in_last_day(account, now))
 
-    def _coming_back(self, activity_id: str, now: datetime) -> str:
+    def _acts_for(self, activity_id: str) -> Account | None:
         activity = self.activities[activity_id]
-        if not isinstance(activity, Activity):
-            return ""
-        account = self._acting(activity, self.pods.get(activity.pod_id))
-        return account.id if account is not None and self._pace(account, now) is not None else ""
+        return self._acting(activity, self.pods.get(activity.pod_id)) if isinstance(activity, Activity) else None
 
     def _pace(self, account: Account | None, now: datetime) -> SlowStart | None:
         if account is None:

@@ -6,7 +6,7 @@ The one rule: it never waits. Time is what the given clock says, so `receive` an
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from engagement_core.model.job import DeadLettered, Later, Settlement, Unreadable, WakeUp
@@ -54,29 +54,20 @@ class InMemoryQueue(Queue):
         else:
             self._scheduled[activity_id] = at.replace(microsecond=0)
 
-    def receive(self, timeout: timedelta) -> WakeUp | Unreadable | None:
+    def receive(self, timeout: timedelta, *, at_most: int) -> tuple[WakeUp | Unreadable, ...]:
         """See the port."""
         self._require_available()
-        if not self._ready:
-            return None
-        first = self._ready.pop(0)
-        if isinstance(first, Unreadable):
-            self.dead_letters[first.receipt] = first.reason
-            return first
-        self._started[first] = f"{first}:{next(self._numbers)}"
-        return WakeUp(activity_id=first, receipt=self._started[first])
+        return tuple(self._start() for _ in range(min(at_most, len(self._ready))))
 
-    def settle(self, wake_up: WakeUp, settlement: Settlement) -> None:
+    def interrupt(self) -> None:
+        """See the port; nothing ever waits."""
+        self._require_available()
+
+    def settle(self, settlements: Sequence[tuple[WakeUp, Settlement]]) -> None:
         """See the port."""
         self._require_available()
-        activity_id = wake_up.activity_id
-        if self._started.get(activity_id) == wake_up.receipt:
-            del self._started[activity_id]
-        rung_anew = activity_id in self._ready or activity_id in self._scheduled or activity_id in self._started
-        if isinstance(settlement, DeadLettered):
-            self.bury(activity_id, settlement.reason)
-        elif isinstance(settlement, Later) and not rung_anew and settlement.at - self._now() <= _LONGEST_IN_QUEUE:
-            self.ring(activity_id, settlement.at)
+        for wake_up, settlement in settlements:
+            self._settle(wake_up, settlement)
 
     def bury(self, activity_id: str, reason: str) -> None:
         """See the port."""
@@ -99,10 +90,28 @@ class InMemoryQueue(Queue):
             self._ready.append(activity_id)
         return len(due)
 
-    def depth(self) -> int:
-        """See the port."""
+    def depth(self, *, at_most_old: timedelta = timedelta(0)) -> int:
+        """See the port; it is always the present one."""
         self._require_available()
         return len(self._ready)
+
+    def _start(self) -> WakeUp | Unreadable:
+        first = self._ready.pop(0)
+        if isinstance(first, Unreadable):
+            self.dead_letters[first.receipt] = first.reason
+            return first
+        self._started[first] = f"{first}:{next(self._numbers)}"
+        return WakeUp(activity_id=first, receipt=self._started[first])
+
+    def _settle(self, wake_up: WakeUp, settlement: Settlement) -> None:
+        activity_id = wake_up.activity_id
+        if self._started.get(activity_id) == wake_up.receipt:
+            del self._started[activity_id]
+        rung_anew = activity_id in self._ready or activity_id in self._scheduled or activity_id in self._started
+        if isinstance(settlement, DeadLettered):
+            self.bury(activity_id, settlement.reason)
+        elif isinstance(settlement, Later) and not rung_anew and settlement.at - self._now() <= _LONGEST_IN_QUEUE:
+            self.ring(activity_id, settlement.at)
 
     def _forget(self, activity_id: str) -> None:
         self._ready = [entry for entry in self._ready if entry != activity_id]

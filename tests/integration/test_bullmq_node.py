@@ -15,6 +15,7 @@ from redis import Redis
 from adapters.bullmq.queue import BullmqQueue
 from engagement_core.model.job import DeadLettered, Done, Later, Settlement, Unreadable, WakeUp
 from support.node import Node, started_node
+from support.queues import receive_one, settle_one
 from support.servers import ServerUrls
 
 NOTHING = timedelta(0)
@@ -51,7 +52,7 @@ def node_5(running_5: Node, redis_url: str) -> Node:
 @pytest.fixture
 def queue(redis_url: str) -> Iterator[BullmqQueue]:
     """Our side."""
-    queue = BullmqQueue(redis_url)
+    queue = BullmqQueue(redis_url, stalled_every=NOTHING)
     yield queue
     queue.close()
 
@@ -70,7 +71,7 @@ def now() -> datetime:
 
 def received(queue: BullmqQueue) -> WakeUp:
     """The next job, which must name an activity."""
-    got = queue.receive(timedelta(seconds=5))
+    got = receive_one(queue, timedelta(seconds=5))
     assert isinstance(got, WakeUp), got
     return got
 
@@ -95,7 +96,7 @@ def test_each_kind_of_job_is_heard_and_completed(node: Node, queue: BullmqQueue,
     [job_id] = node.ask("add", jobs=[{"name": name, "data": data}])
     wake_up = received(queue)
     assert (wake_up.activity_id, node.state(job_id)) == ("a-1", "active")
-    queue.settle(wake_up, Done(status="executed", note="response"))
+    settle_one(queue, wake_up, Done(status="executed", note="response"))
     job = node.ask("job", id=job_id)
     assert (job["state"], job["returnvalue"]) == ("completed", {"status": "executed", "note": "response"})
     kinds = [event["kind"] for event in node.ask("events", until="completed", times=1)]
@@ -106,7 +107,7 @@ def test_a_delayed_job_comes_with_the_look_ahead(node: Node, queue: BullmqQueue)
     """Not before, and as what it was."""
     node.add("a-1", delay=60_000)
     assert queue.advance(timedelta(seconds=50)) == 0
-    assert queue.receive(NOTHING) is None
+    assert receive_one(queue, NOTHING) is None
     assert queue.advance(timedelta(seconds=61)) == 1
     assert received(queue).activity_id == "a-1"
 
@@ -134,13 +135,13 @@ def test_a_job_that_comes_early_is_moved_to_its_time(node: Node, queue: BullmqQu
     """However far that is: delayed, uncharged, without a lock; and completed in the end."""
     node.add("a-1", attempts=1)
     at = now() + timedelta(hours=3)
-    queue.settle(received(queue), Later(at=at))
+    settle_one(queue, received(queue), Later(at=at))
     job = node.ask("job", id="a-1")
     assert (job["state"], job["attemptsMade"]) == ("delayed", 0)
     assert abs(job["delay"] - 3 * 3_600_000) < 60_000
     assert node.ask("counts") | {"delayed": 1, "active": 0, "waiting": 0} == node.ask("counts")
     assert queue.advance(timedelta(hours=4)) == 1
-    queue.settle(received(queue), Done())
+    settle_one(queue, received(queue), Done())
     assert node.state("a-1") == "completed"
 
 
@@ -175,7 +176,7 @@ def test_the_state_of_a_job_is_that_of_its_activity(
 ) -> None:
     """Only what is over is completed or failed, with a reason; what is held or handed back is not left active."""
     node.add("a-1", attempts=5, backoff=1)
-    queue.settle(received(queue), settlement)
+    settle_one(queue, received(queue), settlement)
     job = node.ask("job", id="a-1")
     assert job["state"] == state
     assert told is None or told in (job.get("returnvalue"), job.get("failedReason"))
@@ -185,9 +186,9 @@ def test_the_state_of_a_job_is_that_of_its_activity(
 def test_a_failed_job_is_not_tried_again_by_bullmq(node: Node, queue: BullmqQueue) -> None:
     """Retries are decided in PostgreSQL: `attempts` and `backoff` of the producer change nothing."""
     node.add("a-1", attempts=5)
-    queue.settle(received(queue), DeadLettered(reason="api_error: no"))
+    settle_one(queue, received(queue), DeadLettered(reason="api_error: no"))
     assert queue.advance(timedelta(days=1)) == 0
-    assert queue.receive(NOTHING) is None
+    assert receive_one(queue, NOTHING) is None
     [failed] = [each for each in node.ask("events", until="failed", times=1) if each["kind"] == "failed"]
     assert (failed["jobId"], failed["failedReason"]) == ("a-1", "api_error: no")
 
@@ -217,21 +218,21 @@ def test_a_finished_job_that_bullmq_keeps_does_not_block_a_requeue(
 ) -> None:
     """BullMQ itself would take the second job of an id for the first."""
     node.add("a-1")
-    queue.settle(received(queue), end)
+    settle_one(queue, received(queue), end)
     queue.ring("a-1", now())
     wake_up = received(queue)
     assert node.state("a-1") == "active"
-    queue.settle(wake_up, Done())
+    settle_one(queue, wake_up, Done())
     assert node.state("a-1") == "completed"
 
 
 def test_the_retry_button_rings_again(node: Node, queue: BullmqQueue) -> None:
     """Bull Board's: what comes of it is decided in PostgreSQL."""
     node.add("a-1")
-    queue.settle(received(queue), DeadLettered(reason="dead"))
+    settle_one(queue, received(queue), DeadLettered(reason="dead"))
     node.ask("retry", id="a-1")
     wake_up = received(queue)
-    queue.settle(wake_up, Done(status="failed", note="it is failed"))
+    settle_one(queue, wake_up, Done(status="failed", note="it is failed"))
     assert node.state("a-1") == "failed"
 
 
@@ -249,7 +250,7 @@ def test_the_producer_says_which_finished_jobs_are_kept(
 ) -> None:
     """By BullMQ's own options."""
     node.add("a-1", **option)
-    queue.settle(received(queue), end)
+    settle_one(queue, received(queue), end)
     assert (node.state("a-1") is not None) == is_kept
 
 
@@ -257,7 +258,7 @@ def test_a_paused_queue_gives_nothing_until_it_is_resumed(node: Node, queue: Bul
     """BullMQ's pause; the sweep does not know it, `engagement pause` is ours."""
     node.ask("pause")
     node.add("a-1")
-    assert queue.receive(NOTHING) is None
+    assert receive_one(queue, NOTHING) is None
     node.ask("resume")
     assert received(queue).activity_id == "a-1"
 
@@ -267,9 +268,9 @@ def test_a_second_job_for_an_activity_in_hand_does_not_stay_active(node: Node, q
     jobs = [{"name": "execute-engagement", "data": {"activityId": "a-1"}}] * 2
     first, second = node.ask("add", jobs=jobs)
     wake_up = received(queue)
-    assert queue.receive(NOTHING) is None
+    assert receive_one(queue, NOTHING) is None
     assert node.ask("job", id=second)["returnvalue"]["note"] == f"job {first} has rung for it already"
-    queue.settle(wake_up, Done())
+    settle_one(queue, wake_up, Done())
     assert [node.state(each) for each in (first, second)] == ["completed", "completed"]
 
 
@@ -278,7 +279,7 @@ def test_a_held_job_rings_again_and_less_and_less_often(node_5: Node, queue: Bul
     node_5.add("a-1")
     pauses = []
     for _ in range(8):
-        queue.settle(received(queue), Done(status="scheduled", note="the account is held"))
+        settle_one(queue, received(queue), Done(status="scheduled", note="the account is held"))
         pauses.append(node_5.ask("job", id="a-1")["delay"])
         queue.advance(2 * MINUTE)
     assert pauses == [2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 64_000, 64_000]
@@ -296,8 +297,8 @@ def test_a_job_in_hand_keeps_its_lock(node_5: Node, queue: BullmqQueue, redis: A
         redis.delete(f"{KEY}stalled-check")
         queue.advance(NOTHING)
         assert redis.pttl(f"{KEY}a-1:lock") > 5_000
-    assert queue.receive(NOTHING) is None
-    queue.settle(wake_up, Done())
+    assert receive_one(queue, NOTHING) is None
+    settle_one(queue, wake_up, Done())
     assert node_5.state("a-1") == "completed"
 
 
@@ -311,9 +312,9 @@ def test_a_job_that_rang_anew_while_it_was_in_hand_keeps_its_lock(node_5: Node, 
         redis.pexpire(f"{KEY}a-1:lock", 2_000)
         queue.advance(NOTHING)
         assert redis.pttl(f"{KEY}a-1:lock") > 5_000
-    queue.settle(old, DeadLettered(reason="an old word"))
+    settle_one(queue, old, DeadLettered(reason="an old word"))
     assert node_5.state("a-1") == "active"
-    queue.settle(new, Done())
+    settle_one(queue, new, Done())
     assert node_5.state("a-1") == "completed"
 
 
@@ -326,14 +327,14 @@ def test_a_job_whose_worker_died_rings_again(node: Node, queue: BullmqQueue, red
         for _ in range(2):  # BullMQ suspects first, and is sure the next time
             redis.delete(f"{KEY}stalled-check")
             queue.advance(NOTHING)
-    queue.settle(received(queue), Done())
+    settle_one(queue, received(queue), Done())
     job = node.ask("job", id="a-1")
     assert (job["state"], "failedReason" in job) == ("completed", False)
 
 
 def test_a_job_that_is_never_settled_is_let_go(node_5: Node, redis_url: str, redis: Any) -> None:
     """A defect that loses a wake-up does not keep its job active for ever."""
-    queue = BullmqQueue(redis_url, abandoned_after=NOTHING)
+    queue = BullmqQueue(redis_url, abandoned_after=NOTHING, stalled_every=NOTHING)
     node_5.add("a-1")
     received(queue)
     redis.pexpire(f"{KEY}a-1:lock", 2_000)
@@ -348,7 +349,7 @@ def test_whoever_lost_the_lock_changes_nothing(node_5: Node, queue: BullmqQueue,
     wake_up = received(queue)
     redis.set(f"{KEY}a-1:lock", "somebody else", px=30_000)
     for settlement in (Done(), Later(at=now()), Done(status="scheduled"), Done(status="failed")):
-        queue.settle(wake_up, settlement)
+        settle_one(queue, wake_up, settlement)
         assert node_5.state("a-1") == "active"
     assert queue.advance(NOTHING) == 0
 
@@ -382,7 +383,7 @@ def test_what_cannot_be_read_is_set_aside_and_the_next_job_comes(
     node_5.add("bad")
     redis.hset(f"{KEY}bad", mapping={"data": data})
     node_5.add("good")
-    got = queue.receive(timedelta(seconds=5))
+    got = receive_one(queue, timedelta(seconds=5))
     assert isinstance(got, Unreadable)
     assert received(queue).activity_id == "good"
     assert node_5.state("bad") is None
@@ -416,7 +417,7 @@ def test_a_spoiled_hash_around_a_readable_payload_harms_nobody(
     redis.hset(f"{KEY}bad", mapping=fields)
     wake_up = received(queue)
     assert wake_up.activity_id == "bad"
-    queue.settle(wake_up, end)
+    settle_one(queue, wake_up, end)
     assert redis.llen(f"{KEY}active") == 0
     assert redis.exists(f"{KEY}bad:lock") == 0
 
@@ -430,8 +431,8 @@ def test_a_parent_whose_child_failed_is_failed_and_says_what_became_of_its_activ
     children = [_child("child-1", failParentOnFailure=True), _child("child-2", delay=60_000)][: 1 + has_another]
     node.ask("add", jobs=children)
     parent, child = received(queue), received(queue)
-    queue.settle(child, DeadLettered(reason="the post is gone"))
-    queue.settle(parent, Done())
+    settle_one(queue, child, DeadLettered(reason="the post is gone"))
+    settle_one(queue, parent, Done())
     job = node.ask("job", id="parent-1")
     assert (job["state"], job["failedReason"]) == ("failed", "executed, and a child of this job has failed")
     assert redis.llen(f"{KEY}active") == 0
@@ -442,11 +443,11 @@ def test_a_parent_waits_for_a_child_that_came_later(node: Node, queue: BullmqQue
     node.add("parent-1")
     parent = received(queue)
     node.ask("add", jobs=[_child("child-1")])
-    queue.settle(parent, Done())
+    settle_one(queue, parent, Done())
     assert node.state("parent-1") == "waiting-children"
     assert redis.exists(f"{KEY}parent-1:lock") == 0
-    queue.settle(received(queue), Done())
-    queue.settle(received(queue), Done())
+    settle_one(queue, received(queue), Done())
+    settle_one(queue, received(queue), Done())
     assert {node.state("parent-1"), node.state("child-1")} == {"completed"}
 
 
@@ -457,7 +458,7 @@ def test_a_producer_may_have_a_prefix_of_its_own(
     monkeypatch.setenv("BULLMQ_PREFIX", "{e-04}")
     with started_node(node_folder, redis_url) as elsewhere, closing(BullmqQueue(redis_url, prefix="{e-04}")) as queue:
         elsewhere.add("theirs-1")
-        queue.settle(received(queue), DeadLettered(reason="the post is gone"))
+        settle_one(queue, received(queue), DeadLettered(reason="the post is gone"))
         queue.ring("ours-1", datetime.now(timezone.utc) + MINUTE)
         assert (elsewhere.state("theirs-1"), elsewhere.state("ours-1")) == ("failed", "delayed")
         assert elsewhere.ask("counts", name="pod-engagement-dead-letter")["waiting"] == 1
@@ -493,10 +494,10 @@ def test_an_entry_whose_job_is_none_goes_away(
     """BullMQ's own scripts would stumble over it for ever, or invent a job."""
     node_5.add("bad", "good")
     spoil(redis)
-    got = queue.receive(timedelta(seconds=5))
+    got = receive_one(queue, timedelta(seconds=5))
     if isinstance(got, Unreadable):
         assert got.receipt == "bad"
-        got = queue.receive(timedelta(seconds=5))
+        got = receive_one(queue, timedelta(seconds=5))
     assert isinstance(got, WakeUp)
     assert got.activity_id == "good"
     for _ in range(2):
@@ -511,7 +512,7 @@ def test_a_job_whose_id_is_not_text_is_set_aside(queue: BullmqQueue, redis: Any,
     """Ids that a producer in another language may write."""
     redis.hset(KEY.encode() + job_id, mapping={"name": "x", "data": '{"activityId": "a-1"}', "opts": "{}"})
     redis.lpush(f"{KEY}wait", job_id)
-    got = queue.receive(NOTHING)
+    got = receive_one(queue, NOTHING)
     assert isinstance(got, Unreadable)
     assert redis.llen(f"{KEY}active") == 0
     queue.advance(NOTHING)

@@ -20,6 +20,7 @@ from engagement_core.model.job import WakeUp
 from engagement_core.model.lifecycle import Event, Phase
 from engagement_core.model.snapshot import Snapshot
 from support.commands import Commands, add_rows, execute
+from support.queues import receive_one
 
 GONE = Failure(cause=Cause.POST_GONE, message="The post is [gone].")
 UNKNOWN = Failure(cause=Cause.OUTCOME_UNKNOWN, message="Nobody knows.")
@@ -134,7 +135,7 @@ def test_requeue_schedules_rings_and_leaves_the_mirror(engagement: Commands, dat
     queue.bury("a-1", "gone")
     assert engagement("dead-letters", "requeue", "a-1").stdout.startswith("a-1: requeued for ")
     assert statuses(database_url) == {"a-1": "scheduled", "a-2": "failed"}
-    received = queue.receive(timedelta(seconds=1))
+    received = receive_one(queue, timedelta(seconds=1))
     assert isinstance(received, WakeUp)
     assert received.activity_id == "a-1"
     with Redis.from_url(redis_url) as client:

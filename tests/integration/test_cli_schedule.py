@@ -17,6 +17,7 @@ from redis import Redis
 from adapters.rq.queue import RqQueue
 from engagement_core.model.job import WakeUp
 from support.commands import Commands, execute, started
+from support.queues import receive_one
 
 ONE = ("schedule", "--pod", "pod-1", "--type", "like", "--post", "urn:li:activity:1")
 NOTHING_LISTENS = "redis://:geheim@127.0.0.1:1/0"
@@ -50,7 +51,7 @@ def test_one_activity_is_due_now_and_rings(engagement: Commands, database_url: s
     assert (result.exit_code, result.stdout) == (0, f"{row[0]}\n")
     assert row[1:] == ("pod-1", "like", "urn:li:activity:1", None, None, "scheduled")
     queue = RqQueue(redis_url)
-    received = queue.receive(timedelta(0))
+    received = receive_one(queue, timedelta(0))
     queue.close()
     assert isinstance(received, WakeUp)
     assert received.activity_id == row[0]

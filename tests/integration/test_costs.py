@@ -19,6 +19,7 @@ from engagement_core.model.outcome import Executed
 from fakes.telemetry import InMemoryTelemetry
 from runners.bootstrap import App, open_app
 from runners.settings import Settings
+from support.queues import receive_one, settle_one
 
 _MESSAGES: list[str] = []
 
@@ -85,26 +86,38 @@ def test_an_idle_sweep_is_one_message(app: App) -> None:
     assert len(_MESSAGES) == 1
 
 
-def test_a_job_that_rings_costs_four_commands_and_an_activity_that_nobody_rang_for_none(
+def test_a_lone_job_costs_three_commands_and_an_activity_that_nobody_rang_for_none(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Received, read, started, finished. A script is one command, whatever it does inside."""
+    """Received, started, finished. A script is one command, whatever it does inside."""
     queue = app.queue
-    queue.ring("warm-up", datetime.now(timezone.utc))
-    _receive_and_settle(app)  # both connections are open now
+    for name in ("warm-up-1", "warm-up-2"):
+        queue.ring(name, datetime.now(timezone.utc))
+        _receive_and_settle(app)  # the first one asks what is there already, the second one waits: both connections
     sent = _commands_sent(monkeypatch)
     assert isinstance(app.executor.execute("comment"), Executed)
     assert sent == []
     queue.ring("like", datetime.now(timezone.utc))
     sent.clear()
     _receive_and_settle(app)
-    assert len(sent) == 4
+    assert len(sent) == 3
+
+
+def test_many_jobs_cost_as_many_commands_as_one(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever listens takes them together, and settles them together."""
+    for number in range(51):
+        app.queue.ring(f"activity-{number}", datetime.now(timezone.utc))
+    _receive_and_settle(app)
+    sent = _commands_sent(monkeypatch)
+    received = app.queue.receive(timedelta(seconds=1), at_most=100)
+    app.queue.settle([(each, Done()) for each in received if isinstance(each, WakeUp)])
+    assert (len(received), len(sent)) == (50, 2)
 
 
 def _receive_and_settle(app: App) -> None:
-    wake_up = app.queue.receive(timedelta(milliseconds=10))
+    wake_up = receive_one(app.queue, timedelta(milliseconds=10))
     assert isinstance(wake_up, WakeUp)
-    app.queue.settle(wake_up, Done())
+    settle_one(app.queue, wake_up, Done())
 
 
 def _commands_sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:

@@ -17,8 +17,9 @@ from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.inspection.catalog import SchemaProblem, read_catalog
 from adapters.postgres.inspection.constraints import WRITTEN
 from adapters.postgres.schema.migrate import migrate
-from adapters.postgres.store import statements as sql
 from adapters.postgres.store.activities import PostgresActivityStore
+from adapters.postgres.store.sweep import sweep_statements
+from adapters.postgres.store.sweep_statements import render_sweep
 from adapters.unipile.sandbox import Sandbox
 from fakes.telemetry import InMemoryTelemetry
 from runners.process import run_burst
@@ -313,17 +314,27 @@ def test_the_page_s_index_serves_the_sweep_through_the_view(viewed: str) -> None
         " FROM generate_series(1, 5000); ANALYZE activities",
     )
     with closing(psycopg2.connect(viewed)) as connection, connection.cursor() as cursor:
-        how_to_plan, _, due = sql.render(read_catalog(connection)).due.rpartition(";")
-        cursor.execute(f"{how_to_plan};EXPLAIN {due}", {"look_ahead": "8 s", "limit": 100, "held": [], "crowding": []})
-        plan = "\n".join(row[0] for row in cursor.fetchall())
-    assert "Index Scan using engagement_due on activities" in plan
+        catalog = read_catalog(connection)
+        assert sweep_statements(connection, catalog).is_indexed
+        sweep = render_sweep(catalog)
+        given = {"look_ahead": "8 s", "limit": 100, "held": [], "share": None}
+        for message, index in (
+            (sweep.earliest, "engagement_due"),
+            (sweep.fair, "engagement_due_of_profile"),
+            (sweep.fair, "engagement_due_of_pod"),
+        ):
+            how_to_plan, _, statement = message.rpartition(";")
+            cursor.execute(f"{how_to_plan};EXPLAIN {statement}", given)
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert f"Index Scan using {index} on activities" in plan
+            assert "Seq Scan on activities" not in plan
 
 
 def test_migrate_names_the_indexes_that_a_view_s_table_needs(viewed: str) -> None:
     """A view cannot have them."""
     result = Commands(environ={"DATABASE_URL": viewed})("migrate")
     assert result.exit_code == 0
-    for index in ("engagement_due", "engagement_credited"):
+    for index in ("engagement_due", "engagement_due_of_profile", "engagement_due_of_pod", "engagement_credited"):
         assert f"the table under it needs: CREATE INDEX IF NOT EXISTS {index}" in result.stderr
     assert "engagement_profiles" not in result.stderr
 

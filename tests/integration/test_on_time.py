@@ -124,6 +124,21 @@ def test_rings_of_the_scheduler_are_as_precise_as_the_sweep(stage: Stage) -> Non
     assert not stage.sql("SELECT 1 FROM pod_activities WHERE status <> 'executed'")
 
 
+def test_rings_for_the_next_seconds_are_on_time_although_an_idle_worker_looks_seldom(stage: Stage) -> None:
+    """Whoever schedules five seconds ahead while the worker is idle."""
+    with stage.app() as app, a_pool(stage) as pool:
+        unswept = replace(app, executor=replace(app.executor, store=UnsweptStore(pool)))
+        with stage.worker(unswept):
+            assert not stage.telemetry.wait_for(lambda _: False, 1.0)  # it has looked once by then
+            stage.add_likes(1, 20, due_in=5, apart=0.05)
+            for activity_id, at in stage.sql("SELECT id, scheduled_for FROM pod_activities"):
+                app.queue.ring(activity_id, at)
+            stage.wait_for(Signal.JOB_COMPLETED, 20)
+    late = lateness(stage)
+    assert late[0] >= 0
+    assert late[-1] < 0.3
+
+
 def test_a_drain_hands_back_the_jobs_on_the_agenda(stage: Stage) -> None:
     """Another worker finds them at once, not only by its sweep."""
     stage.add_likes(1, 1, due_in=6)

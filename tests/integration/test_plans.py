@@ -16,7 +16,9 @@ from adapters.postgres.inspection.catalog import read_catalog
 from adapters.postgres.readers.gauges import LEVELS
 from adapters.postgres.store import statements as sql
 from adapters.postgres.store.chores import CHORES, chores_parameters
-from adapters.postgres.store.unsettled import EVENTS, ORPHANS, UNKNOWNS
+from adapters.postgres.store.sends import SENDS
+from adapters.postgres.store.sweep_statements import render_sweep
+from adapters.postgres.store.unsettled import EVENTS, ORPHANS, UNKNOWNS, not_locked
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.gauges import MOST_COUNTED
 
@@ -50,24 +52,31 @@ def _plan(connection: Connection, message: str, **parameters: Any) -> str:
     """Of the message's last statement; what comes before it says how it is to be planned."""
     before, _, statement = message.rpartition(";")
     with connection.cursor() as cursor:
-        cursor.execute(f"{before};EXPLAIN (ANALYZE, TIMING OFF) {statement}", parameters)
+        cursor.execute(f"{before};EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {statement}", parameters)
         return "\n".join(row[0] for row in cursor.fetchall())
+
+
+def _sweep(connection: Connection, which: str, *, limit: int = 1000) -> str:
+    """The plan of one of the sweep's statements, with what it touched."""
+    statement = getattr(render_sweep(read_catalog(connection)), which)
+    given = {"look_ahead": timedelta(seconds=8), "limit": limit, "held": sorted(HELD_STATUSES), "share": None}
+    return _plan(connection, statement, **given)
+
+
+def _pages(plan: str) -> int:
+    """How many pages the whole plan touched."""
+    found = re.search(r"Buffers: shared(?: hit=(\d+))?(?: read=(\d+))?", plan)
+    return 0 if found is None else sum(int(count or 0) for count in found.groups())
 
 
 def test_the_sweep_reads_what_is_due_and_nothing_else(crowded: Connection) -> None:
     """The index is bounded by time: with nothing due, no row is read."""
-    plan = _plan(
-        crowded,
-        sql.render(read_catalog(crowded)).due,
-        look_ahead=timedelta(seconds=8),
-        limit=1000,
-        held=[],
-        crowding=[],
-    )
+    plan = _sweep(crowded, "earliest")
     assert "Index Scan using engagement_due" in plan
     assert "Index Cond" in plan
     assert "Rows Removed by Filter" not in plan
     assert "Seq Scan on pod_activities" not in plan
+    assert _pages(plan) < 20
 
 
 def test_the_sweep_of_a_long_backlog_stops_at_its_limit(crowded: Connection) -> None:
@@ -80,19 +89,78 @@ def test_the_sweep_of_a_long_backlog_stops_at_its_limit(crowded: Connection) -> 
             "  SELECT 'pause', 'pod', 'x', NULL, 'over', now() FROM generate_series(1, 2000);"
             "ANALYZE pod_activities, engagement_controls"
         )
-    due = sql.render(read_catalog(crowded)).due
-    plan = _plan(crowded, due, look_ahead=timedelta(seconds=8), limit=100, held=sorted(HELD_STATUSES), crowding=[])
-    assert "Index Scan using engagement_due on pod_activities a" in plan
-    assert re.search(r"engagement_due on pod_activities a .*actual rows=100(\.00)? ", plan)
+    plan = _sweep(crowded, "earliest", limit=100)
+    assert re.search(r"Index Scan using engagement_due on pod_activities a .*actual rows=100(\.00)? ", plan)
     assert "Seq Scan" not in plan
     assert "Sort Key: (GREATEST" not in plan
     assert "Rows Removed by Filter" not in plan
 
 
+_WORLD = """
+ALTER TABLE pod_activities SET (autovacuum_enabled = off);
+ALTER TABLE engagement_attempts SET (autovacuum_enabled = off);
+INSERT INTO pods SELECT 'pod-' || n, NULL, 'account-' || n FROM generate_series(1, 200) n;
+INSERT INTO linkedin_accounts (id, profile_id, status)
+  SELECT 'account-' || n, 'profile-' || n, CASE n WHEN 1 THEN 'expired' END FROM generate_series(1, 200) n;
+INSERT INTO pod_activities (id, pod_id, engagement_type, post_id, profile_id, scheduled_for)
+  SELECT 'future-' || n, 'pod-' || (n %% 200 + 1), 'like', 'post', 'profile-' || (n %% 200 + 1),
+         now() + interval '1 hour' + n * interval '1 ms' FROM generate_series(1, %(future)s) n
+  UNION ALL
+  SELECT 'held-' || n, 'pod-1', 'like', 'post', CASE n %% 2 WHEN 0 THEN 'profile-1' END,
+         now() - interval '1 day' + n * interval '1 ms' FROM generate_series(1, %(due)s / 2) n
+  UNION ALL
+  SELECT 'due-' || n, 'pod-2', 'like', 'post', CASE n %% 2 WHEN 0 THEN 'profile-2' END,
+         now() - interval '1 hour' + n * interval '1 ms' FROM generate_series(1, %(due)s / 2) n
+  UNION ALL
+  SELECT 'other-' || n, 'pod-' || n, 'like', 'post', 'profile-' || n, now() FROM generate_series(3, 200) n;
+INSERT INTO engagement_attempts (activity_id, number, token, worker_id, phase, event, effect,
+  account_id, engagement_type, post_id, claimed_at, deadline_at, began_at)
+  SELECT 'x-' || n, 1, 't', 'w', 'executed', 'confirm', 'applied', 'account-1', 'like', 'post', now(),
+         now(), now() - interval '3 days' FROM generate_series(1, %(due)s) n
+"""
+
+
+def _assert_cheap(connection: Connection) -> None:
+    """A thousand rows are looked at, or two thousand if shares are; two or three pages for each look-up of each."""
+    for which, most in (("earliest", 10_000), ("fair", 20_000)):
+        plan = _sweep(connection, which)
+        assert "Seq Scan" not in plan, plan
+        assert _pages(plan) < most, plan
+    for key in ("profile", "pod"):
+        heads = [line for line in plan.splitlines() if f"Index Scan using engagement_due_of_{key} " in line]
+        assert len(heads) >= 3, plan  # its first step, each next one, and the head of each
+
+
+@pytest.mark.parametrize("due", [5_000, pytest.param(100_000, marks=pytest.mark.alone)])
+def test_the_sweep_costs_the_same_however_long_the_backlog_is(database_url: str, due: int) -> None:
+    """Tables of the first day have no statistics."""
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(_WORLD, {"future": 10 * due, "due": due})
+        _assert_cheap(connection)
+        cursor.execute("ANALYZE")
+        _assert_cheap(connection)
+
+
+def test_the_sweep_keeps_its_plan_with_statistics_of_another_time(database_url: str) -> None:
+    """They say that there are a few old rows of one profile, and hardly any attempts."""
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(
+            "INSERT INTO pod_activities (id, pod_id, engagement_type, post_id, profile_id, scheduled_for)"
+            " SELECT 'old-' || n, 'pod-1', 'like', 'post', 'profile-1', now() - interval '2 days'"
+            " FROM generate_series(1, 500) n; ANALYZE; DELETE FROM pod_activities"
+        )
+        cursor.execute(_WORLD, {"future": 20_000, "due": 20_000})
+        _assert_cheap(connection)
+
+
 def test_one_activity_is_shown_along_primary_keys(crowded: Connection) -> None:
     """Neither the activities nor the attempts are scanned."""
-    show = sql.render(read_catalog(crowded)).open_and_show.rpartition("FOR NO KEY UPDATE;")[2]
-    plan = _plan(crowded, show, id="a-7")
+    show = sql.render(read_catalog(crowded)).show.waiting.rpartition(";")[2]
+    with crowded.cursor() as cursor:
+        cursor.execute("SELECT set_config('pod_engagement.locked', '{a-7,a-8}', false)")
+    plan = _plan(crowded, show)
     assert "Seq Scan on pod_activities" not in plan
     assert "Seq Scan on engagement_attempts" not in plan
 
@@ -122,20 +190,22 @@ def test_the_levels_are_read_along_indexes(crowded: Connection) -> None:
             {**_ORPHANED, "window": 200, "events": _EVENTS},
             "engagement_attempts_open",
         ),
-        (sql.SENT_IN_LAST_DAY.rpartition(";")[2], {"account": "account-1"}, "engagement_attempts_sent"),
+        (SENDS.passing.rpartition(";")[2], {}, "engagement_attempts_sent"),
     ],
 )
 def test_the_rounds_read_along_an_index(
     crowded: Connection, statement: str, parameters: dict[str, Any], index: str
 ) -> None:
     """Orphans, unknown outcomes and the rolling cap do not read the past."""
+    with crowded.cursor() as cursor:
+        cursor.execute("SELECT set_config('pod_engagement.accounts', '{account-1}', false)")
     plan = _plan(crowded, statement, **parameters)
     assert index in plan
     assert "Seq Scan on engagement_attempts" not in plan
     assert "Rows Removed by Filter" not in plan
 
 
-@pytest.mark.parametrize("found", ["orphans", "unknowns"])
+@pytest.mark.parametrize("found", [ORPHANS, UNKNOWNS], ids=["orphans", "unknowns"])
 def test_what_can_be_locked_is_looked_up_row_by_row(crowded: Connection, found: str) -> None:
     """However many activities there are. Without statistics, too."""
     with crowded.cursor() as cursor:
@@ -145,7 +215,7 @@ def test_what_can_be_locked_is_looked_up_row_by_row(crowded: Connection, found: 
             " AND activity_id LIKE '%99';"
             "UPDATE engagement_attempts SET phase = 'sending' WHERE activity_id LIKE '%98'"
         )
-    statement = getattr(sql.render(read_catalog(crowded)), found)
+    statement = not_locked(found, read_catalog(crowded))
     plan = _plan(crowded, statement, window=200, limit=20, events=_EVENTS, **_ORPHANED)
     assert "Seq Scan on" not in plan.replace("Seq Scan on engagement_workers", "")
     assert "pod_activities_pkey" in plan

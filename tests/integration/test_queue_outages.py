@@ -23,6 +23,8 @@ from adapters.embedded.wheels import valkey_program
 from adapters.rq.queue import RqQueue
 from engagement_core.model.job import Done, Later, WakeUp
 from engagement_core.ports.queue import Queue, QueueUnavailable
+from support.queues import receive_one, settle_one
+from support.silent_proxy import before_redis
 
 NOTHING = timedelta(0)
 PAST = datetime(2020, 1, 1, tzinfo=timezone.utc)
@@ -31,8 +33,8 @@ WAKE_UP = WakeUp(activity_id="a-1", receipt="a-1:engagement-0")
 MakeQueue = type[RqQueue] | type[BullmqQueue]
 CALLS: dict[str, Callable[[Queue], object]] = {
     "ring": lambda queue: queue.ring("a-1", PAST),
-    "receive": lambda queue: queue.receive(NOTHING),
-    "settle": lambda queue: queue.settle(WAKE_UP, Later(at=PAST)),
+    "receive": lambda queue: receive_one(queue, NOTHING),
+    "settle": lambda queue: settle_one(queue, WAKE_UP, Later(at=PAST)),
     "bury": lambda queue: queue.bury("a-1", "dead"),
     "unbury": lambda queue: queue.unbury("a-1"),
     "advance": lambda queue: queue.advance(NOTHING),
@@ -162,14 +164,14 @@ def test_the_same_queue_works_again_after_redis_was_restarted(make_queue: MakeQu
     queue = make_queue(f"unix://{path}")
     with server_at(path):
         queue.ring("a-1", PAST)
-        assert queue.receive(NOTHING) is not None
+        assert receive_one(queue, NOTHING) is not None
     for call in CALLS.values():
         with pytest.raises(QueueUnavailable):
             call(queue)
     with server_at(path):
-        assert queue.receive(NOTHING) is None
+        assert receive_one(queue, NOTHING) is None
         queue.ring("a-2", PAST)
-        received = queue.receive(NOTHING)
+        received = receive_one(queue, NOTHING)
         assert isinstance(received, WakeUp)
         assert received.activity_id == "a-2"
     queue.close()
@@ -180,17 +182,17 @@ def test_a_flush_loses_jobs_and_nothing_else(make_queue: MakeQueue, redis_url: s
     queue = make_queue(redis_url)
     queue.ring("a-1", PAST)
     queue.ring("a-2", PAST)
-    wake_up = queue.receive(NOTHING)
+    wake_up = receive_one(queue, NOTHING)
     assert isinstance(wake_up, WakeUp)
     with Redis.from_url(redis_url) as client:
         client.flushdb()
         client.script_flush()
-        assert queue.receive(NOTHING) is None
-        queue.settle(wake_up, Done())
+        assert receive_one(queue, NOTHING) is None
+        settle_one(queue, wake_up, Done())
         assert client.keys() == []
-    queue.settle(wake_up, Later(at=PAST))
+    settle_one(queue, wake_up, Later(at=PAST))
     queue.ring("a-3", PAST)
-    heard = [queue.receive(NOTHING) for _ in range(3)]
+    heard = [receive_one(queue, NOTHING) for _ in range(3)]
     assert "a-3" in [each.activity_id for each in heard if isinstance(each, WakeUp)]
     queue.close()
 
@@ -200,7 +202,7 @@ def test_two_connections_serve_many_threads_while_one_listens(make_queue: MakeQu
     named = redis_url + ("&" if "?" in redis_url else "?") + "client_name=rq-queue-under-test"
     queue = make_queue(named)
     received: list[object] = []
-    listener = threading.Thread(target=lambda: received.append(queue.receive(timedelta(seconds=30))))
+    listener = threading.Thread(target=lambda: received.append(receive_one(queue, timedelta(seconds=30))))
     with Redis.from_url(redis_url) as client:
 
         def ours() -> list[dict[str, str]]:
@@ -226,7 +228,7 @@ def test_waiting_ends_with_its_timeout(make_queue: MakeQueue, redis_url: str) ->
     """Longer than one turn at the server, and not before its time."""
     queue = make_queue(redis_url)
     began = time.monotonic()
-    assert queue.receive(timedelta(seconds=0.7)) is None
+    assert receive_one(queue, timedelta(seconds=0.7)) is None
     assert 0.7 <= time.monotonic() - began < 5.0
     queue.close()
 
@@ -238,7 +240,7 @@ def test_closing_ends_a_wait_and_the_next_call_opens_again(redis_url: str) -> No
 
     def listen() -> None:
         try:
-            ended.append(queue.receive(timedelta(minutes=5)))
+            ended.append(receive_one(queue, timedelta(minutes=5)))
         except QueueUnavailable as error:
             ended.append(error)
 
@@ -252,3 +254,105 @@ def test_closing_ends_a_wait_and_the_next_call_opens_again(redis_url: str) -> No
     assert [type(each) for each in ended] == [QueueUnavailable]
     assert queue.depth() == 0
     queue.close()
+
+
+def interrupted(queue: Queue, listener: threading.Thread) -> float:
+    """Interrupt until the listener has ended; how many seconds that took."""
+    began = time.monotonic()
+    while listener.is_alive() and time.monotonic() < began + 5.0:
+        queue.interrupt()
+        listener.join(0.02)
+    return time.monotonic() - began
+
+
+@contextmanager
+def listening(queue: Queue, redis_url: str, received: list[object]) -> Iterator[threading.Thread]:
+    """A thread that waits at the server for five minutes, and says what it got."""
+
+    def listen() -> None:
+        try:
+            received.append(queue.receive(timedelta(minutes=5), at_most=10))
+        except QueueUnavailable as error:
+            received.append(error)
+
+    listener = threading.Thread(target=listen)
+    with Redis.from_url(redis_url) as client:
+        listener.start()
+        while not any("b" in each["flags"] for each in client.client_list()):
+            pass
+    yield listener
+    listener.join(15)
+
+
+def test_a_wait_can_be_ended_and_the_next_job_is_heard(make_queue: MakeQueue, redis_url: str) -> None:
+    """A drain does not wait until the read at the server ends by itself."""
+    queue = make_queue(redis_url)
+    received: list[object] = []
+    with listening(queue, redis_url, received) as listener:
+        assert interrupted(queue, listener) < 0.5
+    assert received == [()]
+    queue.ring("a-1", PAST)
+    assert isinstance(receive_one(queue, timedelta(seconds=5)), WakeUp)
+    queue.close()
+
+
+def test_a_wait_ends_where_the_server_forbids_to_unblock_it(redis_url: str) -> None:
+    """Some hosted servers allow no CLIENT command: the connection is shut down instead."""
+    with Redis.from_url(redis_url) as client:
+        client.acl_setuser("limited", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-client"])
+    queue = RqQueue(with_user(redis_url, "limited:x"))
+    received: list[object] = []
+    try:
+        with listening(queue, redis_url, received) as listener:
+            assert interrupted(queue, listener) < 0.5
+        assert [type(each) for each in received] == [QueueUnavailable]
+        queue.ring("a-1", PAST)
+        assert isinstance(receive_one(queue, timedelta(seconds=5)), WakeUp)
+    finally:
+        queue.close()
+        with Redis.from_url(redis_url) as client:
+            client.acl_deluser("limited")
+
+
+def test_no_job_is_lost_when_the_wait_ends_as_it_rings(make_queue: MakeQueue, redis_url: str) -> None:
+    """Either the listener has it, or the next one gets it at once."""
+    queue = make_queue(redis_url)
+    for number in range(20):
+        received: list[tuple[object, ...]] = []
+        with listening(queue, redis_url, received) as listener:  # type: ignore[arg-type]
+            ringing = threading.Thread(target=queue.ring, args=(f"a-{number}", PAST))
+            ringing.start()
+            interrupted(queue, listener)
+            ringing.join()
+        [heard] = received
+        heard = heard or queue.receive(timedelta(0), at_most=10)
+        assert [each.activity_id for each in heard if isinstance(each, WakeUp)] == [f"a-{number}"]
+    queue.close()
+
+
+def test_a_redis_that_falls_silent_while_we_wait_is_noticed(make_queue: MakeQueue, redis_url: str) -> None:
+    """The read lasts ten seconds, and two more say that it has failed; other commands fail sooner."""
+    with before_redis(redis_url) as proxy:
+        queue = make_queue(proxy.url)
+        received: list[object] = []
+        with listening(queue, redis_url, received) as listener:
+            proxy.silence()
+            began = time.monotonic()
+            with pytest.raises(QueueUnavailable):
+                queue.depth()
+            assert time.monotonic() - began < 6.0
+            listener.join(30)
+            assert time.monotonic() - began < 15.0
+        assert [type(each) for each in received] == [QueueUnavailable]
+        queue.close()
+
+
+def test_a_drain_does_not_wait_for_a_redis_that_is_silent(make_queue: MakeQueue, redis_url: str) -> None:
+    """Nobody answers; the wait ends all the same."""
+    with before_redis(redis_url) as proxy:
+        queue = make_queue(proxy.url)
+        received: list[object] = []
+        with listening(queue, redis_url, received) as listener:
+            proxy.silence()
+            assert interrupted(queue, listener) < 4.5
+        queue.close()

@@ -16,6 +16,7 @@ from rq.serializers import JSONSerializer
 
 from adapters.rq.queue import RqQueue
 from engagement_core.model.job import WakeUp
+from support.queues import receive_one
 
 NOTHING = timedelta(0)
 PAST = datetime(2020, 1, 1, tzinfo=timezone.utc)
@@ -69,7 +70,7 @@ def test_a_producer_in_another_process_is_heard(redis_url: str, example: str, mo
     program("-c", example)
     queue = RqQueue(redis_url)
     queue.advance(timedelta(minutes=11))
-    received = queue.receive(NOTHING)
+    received = receive_one(queue, NOTHING)
     assert isinstance(received, WakeUp)
     assert received.activity_id == "activity-1"
     queue.close()
@@ -79,12 +80,12 @@ def test_rqscheduler_beside_us_moves_our_jobs(redis_url: str) -> None:
     """With our job class, which keeps it from pickle."""
     queue = RqQueue(redis_url, now=lambda: PAST)
     queue.ring("a-1", PAST + timedelta(seconds=30))
-    assert queue.receive(NOTHING) is None
+    assert receive_one(queue, NOTHING) is None
     program(
         *("-m", "rq_scheduler.scripts.rqscheduler", "--burst", "--url", redis_url),
         *("--job-class", "adapters.rq.json_job.JsonJob", "--queue-class", "adapters.rq.json_job.JsonQueue"),
     )
-    received = queue.receive(NOTHING)
+    received = receive_one(queue, NOTHING)
     assert isinstance(received, WakeUp)
     assert received.activity_id == "a-1"
     queue.close()
@@ -95,12 +96,12 @@ def test_rq_info_shows_what_there_is(redis_url: str) -> None:
     queue = RqQueue(redis_url)
     for name in ("a-1", "a-2", "a-3"):
         queue.ring(name, PAST)
-    assert isinstance(queue.receive(NOTHING), WakeUp)
+    assert isinstance(receive_one(queue, NOTHING), WakeUp)
     queue.bury("a-4", "dead")
     with Redis.from_url(redis_url) as client:
         producer = PlainRqQueue("pod-engagement", connection=client, serializer=JSONSerializer)
         producer.enqueue("f", 42, at_front=True)
-    queue.receive(NOTHING)
+    receive_one(queue, NOTHING)
     shown = program("-m", "rq.cli", "info", "--raw", "--only-queues", "--url", redis_url).splitlines()
     assert "queue pod-engagement 2, 1 executing, 0 finished, 0 failed" in shown
     assert "queue pod-engagement-dead-letter 2, 0 executing, 0 finished, 0 failed" in shown

@@ -7,6 +7,7 @@ import pickle
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -22,9 +23,9 @@ from rq_scheduler import Scheduler
 
 from adapters.rq.json_job import JsonJob, JsonQueue
 from adapters.rq.queue import RqQueue
-from adapters.rq.scripts import PUT_BACK, START
-from engagement_core.model.job import DeadLettered, Done, Unreadable, WakeUp
+from engagement_core.model.job import DeadLettered, Done, Later, Unreadable, WakeUp
 from fakes.clock import InMemoryClock
+from support.queues import receive_one, settle_one
 
 NOTHING = timedelta(0)
 READY = "rq:queue:pod-engagement"
@@ -62,7 +63,7 @@ class Site:
 
     def receive(self) -> WakeUp:
         """The next job, which must name an activity."""
-        received = self.queue.receive(NOTHING)
+        received = receive_one(self.queue, NOTHING)
         assert isinstance(received, WakeUp)
         return received
 
@@ -137,14 +138,14 @@ def test_a_finished_job_leaves_nothing_behind(site: Site, after: int) -> None:
     """Redis stays as small as the work that is waiting."""
     site.ring("a-1", timedelta(seconds=after))
     site.queue.advance(timedelta(minutes=1))
-    site.queue.settle(site.receive(), Done())
+    settle_one(site.queue, site.receive(), Done())
     assert site.redis.keys() == [b"rq:queues"]
 
 
 def test_a_dead_letter_is_a_job_that_says_why(site: Site) -> None:
     """In its description, which `rq` prints, and in its meta."""
     site.ring("a-1")
-    site.queue.settle(site.receive(), DeadLettered(reason="post_not_found: it is gone"))
+    settle_one(site.queue, site.receive(), DeadLettered(reason="post_not_found: it is gone"))
     [job] = site.dead.jobs
     assert (job.id, job.kwargs, job.get_status()) == ("a-1", {"activity_id": "a-1"}, "queued")
     assert job.description == "post_not_found: it is gone"
@@ -177,7 +178,7 @@ def test_jobs_of_a_plain_rq_producer_are_received_and_removed(
     enqueue(site.producer)
     wake_up = site.receive()
     assert wake_up.activity_id == "a-1"
-    site.queue.settle(wake_up, Done())
+    settle_one(site.queue, wake_up, Done())
     assert site.redis.keys() == [b"rq:queues"]
 
 
@@ -194,7 +195,7 @@ def test_a_producer_that_rings_for_a_dead_letter_does_not_hide_it(site: Site) ->
     """It is in both queues under one id; settling the wake-up must not take the mirror with it."""
     site.queue.bury("a-1", "dead")
     site.producer.enqueue(FUNCTION, activity_id="a-1", job_id="a-1")
-    site.queue.settle(site.receive(), Done())
+    settle_one(site.queue, site.receive(), Done())
     [job] = site.dead.jobs
     assert (job.id, job.origin, job.meta) == ("a-1", "pod-engagement-dead-letter", {"reason": "dead"})
     site.queue.unbury("a-1")
@@ -221,7 +222,7 @@ def test_a_pickled_job_is_set_aside_unloaded_and_work_goes_on(site: Site, trap: 
     site.put("evil-2", trap)
     site.ring("a-1")
     for job_id in ("evil-1", "evil-2"):
-        received = site.queue.receive(NOTHING)
+        received = receive_one(site.queue, NOTHING)
         assert isinstance(received, Unreadable)
         assert received.receipt == job_id
         assert received.raw.startswith("base64:")
@@ -233,7 +234,7 @@ def test_an_unreadable_job_lies_in_the_dead_letter_queue_with_its_raw_form(site:
     """Once, however often it comes, and nowhere else."""
     for _ in range(2):
         site.put("odd", zlib.compress(b'{"hello": "world"}'))
-        received = site.queue.receive(NOTHING)
+        received = receive_one(site.queue, NOTHING)
         assert isinstance(received, Unreadable)
     [job] = site.dead.jobs
     assert job.meta == {"reason": received.reason, "raw": '{"hello": "world"}', "job_id": "odd"}
@@ -245,7 +246,7 @@ def test_a_huge_payload_is_not_even_fetched_whole(site: Site) -> None:
     """Fifty megabytes cost a job in the dead-letter queue of a few kilobytes."""
     site.put("huge", b"x" * 50_000_000)
     sent_before = site.redis.info("stats")["total_net_output_bytes"]
-    received = site.queue.receive(NOTHING)
+    received = receive_one(site.queue, NOTHING)
     assert site.redis.info("stats")["total_net_output_bytes"] - sent_before < 200_000
     assert isinstance(received, Unreadable)
     assert "65536 bytes" in received.reason
@@ -257,14 +258,14 @@ def test_a_job_without_data_is_unreadable(site: Site) -> None:
     """A hash that no RQ could run."""
     site.redis.hset("rq:job:empty", "origin", "pod-engagement")
     site.redis.rpush(READY, "empty")
-    assert isinstance(site.queue.receive(NOTHING), Unreadable)
+    assert isinstance(receive_one(site.queue, NOTHING), Unreadable)
 
 
 def test_a_job_that_is_no_hash_is_unreadable(site: Site) -> None:
     """Somebody wrote a string under its name."""
     site.redis.set("rq:job:text", "hello")
     site.redis.rpush(READY, "text")
-    received = site.queue.receive(NOTHING)
+    received = receive_one(site.queue, NOTHING)
     assert isinstance(received, Unreadable)
     assert received.reason == "the job is a string, not a hash"
     assert site.redis.exists("rq:job:text", BETWEEN) == 0
@@ -275,7 +276,7 @@ def test_entries_whose_job_is_gone_are_dropped_on_the_way(site: Site) -> None:
     site.redis.rpush(READY, *(f"gone-{n}" for n in range(50)))
     site.ring("a-1")
     assert site.receive().activity_id == "a-1"
-    assert site.queue.receive(NOTHING) is None
+    assert receive_one(site.queue, NOTHING) is None
     assert site.redis.exists(READY, BETWEEN) == 0
 
 
@@ -286,7 +287,7 @@ def test_a_legible_job_under_an_id_that_rq_forbids_is_received(site: Site, job_i
     wake_up = site.receive()
     assert wake_up.activity_id == "a-1"
     assert site.redis.zcard(STARTED) == 0
-    site.queue.settle(wake_up, Done())
+    settle_one(site.queue, wake_up, Done())
     assert site.redis.keys() == []
 
 
@@ -333,7 +334,7 @@ def test_broken_jobs_in_the_schedule_block_nobody(site: Site, trap: bytes) -> No
     site.redis.zadd(SCHEDULE, {"evil": 1, "gone": 2, b"\xff\xfe": 3})
     site.ring("a-1", timedelta(seconds=1))
     assert site.queue.advance(timedelta(seconds=1)) == 2
-    assert isinstance(site.queue.receive(NOTHING), Unreadable)
+    assert isinstance(receive_one(site.queue, NOTHING), Unreadable)
     assert site.receive().activity_id == "a-1"
     assert site.redis.zcard(SCHEDULE) == 0
 
@@ -371,19 +372,70 @@ def test_two_workers_that_advance_together_move_each_job_once(site: Site, redis_
 # Races
 
 
-def test_a_job_that_vanishes_while_it_is_read_is_not_brought_back(site: Site) -> None:
-    """Half a hash would be an unreadable job for whoever met it next."""
-    site.redis.rpush(BETWEEN, "a-1")
-    site.redis.eval(START, 3, "rq:job:a-1", STARTED, BETWEEN, "a-1", "engagement-0", "a-1:engagement-0", 1, "now")
-    assert site.redis.keys() == []
-
-
-def test_two_workers_that_find_a_stuck_job_put_it_back_once(site: Site) -> None:
+def test_two_workers_that_find_a_stuck_job_put_it_back_once(site: Site, redis_url: str) -> None:
     """The second finds that it is there no longer."""
     site.redis.rpush(BETWEEN, "a-1")
-    for _ in range(2):
-        site.redis.eval(PUT_BACK, 2, BETWEEN, READY, "a-1")
+    with closing(RqQueue(redis_url, now=site.clock.now)) as another:
+        for _ in range(2):
+            site.queue.advance(NOTHING)
+            another.advance(NOTHING)
+            site.clock.advance(timedelta(minutes=1))
     assert site.redis.lrange(READY, 0, -1) == [b"a-1"]
+
+
+# Several at once
+
+
+def test_jobs_of_every_kind_are_received_in_one_go(site: Site) -> None:
+    """Good ones, those under a name that RQ forbids, pickles, strings, and entries without a job: each as if alone."""
+    legible = json.dumps([FUNCTION, None, [], {"activity_id": "a-2"}]).encode()
+    site.ring("a-1")
+    site.redis.rpush(READY, "gone")
+    site.put("with space", legible)
+    site.put("pickled", b"not JSON")
+    site.redis.set("rq:job:text", "hello")
+    site.redis.rpush(READY, "text")
+    site.ring("a-3")
+    received = site.queue.receive(NOTHING, at_most=10)
+    assert [getattr(each, "activity_id", each.receipt) for each in received] == ["a-1", "a-2", "pickled", "text", "a-3"]
+    assert site.redis.exists(READY, BETWEEN) == 0
+    assert site.redis.zcard(STARTED) == 2
+    site.queue.settle([(each, Done()) for each in received if isinstance(each, WakeUp)])
+    assert sorted(site.redis.keys("rq:job:*")) == sorted(job.key.encode() for job in site.dead.jobs)
+    assert site.redis.zcard(STARTED) == 0
+
+
+def test_one_job_in_two_entries_is_started_twice_and_the_last_start_counts(site: Site) -> None:
+    """RQ's own `enqueue` adds a second entry; neither settlement is taken for the other."""
+    site.ring("a-1")
+    site.redis.rpush(READY, "a-1")
+    first, second = site.queue.receive(NOTHING, at_most=10)
+    assert first != second
+    site.queue.settle([(first, Later(at=site.clock.now()))])
+    assert site.redis.exists("rq:job:a-1") == 1
+    site.queue.settle([(second, Done())])
+    assert site.redis.keys() == [b"rq:queues"]
+
+
+def test_no_more_are_received_than_asked_for(site: Site) -> None:
+    """The rest is left to others, in its order."""
+    for number in range(5):
+        site.ring(f"a-{number}")
+    assert len(site.queue.receive(NOTHING, at_most=3)) == 3
+    assert site.producer.job_ids == ["a-3", "a-4"]
+
+
+def test_a_worker_that_dies_before_it_sets_a_job_aside_loses_no_payload(site: Site, monkeypatch: Any) -> None:
+    """The job is marked as started by then; nobody else would ever say that it cannot be read."""
+    monkeypatch.setattr(site.queue, "_reject", lambda *_: None)
+    site.put("bad", b"not JSON")
+    receive_one(site.queue, NOTHING)
+    monkeypatch.undo()
+    site.clock.advance(timedelta(minutes=5))
+    site.queue.advance(NOTHING)
+    assert isinstance(receive_one(site.queue, NOTHING), Unreadable)
+    assert [job.meta["job_id"] for job in site.dead.jobs] == ["bad"]
+    assert site.redis.zcard(STARTED) == 0
 
 
 # Workers that died
@@ -396,7 +448,7 @@ def test_a_job_stuck_in_between_is_put_back_after_a_minute(site: Site) -> None:
     site.queue.advance(NOTHING)
     site.clock.advance(timedelta(seconds=59))
     site.queue.advance(NOTHING)
-    assert site.queue.receive(NOTHING) is None
+    assert receive_one(site.queue, NOTHING) is None
     site.clock.advance(timedelta(seconds=1))
     site.queue.advance(NOTHING)
     assert site.receive().activity_id == "a-1"

@@ -42,7 +42,7 @@ LIMITED = Failure(cause=Cause.RATE_LIMITED, message="Too many requests.")
 def database(database: PostgresTables) -> PostgresTables:
     """One database for all tests on this page, where the store locks and reads in a function of the server."""
     with database.pool.connection() as connection:
-        assert render(read_catalog(connection)).snapshot_function.is_usable(connection)
+        assert render(read_catalog(connection)).show.function.is_usable(connection)
     return database
 
 

@@ -84,6 +84,22 @@ def test_a_call_that_breaks_is_over(calls: AccountBulkhead) -> None:
     assert calls.slow_calls() == 0
 
 
+def test_calls_beyond_the_share_are_counted_before_their_account_is_slow(
+    calls: AccountBulkhead, clock: InMemoryClock
+) -> None:
+    """Others need not wait until it is."""
+    with ExitStack() as stack:
+        for account_id in ("a", "a", "a", "a", "b"):
+            stack.enter_context(calls.call(account_id))
+        assert (calls.running("a"), calls.running("b"), calls.running("c")) == (4, 1, 0)
+        clock.advance(timedelta(seconds=1) - MOMENT)
+        assert calls.calls_beyond_share() == 0
+        clock.advance(MOMENT)
+        assert calls.calls_beyond_share() == 2
+        assert calls.slow_calls() == 0
+    assert calls.calls_beyond_share() == 0
+
+
 def test_an_activity_of_a_crowded_account_waits_uncharged() -> None:
     """Nothing is written, and it is tried again soon; once there is room, it is claimed."""
     saturated = Holder(worker_id="worker-1", token="t", saturated=frozenset({"account-1"}))
@@ -91,6 +107,7 @@ def test_an_activity_of_a_crowded_account_waits_uncharged() -> None:
     assert isinstance(decision.result, Deferred)
     assert decision.result.again_in == timedelta(seconds=2)
     assert "account-1 is slow" in decision.result.reason
+    assert decision.result.saturated == "account-1"
     assert decision.writes == ()
     free = decide_claim(a_snapshot(a_like()), holder=ME, policy=ClaimPolicy())
     assert isinstance(free.result, Claimed)

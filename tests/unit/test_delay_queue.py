@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
+from datetime import timedelta
 
 from adapters.clock import SystemClock
 from engagement_core.model.job import WakeUp
+from engagement_core.use_cases.bulkhead import AccountBulkhead
+from fakes.clock import InMemoryClock
 from runners.worker.delay_queue import DelayQueue, Entry
 
 CLOCK = SystemClock()
 PATIENCE = 5.0
+
+
+def no_prefetch() -> int:
+    """Jobs are taken for free threads only."""
+    return 0
 
 
 class WatchedClock(SystemClock):
@@ -96,7 +105,7 @@ def test_what_is_brought_again_and_again_takes_no_more_room() -> None:
     for _ in range(100):
         delay_queue.add(Entry("a"), now - 1)
         delay_queue.add(Entry("b"), now)
-    assert len(delay_queue._heap) == 2
+    assert (len(delay_queue._lines._lines[None]), len(delay_queue._lines._heads)) == (2, 1)
 
 
 def test_a_later_time_does_not_replace_an_earlier_one() -> None:
@@ -154,7 +163,7 @@ def test_an_entry_that_gave_way_comes_back_when_there_is_room() -> None:
 def test_a_thread_is_free_when_more_of_them_rest_than_entries_are_due() -> None:
     """A worker that listens for jobs asks before it takes one away from another worker."""
     delay_queue, taken, may_go = an_agenda(), threading.Semaphore(0), threading.Event()
-    assert not delay_queue.await_free_thread(0)  # nobody works yet
+    assert not delay_queue.room(no_prefetch)  # nobody works yet
 
     def work() -> None:
         while (entry := delay_queue.take()) is not None:
@@ -166,19 +175,36 @@ def test_a_thread_is_free_when_more_of_them_rest_than_entries_are_due() -> None:
     for thread in threads:
         thread.start()
     delay_queue.add(Entry("later"), CLOCK.elapsed() + 3600)
-    assert delay_queue.await_free_thread(PATIENCE)
+    assert delay_queue.await_room(no_prefetch, PATIENCE)
     for name in ("a", "b"):
         delay_queue.add(Entry(name), 0)
         assert taken.acquire(timeout=PATIENCE)
-    assert not delay_queue.await_free_thread(0)
-    waiting = threading.Thread(target=lambda: delay_queue.await_free_thread(PATIENCE) and taken.release(), daemon=True)
+    assert not delay_queue.room(no_prefetch)
+    waiting = threading.Thread(
+        target=lambda: delay_queue.await_room(no_prefetch, PATIENCE) and taken.release(), daemon=True
+    )
     waiting.start()
     may_go.set()
     assert taken.acquire(timeout=PATIENCE)
     delay_queue.close()
-    assert not delay_queue.await_free_thread(0)
+    assert not delay_queue.room(no_prefetch)
     for thread in (*threads, waiting):
         thread.join(PATIENCE)
+
+
+def test_more_is_fetched_when_half_of_what_may_wait_is_left() -> None:
+    """So that a loaded worker asks seldom; what is not due yet keeps no thread busy and does not count."""
+    delay_queue, prefetch = an_agenda(), 4
+    for number in range(3):
+        delay_queue.add(Entry(f"due-{number}"), 0)
+    delay_queue.add(Entry("later"), CLOCK.elapsed() + 3600)
+    assert delay_queue.room(lambda: prefetch) == 1
+    assert delay_queue.await_room(lambda: prefetch, 0) == 0
+    entry = delay_queue.take()
+    assert delay_queue.await_room(lambda: prefetch, 0) == 2
+    assert entry is not None
+    delay_queue.close()
+    assert delay_queue.await_room(lambda: prefetch, PATIENCE) == 0
 
 
 def test_a_full_agenda_still_moves_what_it_holds() -> None:
@@ -322,3 +348,142 @@ def test_four_threads_take_everything_once() -> None:
     for thread in threads:
         thread.join(PATIENCE)
     assert sorted(taken, key=int) == [str(number) for number in range(1000)]
+
+
+def take_ids(delay_queue: DelayQueue, count: int) -> list[str]:
+    """The next ones, none of which is done."""
+    taken = [delay_queue.take() for _ in range(count)]
+    return [entry.activity_id for entry in taken if entry is not None]
+
+
+def of(account_id: str, *numbers: int) -> list[Entry]:
+    """Entries of an account."""
+    return [Entry(f"{account_id}-{number}", account_id=account_id) for number in numbers]
+
+
+def test_account_with_the_most_entries_gives_way_when_there_is_no_room() -> None:
+    """Its own latest, even if that is earlier; so a backlog leaves no one out."""
+    delay_queue, now = an_agenda(capacity=4), CLOCK.elapsed()
+    for number, entry in enumerate(of("x", 1, 2, 3, 4)):
+        delay_queue.add(entry, now - 100 + number)
+    first, second, third = of("y", 1, 2, 3)
+    assert delay_queue.add(first, now) == Entry("x-4", account_id="x")
+    assert delay_queue.add(second, now) == Entry("x-3", account_id="x")
+    assert delay_queue.add(third, now) is third  # two of each
+    assert delay_queue.add(*of("x", 5), now - 1) == Entry("x-5", account_id="x")
+    assert delay_queue.add(*of("x", 6), now - 100) == Entry("x-2", account_id="x")
+    assert take_ids(delay_queue, 4) == ["x-1", "x-6", "y-1", "y-2"]
+
+
+def shared(clock: InMemoryClock, *, threads: int = 5, most: int = 2) -> tuple[DelayQueue, AccountBulkhead]:
+    """A delay queue whose threads the accounts share."""
+    bulkhead = AccountBulkhead(clock, most=most)
+    return DelayQueue(clock, bulkhead=bulkhead, threads=threads), bulkhead
+
+
+def test_account_with_its_share_of_the_threads_goes_after_the_others() -> None:
+    """And if nobody else waits, it may have all of them, but no more."""
+    clock = InMemoryClock()
+    delay_queue, _ = shared(clock)
+    for entry in of("x", 1, 2, 3, 4, 5, 6):
+        delay_queue.add(entry, -100)
+    for entry in of("y", 1):
+        delay_queue.add(entry, -1)
+    assert take_ids(delay_queue, 6) == ["x-1", "x-2", "y-1", "x-3", "x-4", "x-5"]
+    assert delay_queue.overdue() == 0
+    for entry in of("y", 2):
+        delay_queue.add(entry, -1)
+    assert (delay_queue.others_wait(), delay_queue.overdue()) == (True, 1)
+    assert take_ids(delay_queue, 1) == ["y-2"]
+    assert not delay_queue.others_wait()
+
+
+def test_calls_count_although_their_entries_named_no_account() -> None:
+    """A job names the activity alone."""
+    clock = InMemoryClock()
+    delay_queue, bulkhead = shared(clock)
+    delay_queue.add(of("x", 1)[0], -100)
+    delay_queue.add(of("y", 1)[0], -1)
+    with bulkhead.call("x"), bulkhead.call("x"):
+        assert take_ids(delay_queue, 1) == ["y-1"]
+
+
+def test_entries_of_a_saturated_account_wait_where_they_are_and_occupy_nobody() -> None:
+    """No thread, no complaint that it waits for one; they go as soon as a call has ended."""
+    clock = InMemoryClock()
+    delay_queue, bulkhead = shared(clock)
+    with ExitStack() as calls:
+        for _ in range(2):
+            calls.enter_context(bulkhead.call("x"))
+        clock.advance(timedelta(seconds=3))
+        for entry in of("x", 1, 2):
+            delay_queue.add(entry, -100)
+        assert (delay_queue.overdue(), delay_queue.late_by(1.0), delay_queue.others_wait()) == (0, 0.0, False)
+        taken: list[Entry | None] = []
+        thread = threading.Thread(target=lambda: taken.append(delay_queue.take()), daemon=True)
+        thread.start()
+        delay_queue.add(*of("y", 1), 0)
+        thread.join(PATIENCE)
+        assert taken == of("y", 1)
+    assert delay_queue.overdue() == 2
+    assert take_ids(delay_queue, 2) == ["x-1", "x-2"]
+
+
+def test_thread_that_waits_for_a_later_entry_takes_one_whose_account_has_room_again() -> None:
+    """The thread whose call has ended takes the first, and nobody else would come for the second."""
+    clock, taken = SystemClock(), threading.Semaphore(0)
+    bulkhead = AccountBulkhead(clock, most=1, slow_after=timedelta(0))
+    delay_queue = DelayQueue(clock, bulkhead=bulkhead, threads=2)
+    delay_queue.add(Entry("busy", account_id="x"), 0)
+    busy = delay_queue.take()
+    assert busy is not None
+    delay_queue.add(Entry("later", account_id="y"), CLOCK.elapsed() + 3600)
+    with bulkhead.call("x"):
+        delay_queue.add(*of("x", 1), 0)
+        thread = threading.Thread(target=lambda: delay_queue.take() and taken.release(), daemon=True)
+        thread.start()
+        assert delay_queue.await_room(lambda: 0, PATIENCE)
+        assert not taken.acquire(timeout=0.1)
+    delay_queue.done(busy)
+    assert taken.acquire(timeout=PATIENCE)
+    delay_queue.close()
+    thread.join(PATIENCE)
+
+
+def test_what_was_finished_while_the_sweep_read_is_not_brought_again() -> None:
+    """It was read before it was finished. What rings, or is read later, comes as ever."""
+    delay_queue = an_agenda()
+    for name in ("a", "b"):
+        delay_queue.add(Entry(name), 0)
+    first, second = delay_queue.take(), delay_queue.take()
+    assert first is not None
+    assert second is not None
+    with delay_queue.reading():
+        delay_queue.done(first)
+        delay_queue.done(second, again_at=CLOCK.elapsed() + 3600)
+        assert delay_queue.add(Entry("a"), 0) == Entry("a")
+        assert delay_queue.add(Entry("b"), 0) is None  # it is to be tried again
+        assert delay_queue.add(Entry("a", WakeUp(activity_id="a", receipt="job")), 0) is None
+    assert take_ids(delay_queue, 2) == ["b", "a"]
+    delay_queue.done(first)
+    assert delay_queue.add(Entry("a"), 0) is None
+
+
+def test_half_of_what_can_go_is_waited_for() -> None:
+    """Not longer than asked for, and not for what cannot go."""
+    clock = InMemoryClock()
+    delay_queue, bulkhead = shared(clock, threads=9)
+    with bulkhead.call("x"), bulkhead.call("x"):
+        clock.advance(timedelta(seconds=3))
+        for entry in (*of("x", 1, 2, 3, 4, 5, 6), *of("y", 1, 2, 3, 4)):
+            delay_queue.add(entry, -1)
+        waited = threading.Event()
+        thread = threading.Thread(target=lambda: (delay_queue.await_half(PATIENCE), waited.set()), daemon=True)
+        thread.start()
+        while delay_queue._goal < 0:
+            assert thread.is_alive()
+        take_ids(delay_queue, 1)
+        assert not waited.wait(0.1)
+        take_ids(delay_queue, 1)
+        assert waited.wait(PATIENCE)
+        delay_queue.await_half(0.01)  # returns, although nothing goes

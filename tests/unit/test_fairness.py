@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
@@ -32,16 +32,16 @@ class SharedQueue(InMemoryQueue):
         super().__init__(now=_now)
         self._changed = threading.Condition(threading.RLock())
 
-    def receive(self, timeout: timedelta) -> WakeUp | Unreadable | None:
+    def receive(self, timeout: timedelta, *, at_most: int) -> tuple[WakeUp | Unreadable, ...]:
         """See the port."""
         with self._changed:
             self._changed.wait_for(self.depth, timeout.total_seconds())
-            return super().receive(timeout)
+            return super().receive(timeout, at_most=at_most)
 
-    def settle(self, wake_up: WakeUp, settlement: Settlement) -> None:
+    def settle(self, settlements: Sequence[tuple[WakeUp, Settlement]]) -> None:
         """See the port."""
         with self._changed:
-            super().settle(wake_up, settlement)
+            super().settle(settlements)
             self._changed.notify_all()
 
     def ring_for(self, activity_id: str) -> None:
@@ -127,7 +127,7 @@ def test_a_worker_that_drains_leaves_the_jobs_where_they_are() -> None:
         draining = threading.Thread(target=worker.drain, args=(timedelta(seconds=PATIENCE),))
         draining.start()
         assert telemetry.wait_for(lambda told: any(each.signal is Signal.WORKER_DRAINING for each in told), PATIENCE)
-        while worker._delay_queue.await_free_thread(0):  # until it is closed: one of the two threads is free
+        while worker._delay_queue.room(lambda: 0):  # until it is closed: one of the two threads is free
             threading.Event().wait(0.01)
         queue.ring_for("second")
         assert not executor.executing.acquire(timeout=0.5)  # two waits for a job

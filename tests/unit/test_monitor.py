@@ -30,7 +30,7 @@ LEVELS = Gauges(due=3, oldest_due=timedelta(seconds=1), unknown=0, oldest_unknow
 class AwayQueue(InMemoryQueue):
     """Redis is down."""
 
-    def depth(self) -> int:
+    def depth(self, *, at_most_old: timedelta = timedelta(0)) -> int:
         """See `Queue`."""
         raise QueueUnavailable("Redis at h:6379: refused")
 

@@ -10,7 +10,7 @@ import re
 
 import psycopg2
 
-from engagement_core.ports.activities import StoreRefused, StoreUnavailable
+from engagement_core.ports.activities import StoreBusy, StoreRefused, StoreUnavailable
 
 __all__ = ["NO_ROW_CHANGED", "as_store_error", "first_line"]
 
@@ -20,9 +20,10 @@ NO_ROW_CHANGED = "engagement: no row was changed"
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*@|(password=)\S+")
 
 # SQLSTATEs that go away by themselves. Classes: connections, transactions that were rolled back, resources, an operator
-# who intervenes, the system. Single ones: no lock, a time-out in a transaction, a server that only reads.
+# who intervenes, the system. Single ones: a time-out in a transaction, a server that only reads.
 _PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
-_PASSING = frozenset({"55P03", "25P03", "25006", "25P02"})
+_PASSING = frozenset({"25P03", "25006", "25P02"})
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 def as_store_error(error: psycopg2.Error | UnicodeDecodeError) -> StoreUnavailable:
@@ -30,6 +31,8 @@ def as_store_error(error: psycopg2.Error | UnicodeDecodeError) -> StoreUnavailab
     if isinstance(error, UnicodeDecodeError):
         return StoreRefused("PostgreSQL: a text cannot be read in its encoding", code="encoding")
     code = error.pgcode
+    if code == _LOCK_NOT_AVAILABLE:
+        return StoreBusy(f"PostgreSQL: {first_line(error)}")
     if code is None or code[:2] in _PASSING_CLASSES or code in _PASSING:
         return StoreUnavailable(f"PostgreSQL: {first_line(error)}")
     line = first_line(error)

@@ -6,11 +6,13 @@ Setting another time zone would take a round trip, and a transaction pooler woul
 
 from __future__ import annotations
 
+import re
+import sys
 from datetime import datetime, timezone
 
 from psycopg2.extensions import PYDATETIMETZ, connection, cursor, new_type, register_type
 
-__all__ = ["read_instants_in_utc"]
+__all__ = ["instant_of", "read_instants_in_utc"]
 
 _TIMESTAMPTZ = 1184
 
@@ -26,3 +28,13 @@ def _instant(text: str | bytes | None, reader: cursor) -> datetime | None:
 
 
 _INSTANT = new_type((_TIMESTAMPTZ,), "INSTANT", _instant)
+
+
+_FRACTION = re.compile(r"\.(\d+)")
+
+
+def instant_of(text: str) -> datetime:
+    """The instant that PostgreSQL writes into JSON, as an aware UTC value."""
+    if sys.version_info < (3, 11):  # it reads three or six digits of a second alone
+        text = _FRACTION.sub(lambda digits: f".{digits[1]:0<6}", text)
+    return datetime.fromisoformat(text).astimezone(timezone.utc)

@@ -67,6 +67,11 @@ class PostgresPool:
         self._socket_timeout = SocketTimeout(self._discard_idle)
         self._closed = False
 
+    @property
+    def size(self) -> int:
+        """The most connections that are open at one time."""
+        return self._size
+
     @contextmanager
     def connection(self, *, answers_within: timedelta | None = None) -> Iterator[Connection]:
         """A connection for the duration of a `with` block. Errors of psycopg2 inside the block become ours.

@@ -131,8 +131,11 @@ class Catalog:
         return f"CASE WHEN {text} ~ '^({_UUID.pattern})$' THEN {text}::uuid END"
 
 
-AS_CREATED = Catalog(types={(table, column): "text" for table, columns in _REQUIRED.items() for column in columns})
-"""A catalog with the id types of tables that we created ourselves."""
+AS_CREATED = Catalog(
+    types={(table, column): "text" for table, columns in _REQUIRED.items() for column in columns}
+    | {("pod_activities", "execution_result"): "jsonb", ("pod_activities", "last_error"): "jsonb"}
+)
+"""A catalog with the types of the ids, and of what we write, in tables that we created ourselves."""
 
 
 def read_catalog(connection: Connection) -> Catalog:

@@ -19,6 +19,8 @@ from psycopg2.extensions import cursor as Cursor
 
 from adapters.postgres.connection.failure import as_store_error, first_line
 from adapters.postgres.connection.pool import connect
+from adapters.postgres.inspection.catalog import read_catalog
+from adapters.postgres.store.save import Save, render_save
 from adapters.postgres.store.writes import as_sql
 from engagement_core.decisions.comment_rules import MAX_LENGTH
 from engagement_core.model.attempt import Provenance
@@ -112,22 +114,23 @@ def dry_run(url: str) -> DryRun | NotTried:
 
 
 def _tried(cursor: Cursor) -> DryRun | NotTried:
+    save = render_save(read_catalog(cursor.connection))
     cursor.execute(_BEGIN)
     for query in _ROWS:
         cursor.execute(query)
         row = cursor.fetchone()
         if row is not None:
-            return DryRun(activity_id=row[0], refused=tuple(_refused(cursor, row[0])))
+            return DryRun(activity_id=row[0], refused=tuple(_refused(cursor, row[0], save)))
     return NotTried(why="pod_activities has no row that is free for a trial")
 
 
-def _refused(cursor: Cursor, activity_id: str) -> Iterator[str]:
+def _refused(cursor: Cursor, activity_id: str, save: Save) -> Iterator[str]:
     for what, (status, write) in _writes(activity_id).items():
         cursor.execute("SAVEPOINT write")
         try:
             if isinstance(write, MarkFailed):  # only a scheduled activity can fail
-                cursor.execute(*as_sql(MarkScheduled(activity_id=activity_id, next_retry_at=None), _SNAPSHOT))
-            cursor.execute(*as_sql(write, _SNAPSHOT))
+                cursor.execute(*as_sql(MarkScheduled(activity_id=activity_id, next_retry_at=None), _SNAPSHOT, save))
+            cursor.execute(*as_sql(write, _SNAPSHOT, save))
             cursor.execute(_STATUS, {"activity_id": activity_id})
             row = cursor.fetchone()
         except LockNotAvailable:

@@ -26,8 +26,9 @@ __all__ = ["cautions", "migrate", "pending", "schema_sql", "statements"]
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _ADDS_COLUMN = re.compile(r"ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+)")
 _CREATES = re.compile(r"CREATE (?:TABLE|(?:UNIQUE )?INDEX) IF NOT EXISTS (\w+)")
-_FOR_TEXT = """-- The read before every decision, planned once per connection. It is not used where ids are not text:
--- `engagement migrate` creates the function that fits. You may drop a function that no release uses any more."""
+_FOR_TEXT = """
+-- The reads before every decision and the writes after it, planned once per connection. They are not used where ids are
+-- not text: `engagement migrate` creates the functions that fit. You may drop those that no release uses any more."""
 _BUILDS_ON = re.compile(r"(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX IF NOT EXISTS \w+ ON) (\w+)")
 _VIEWS = """
 SELECT relname FROM pg_class
@@ -39,7 +40,8 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtext('pod-engagement:migrate'))"
 
 def schema_sql() -> str:
     """The whole schema as a script for psql: its tables, and the function for their ids, which are text."""
-    return f"{_tables_sql()}\n{_FOR_TEXT}\n{render(AS_CREATED).snapshot_function.create};\n"
+    functions = "".join(f"{each.create};\n" for each in render(AS_CREATED).functions)
+    return f"{_tables_sql()}{_FOR_TEXT}\n{functions}"
 
 
 def _tables_sql() -> str:
@@ -115,10 +117,10 @@ def _apply(connection: Connection) -> tuple[str, ...]:
                 needed.append(statement)
         catalog = read_catalog(connection)
         _refuse(catalog.problems())
-        kept = render(catalog).snapshot_function
-        if not kept.is_there(connection):
-            cursor.execute(kept.create)
-            needed.append(kept.create)
+        for function in render(catalog).functions:
+            if not function.is_there(connection):
+                cursor.execute(function.create)
+                needed.append(function.create)
     return tuple(needed)
 
 

@@ -49,6 +49,13 @@ ALTER TABLE linkedin_accounts ADD COLUMN IF NOT EXISTS daily_limit integer;
 -- The sweep walks this index in the order of time, however many activities lie in the future.
 CREATE INDEX IF NOT EXISTS engagement_due ON pod_activities (GREATEST(scheduled_for, next_retry_at))
     WHERE status = 'scheduled';
+-- If more is due than a sweep brings, it walks the accounts and gives each its share: profile by profile, and pod by pod
+-- where an activity names no profile. Without these indexes it reads all that is due instead.
+CREATE INDEX IF NOT EXISTS engagement_due_of_profile ON pod_activities
+    (profile_id, (GREATEST(scheduled_for, next_retry_at))) WHERE status = 'scheduled';
+CREATE INDEX IF NOT EXISTS engagement_due_of_pod ON pod_activities
+    (pod_id, (GREATEST(scheduled_for, next_retry_at)))
+    WHERE status = 'scheduled' AND COALESCE(profile_id::text, '') = '';
 -- A read-back asks whose engagement this is, before it credits one.
 CREATE INDEX IF NOT EXISTS engagement_credited ON pod_activities (execution_id) WHERE execution_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS engagement_profiles ON linkedin_accounts (profile_id);

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from adapters.postgres.connection.instants import instant_of
 from adapters.postgres.inspection.attempt_columns import ATTEMPT_COLUMNS
 from engagement_core.model.activity import (
     Account,
@@ -22,19 +23,9 @@ from engagement_core.model.snapshot import Snapshot
 
 __all__ = ["as_account", "as_attempt", "as_controls", "as_deleted", "as_snapshot", "released_at"]
 
-_STATUS = 8
-_ACTIVITY, _POD, _ACCOUNT, _CARTRIDGE, _CONTROLS, _ATTEMPT = (
-    slice(1, 11),
-    slice(11, 14),
-    slice(14, 20),
-    slice(20, 24),
-    24,
-    slice(25, 24 + len(ATTEMPT_COLUMNS)),
-)
-
-
 _ATTEMPT_FIELDS = tuple(column.name for column in ATTEMPT_COLUMNS[1:])
 _WORDS = tuple((column.name, word) for column in ATTEMPT_COLUMNS if (word := column.word) is not None)
+_INSTANTS = tuple(column.name for column in ATTEMPT_COLUMNS if column.sql_type == "timestamptz")
 
 
 def as_deleted(rows: Sequence[Sequence[Any]], activity_id: str) -> Snapshot:
@@ -43,41 +34,35 @@ def as_deleted(rows: Sequence[Sequence[Any]], activity_id: str) -> Snapshot:
 
 
 def as_snapshot(rows: Sequence[Sequence[Any]]) -> Snapshot:
-    """One activity, repeated once per attempt, as `Statements.open_and_show` returns it."""
-    first = rows[0]
-    activity = _activity(first[_ACTIVITY])
-    if len({row[_ATTEMPT.start] for row in rows}) < len(rows):
-        return Snapshot(now=first[0], activity=_shared_id(rows), attempts=_attempts(rows))
+    """One activity, as `Show` returns it: in one row, unless rows share its id."""
+    activity_id, now, _, (activity, pod, account, cartridge, controls, attempts) = rows[0]
+    kept = tuple(_listed_attempt(activity_id, each) for each in attempts or ())
+    if len(rows) > 1:
+        return Snapshot(now=now, activity=_shared_id([_activity(row[3][0]) for row in rows]), attempts=kept)
     return Snapshot(
-        now=first[0],
-        activity=activity,
-        pod=_pod(first[_POD]),
-        account=None if first[_ACCOUNT][0] is None else as_account(first[_ACCOUNT]),
-        cartridge=_cartridge(first[_CARTRIDGE]),
-        controls=as_controls(first[_CONTROLS]),
-        attempts=_attempts(rows),
+        now=now,
+        activity=_activity(activity),
+        pod=None if pod is None else _pod(pod),
+        account=None if account is None else as_account(account),
+        cartridge=None if cartridge is None else _cartridge(cartridge),
+        controls=as_controls(controls),
+        attempts=kept,
     )
 
 
-def _attempts(rows: Sequence[Sequence[Any]]) -> tuple[Attempt, ...]:
-    found = {row[_ATTEMPT.start]: row for row in rows if row[_ATTEMPT.start] is not None}
-    return tuple(as_attempt(row[_ACTIVITY.start], *row[_ATTEMPT]) for row in found.values())
-
-
-def _shared_id(rows: Sequence[Sequence[Any]]) -> Malformed:
-    """An activity whose attempts come more than once: rows that are joined to it, or itself, share one id."""
-    statuses = [row[_STATUS] for row in rows]
-    waits = PublicStatus.SCHEDULED.value in statuses
+def _shared_id(rows: Sequence[Activity | Malformed]) -> Malformed:
+    """Rows that are joined to an activity, or itself, share one id."""
+    waits = any(row.status == PublicStatus.SCHEDULED.value for row in rows)
     return Malformed(
-        id=rows[0][_ACTIVITY.start],
-        status=PublicStatus.SCHEDULED.value if waits else statuses[0],
+        id=rows[0].id,
+        status=PublicStatus.SCHEDULED.value if waits else rows[0].status,
         problems=("its id is not unique: several rows of pod_activities, or of the pods it names, share one id",),
     )
 
 
 def released_at(rows: Sequence[Sequence[Any]]) -> datetime | None:
     """When the account that acts was released, if that was a moment ago; `rows` as for `as_snapshot`."""
-    released: datetime | None = rows[0][-1]
+    released: datetime | None = rows[0][2]
     return released
 
 
@@ -106,17 +91,15 @@ def _activity(columns: Sequence[Any]) -> Activity | Malformed:
         post_id=post_id,
         profile_id=profile_id,
         comment_text=text,
-        scheduled_for=scheduled_for,
+        scheduled_for=instant_of(scheduled_for),
         status=status,
         failure_count=failures or 0,
-        next_retry_at=next_retry_at,
+        next_retry_at=None if next_retry_at is None else instant_of(next_retry_at),
     )
 
 
-def _pod(columns: Sequence[Any]) -> Pod | None:
+def _pod(columns: Sequence[Any]) -> Pod:
     pod_id, cartridge_id, account_id = columns
-    if pod_id is None:
-        return None
     return Pod(id=pod_id, voice_cartridge_id=cartridge_id, linkedin_account_id=account_id)
 
 
@@ -133,10 +116,8 @@ def as_account(columns: Sequence[Any]) -> Account:
     )
 
 
-def _cartridge(columns: Sequence[Any]) -> VoiceCartridge | None:
+def _cartridge(columns: Sequence[Any]) -> VoiceCartridge:
     cartridge_id, personality_style, tone, templates = columns
-    if cartridge_id is None:
-        return None
     return VoiceCartridge(id=cartridge_id, personality_style=personality_style, tone=tone, templates=templates)
 
 
@@ -153,7 +134,19 @@ def _control(fields: Sequence[Any]) -> Control:
 
 def as_attempt(activity_id: str, *columns: Any) -> Attempt:
     """An attempt, from the columns that the statements list: all of `ATTEMPT_COLUMNS` but the first."""
-    values = dict(zip(_ATTEMPT_FIELDS, columns, strict=True))
+    return _attempt(activity_id, dict(zip(_ATTEMPT_FIELDS, columns, strict=True)))
+
+
+def _listed_attempt(activity_id: str, listed: Sequence[Any]) -> Attempt:
+    """An attempt, from the JSON list that the read makes of the same columns."""
+    values = dict(zip(_ATTEMPT_FIELDS, listed, strict=True))
+    for name in _INSTANTS:
+        if values[name] is not None:
+            values[name] = instant_of(values[name])
+    return _attempt(activity_id, values)
+
+
+def _attempt(activity_id: str, values: dict[str, Any]) -> Attempt:
     for name, word in _WORDS:
         values[name] = word(values[name])
     return Attempt(activity_id=activity_id, **values)

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from adapters.postgres.connection.sanitize import sanitize
-from adapters.postgres.inspection.attempt_columns import ATTEMPT_COLUMNS
 from adapters.postgres.store import statements as sql
+from adapters.postgres.store.save import Plain, Save, error_note
 from engagement_core.model.decision import (
     AddDeadLetter,
     Block,
     CloseDeadLetter,
-    ErrorNote,
     MarkExecuted,
     MarkFailed,
     MarkScheduled,
@@ -27,61 +26,22 @@ __all__ = ["as_sql"]
 _Parameters = dict[str, Any]
 
 
-def as_sql(write: Write, snapshot: Snapshot) -> tuple[str, _Parameters]:
+def as_sql(write: Write, snapshot: Snapshot, save: Save) -> tuple[str, _Parameters]:
     """The statement and its parameters."""
+    if isinstance(write, SaveAttempt):
+        return save.one(Plain(attempt=write.attempt, mark=None))
+    if isinstance(write, (MarkExecuted, MarkScheduled)):
+        return save.one(Plain(attempt=None, mark=write))
     statement, parameters = _RENDERERS[type(write)](write, snapshot)
     return statement, {name: sanitize(value) for name, value in parameters.items()}
-
-
-def _attempt(write: SaveAttempt, _: Snapshot) -> tuple[str, _Parameters]:
-    values = ((column, getattr(write.attempt, column.name)) for column in ATTEMPT_COLUMNS)
-    return sql.SAVE_ATTEMPT, {column.name: value.value if column.word else value for column, value in values}
-
-
-def _scheduled(write: MarkScheduled, _: Snapshot) -> tuple[str, _Parameters]:
-    return sql.MARK_SCHEDULED, {
-        "activity_id": write.activity_id,
-        "next_retry_at": write.next_retry_at,
-        "last_error": None if write.error is None else _note(write.error),
-        "counts": int(write.counts),
-    }
-
-
-def _executed(write: MarkExecuted, _: Snapshot) -> tuple[str, _Parameters]:
-    result = {
-        "success": True,
-        "timestamp": write.executed_at.isoformat(),
-        "api_response": {
-            "post_id": write.post_id,
-            "created_at": write.created_at.isoformat() if write.created_at else None,
-            "engagement_id": write.engagement_id,
-        },
-        "provenance": write.provenance.value,
-    }
-    return sql.MARK_EXECUTED, {
-        "activity_id": write.activity_id,
-        "executed_at": write.executed_at,
-        "execution_result": result,
-        "execution_id": write.engagement_id,
-        "comment_generated": write.comment_generated,
-    }
 
 
 def _failed(write: MarkFailed, _: Snapshot) -> tuple[str, _Parameters]:
     return sql.MARK_FAILED, {
         "activity_id": write.activity_id,
         "executed_at": write.executed_at,
-        "last_error": _note(write.error),
+        "last_error": error_note(write.error),
         "counts": int(write.counts),
-    }
-
-
-def _note(error: ErrorNote) -> _Parameters:
-    return {
-        "error_type": error.error_type.value,
-        "message": error.message,
-        "timestamp": error.timestamp.isoformat(),
-        "will_retry": error.will_retry,
     }
 
 
@@ -129,9 +89,6 @@ def _alert(write: RaiseAlert, _: Snapshot) -> tuple[str, _Parameters]:
 
 
 _RENDERERS: Mapping[type, Callable[[Any, Snapshot], tuple[str, _Parameters]]] = {
-    SaveAttempt: _attempt,
-    MarkScheduled: _scheduled,
-    MarkExecuted: _executed,
     MarkFailed: _failed,
     AddDeadLetter: _dead_letter,
     CloseDeadLetter: _close,

@@ -1,4 +1,4 @@
-"""The function that keeps the plan of the store's read: used where it is there, missed without harm where it is not."""
+"""The functions that keep the plans of the store: used where they are there, missed without harm where they are not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from adapters.postgres.connection.pool import PostgresPool
 from adapters.postgres.inspection.catalog import read_catalog
 from adapters.postgres.schema.migrate import migrate, schema_sql
 from adapters.postgres.store.activities import PostgresActivityStore
-from adapters.postgres.store.snapshot_function import SnapshotFunction
+from adapters.postgres.store.sends import SENDS
+from adapters.postgres.store.server_function import ServerFunction
 from adapters.postgres.store.statements import render
 from engagement_core.model.decision import as_it_is
 from engagement_core.ports.activities import StoreUnavailable
@@ -31,9 +32,14 @@ def _sql(url: str, script: str) -> list[tuple[object, ...]]:
             return cursor.fetchall() if cursor.description else []
 
 
-def _kept(url: str) -> SnapshotFunction:
+def _kept(url: str) -> ServerFunction:
     with closing(psycopg2.connect(url)) as connection:
-        return render(read_catalog(connection)).snapshot_function
+        return render(read_catalog(connection)).show.function
+
+
+def _functions(url: str) -> tuple[ServerFunction, ...]:
+    with closing(psycopg2.connect(url)) as connection:
+        return render(read_catalog(connection)).functions
 
 
 def _calls(url: str) -> int:
@@ -128,7 +134,11 @@ def test_ids_that_become_uuid_under_a_worker_cost_one_try(url: str) -> None:
             store.change(_ID, as_it_is)
         assert store.change(_ID, as_it_is).activity is not None
     after = _kept(url)
-    assert migrate(url) == (after.create,)
+    made = migrate(url)
+    assert after.create in made
+    assert [each.partition("(")[0] for each in made] == [
+        f"CREATE OR REPLACE FUNCTION {each.name}" for each in _functions(url) if each.name != SENDS.function.name
+    ]
     assert before.name != after.name
     with _store(url) as store:
         assert store.change(_ID, as_it_is).activity is not None
