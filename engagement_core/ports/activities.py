@@ -78,10 +78,11 @@ class ActivityStore(Protocol):
     def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
         """Open attempts, claimed or sending, whose worker has not beaten for `silent_for`, or that are past their
         deadline by `margin`, whoever holds them. The workers of a newer release adopt that release's attempts
-        (`Attempt.is_foreign`): these are listed only once they are past their deadline by `FOREIGN_FOR`."""
+        (`Attempt.is_foreign`): these are listed only once they are past their deadline by `FOREIGN_FOR`. Activities
+        whose row somebody has locked at this moment are left out: nobody should wait for them while others wait."""
         ...
 
     def unknowns(self, *, limit: int) -> tuple[str, ...]:
         """Activities in phase unknown whose attempt's `look_at` has come, longest waiting first. For attempts of a
-        newer release, see `orphans`."""
+        newer release and for locked rows, see `orphans`."""
         ...

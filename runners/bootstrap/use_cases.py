@@ -54,20 +54,24 @@ def build_executor(parts: Parts) -> Executor:
 def build_maintenance(parts: Parts, pending: PendingDecisions) -> Maintenance:
     """What a worker does beside executing; `pending` are the executor's."""
     settings = parts.settings
+    orphans = OrphanPolicy(silent_for=settings.orphan_after)
+    care = _account_recovery(parts)
     return Maintenance(
         worker_id=parts.worker_id,
         concurrency=settings.concurrency,
         store=parts.store,
-        registry=PostgresWorkerRegistry(parts.pool, silent_for=settings.orphan_after),
+        registry=PostgresWorkerRegistry(
+            parts.pool, silent_for=orphans.silent_for, margin=orphans.margin, within=care.policy.in_a_row
+        ),
         pending=pending,
         reconciler=_reconciler(parts),
         outbox=parts.outbox,
         watch=_watch(parts),
-        care=_account_recovery(parts),
+        care=care,
         retention=PostgresRetention(parts.pool),
         delivery=_delivery(parts),
         telemetry=parts.telemetry,
-        orphans=OrphanPolicy(silent_for=settings.orphan_after),
+        orphans=orphans,
     )
 
 

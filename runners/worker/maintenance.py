@@ -1,16 +1,20 @@
 """The periodic tasks of every worker: send the heartbeat, adopt orphans, settle unknown outcomes, alert.
 
 The one rule: the heartbeat has its own thread. Whatever else is slow, other workers never take a living worker for
-dead.
+dead. Each heartbeat also tells what there is to do, and wakes the tasks that do it. So an idle worker asks the database
+one thing every two seconds. What it tells is a hint: a task looks by itself, and runs now and then without a hint.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from engagement_core.model.chore import Chore
 from engagement_core.model.decision import RaiseAlert
 from engagement_core.model.incident import IncidentKind
 from engagement_core.model.job import Unreadable
@@ -31,7 +35,7 @@ __all__ = ["Maintenance"]
 
 _BEAT = timedelta(seconds=2)
 _OFTEN = timedelta(seconds=1)
-_HEALTH = timedelta(seconds=5)
+_UNLESS_WOKEN = timedelta(minutes=1)
 _FORGET = timedelta(hours=1)
 _KEPT_FOR = timedelta(days=30)
 _FORGOTTEN_AT_ONCE = 1_000
@@ -40,7 +44,10 @@ _AT_ONCE = timedelta(0)
 
 @dataclass(frozen=True, kw_only=True)
 class Maintenance:
-    """What the periodic tasks need. Two heartbeats are at most a third of `orphans.silent_for` apart."""
+    """What the periodic tasks need. Two heartbeats are at most a third of `orphans.silent_for` apart.
+
+    `wakes`: set one, and the task that does this chore runs at once.
+    """
 
     worker_id: str
     concurrency: int
@@ -55,20 +62,29 @@ class Maintenance:
     retention: Retention
     telemetry: Telemetry
     orphans: OrphanPolicy
+    wakes: Mapping[Chore, threading.Event] = field(
+        default_factory=lambda: {chore: threading.Event() for chore in Chore}, repr=False
+    )
 
     def tasks(self) -> tuple[PeriodicTask, ...]:
         """All periodic tasks."""
         return (
             PeriodicTask(name="beat", do=self._beat, needs=StoreUnavailable),
             PeriodicTask(name="backlog", do=self._hand_over, needs=None),
-            PeriodicTask(name="rescue", do=self._rescue, needs=StoreUnavailable),
-            PeriodicTask(name="settle", do=self._settle, needs=StoreUnavailable, at_most=self._many_reads),
-            PeriodicTask(name="health", do=self._care, needs=StoreUnavailable),
+            PeriodicTask(name="rescue", do=self._rescue, needs=StoreUnavailable, wake=self.wakes[Chore.ORPHANS]),
+            PeriodicTask(
+                name="settle",
+                do=self._settle,
+                needs=StoreUnavailable,
+                at_most=self._many_reads,
+                wake=self.wakes[Chore.UNKNOWNS],
+            ),
+            PeriodicTask(name="health", do=self._care, needs=StoreUnavailable, wake=self.wakes[Chore.ACCOUNTS]),
             PeriodicTask(name="watch", do=self.watch.run_once, needs=StoreUnavailable),
             PeriodicTask(name="breaker", do=self._check_breaker, needs=None),
             PeriodicTask(name="forget", do=self._forget, needs=StoreUnavailable),
             # Last, because a drain waits for the tasks in this order.
-            PeriodicTask(name="alerts", do=self._deliver, needs=StoreUnavailable),
+            PeriodicTask(name="alerts", do=self._deliver, needs=StoreUnavailable, wake=self.wakes[Chore.ALERTS]),
         )
 
     @property
@@ -76,13 +92,15 @@ class Maintenance:
         """The longest time that one turn of read-backs may take, and three minutes more."""
         return READ_BACKS_PER_TURN * self.reconciler.read_timeout + timedelta(minutes=3)
 
-    def beat(self) -> None:
-        """Record that this worker is alive.
+    def beat(self) -> frozenset[Chore]:
+        """Record that this worker is alive. Returns what there is to do.
 
         Raises:
             StoreUnavailable: the database cannot be used, or refused it.
         """
-        self.registry.beat(self.worker_id, host=socket.gethostname(), pid=os.getpid(), concurrency=self.concurrency)
+        return self.registry.beat(
+            self.worker_id, host=socket.gethostname(), pid=os.getpid(), concurrency=self.concurrency
+        )
 
     def report_unreadable(self, job: Unreadable) -> None:
         """Alert people that a job in the queue names no activity. There is one alert while the incident lasts.
@@ -101,9 +119,15 @@ class Maintenance:
                 next_step=next_step,
             )
         )
+        self.wakes[Chore.ALERTS].set()
 
     def _beat(self) -> timedelta:
-        self.beat()
+        found = frozenset(Chore)  # unless the heartbeat tells, each task has to look
+        try:
+            found = self.beat()
+        finally:
+            for chore in found:
+                self.wakes[chore].set()
         return min(_BEAT, self.orphans.silent_for / 3)
 
     def _hand_over(self) -> timedelta:
@@ -112,14 +136,14 @@ class Maintenance:
 
     def _rescue(self) -> timedelta:
         adopt_orphans(self.store, self.telemetry, self.orphans)
-        return _BEAT
+        return _UNLESS_WOKEN
 
     def _settle(self) -> timedelta:
-        return _AT_ONCE if self.reconciler.settle_all() else _BEAT
+        return _AT_ONCE if self.reconciler.settle_all() else _UNLESS_WOKEN
 
     def _care(self) -> timedelta:
         self.care.run_once()
-        return _HEALTH
+        return _UNLESS_WOKEN
 
     def _check_breaker(self) -> timedelta:
         self.watch.check_breaker()
@@ -127,7 +151,7 @@ class Maintenance:
 
     def _deliver(self) -> timedelta:
         self.delivery.run_once()
-        return _BEAT
+        return _UNLESS_WOKEN
 
     def _forget(self) -> timedelta:
         forgotten = self.retention.forget(older_than=_KEPT_FOR, limit=_FORGOTTEN_AT_ONCE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from engagement_core.model.signal import Signal
@@ -57,7 +57,8 @@ class PeriodicTask:
     """Something to do regularly. `do` returns how long to wait before the next run.
 
     `needs` is the exception that its server's outage raises; None if a success does not prove that the server is there.
-    After a failure the task runs again after `pause`. A run that takes longer than `at_most` is stuck.
+    After a failure the task runs again after `pause`. A run that takes longer than `at_most` is stuck. If somebody sets
+    `wake`, the task runs at once, or once more after the present run.
     """
 
     name: str
@@ -65,6 +66,7 @@ class PeriodicTask:
     needs: type[StoreUnavailable] | type[QueueUnavailable] | None
     pause: timedelta = timedelta(seconds=1)
     at_most: timedelta = timedelta(minutes=3)
+    wake: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
 
 
 class PeriodicTasks:
@@ -77,6 +79,7 @@ class PeriodicTasks:
         self._outages = outages
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._wakes: list[threading.Event] = []
 
     def start(self, tasks: tuple[PeriodicTask, ...]) -> None:
         """Start all of them. Each makes its first run at once.
@@ -89,6 +92,7 @@ class PeriodicTasks:
         for each in tasks:
             thread = threading.Thread(target=self._go_on, args=(each,), name=f"task-{each.name}", daemon=True)
             self._threads.append(thread)
+            self._wakes.append(each.wake)
             thread.start()
             self._watchdog.expect(thread)
 
@@ -96,15 +100,20 @@ class PeriodicTasks:
         """Let each task finish its current run; wait at most `timeout` seconds in all."""
         self._watchdog.release()
         self._stop.set()
+        for wake in self._wakes:
+            wake.set()
         until = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(until - time.monotonic(), 0))
 
     def _go_on(self, each: PeriodicTask) -> None:
-        while not self._stop.is_set():
+        while True:
+            each.wake.clear()  # before anything is looked at: what is set from now on leads to another run
+            if self._stop.is_set():
+                return
             with self._watchdog.at(f"the periodic task {each.name}", each.at_most):
                 pause = self._once(each)
-            self._stop.wait(pause.total_seconds())
+            each.wake.wait(pause.total_seconds())
 
     def _once(self, each: PeriodicTask) -> timedelta:
         try:

@@ -54,12 +54,18 @@ class InMemoryAlertOutbox:
             )
             return True
 
+    def waits(self) -> bool:
+        """Whether there is something to take."""
+        with self._lock:
+            self._collect()
+            return bool(self._deliverable())
+
     def take(self, *, limit: int) -> tuple[Alert, ...]:
         """See the port."""
         with self._lock:
             self._collect()
             now = self.store.now()
-            taken = [row for row in self._first_of_each_incident() if row.next_try_at is None or row.next_try_at <= now]
+            taken = self._deliverable()
             alerts = tuple(row.alert for row in taken[:limit])
             for row in taken[:limit]:
                 row.next_try_at = now + _ALONE_FOR
@@ -104,6 +110,10 @@ class InMemoryAlertOutbox:
             state=state,
         )
         self._rows.append(_Row(alert))
+
+    def _deliverable(self) -> list[_Row]:
+        now = self.store.now()
+        return [row for row in self._first_of_each_incident() if row.next_try_at is None or row.next_try_at <= now]
 
     def _first_of_each_incident(self) -> list[_Row]:
         waiting: dict[str, _Row] = {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from engagement_core.model.chore import Chore
+
 __all__ = ["InMemoryWorkerRegistry"]
 
 
@@ -17,20 +19,24 @@ class InMemoryWorkerRegistry:
         *,
         silent_for: timedelta = timedelta(seconds=6),
         beats: dict[str, datetime] | None = None,
+        look: Callable[[], frozenset[Chore]] = frozenset,
     ) -> None:
         """
         Args:
             now: the "database's" time, aware UTC.
             silent_for: how long a worker may be silent and still be alive.
             beats: where to keep them, such as `InMemoryActivityStore.beats`.
+            look: finds what there is to do.
         """
         self.beats = {} if beats is None else beats
         self._now = now
         self._silent_for = silent_for
+        self._look = look
 
-    def beat(self, worker_id: str, *, host: str, pid: int, concurrency: int) -> None:
+    def beat(self, worker_id: str, *, host: str, pid: int, concurrency: int) -> frozenset[Chore]:
         """See the port."""
         self.beats[worker_id] = self._now()
+        return self._look()
 
     def leave(self, worker_id: str) -> None:
         """See the port; leaving twice, or without having been there, is no error."""

@@ -15,14 +15,16 @@ from psycopg2.extensions import connection as Connection
 from adapters.postgres.inspection.catalog import read_catalog
 from adapters.postgres.readers.gauges import LEVELS
 from adapters.postgres.store import statements as sql
+from adapters.postgres.store.chores import CHORES, chores_parameters
 from adapters.postgres.store.sends import SENDS
 from adapters.postgres.store.sweep_statements import render_sweep
+from adapters.postgres.store.unsettled import EVENTS, ORPHANS, UNKNOWNS, not_locked
 from engagement_core.decisions.admission import HELD_STATUSES
 from engagement_core.model.gauges import MOST_COUNTED
-from engagement_core.model.lifecycle import Event
 
 _BACKLOG = 20_000
-_EVENTS = [event.value for event in Event]
+_EVENTS = list(EVENTS)
+_ORPHANED = {"silent_for": timedelta(seconds=6), "margin": timedelta(seconds=5)}
 
 
 @pytest.fixture
@@ -182,10 +184,10 @@ def test_the_levels_are_read_along_indexes(crowded: Connection) -> None:
 @pytest.mark.parametrize(
     ("statement", "parameters", "index"),
     [
-        (sql.UNKNOWNS, {"limit": 20, "events": _EVENTS}, "engagement_attempts_unknown"),
+        (UNKNOWNS, {"window": 20, "events": _EVENTS}, "engagement_attempts_unknown"),
         (
-            sql.ORPHANS,
-            {"silent_for": timedelta(seconds=6), "margin": timedelta(seconds=5), "limit": 200, "events": _EVENTS},
+            ORPHANS,
+            {**_ORPHANED, "window": 200, "events": _EVENTS},
             "engagement_attempts_open",
         ),
         (SENDS.passing.rpartition(";")[2], {}, "engagement_attempts_sent"),
@@ -201,3 +203,47 @@ def test_the_rounds_read_along_an_index(
     assert index in plan
     assert "Seq Scan on engagement_attempts" not in plan
     assert "Rows Removed by Filter" not in plan
+
+
+@pytest.mark.parametrize("found", [ORPHANS, UNKNOWNS], ids=["orphans", "unknowns"])
+def test_what_can_be_locked_is_looked_up_row_by_row(crowded: Connection, found: str) -> None:
+    """However many activities there are. Without statistics, too."""
+    with crowded.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM pg_statistic WHERE starelid IN ('engagement_attempts'::regclass, 'pod_activities'::regclass);"
+            "UPDATE engagement_attempts SET phase = 'unknown', look_at = now() - interval '1 s' WHERE number = 1"
+            " AND activity_id LIKE '%99';"
+            "UPDATE engagement_attempts SET phase = 'sending' WHERE activity_id LIKE '%98'"
+        )
+    statement = not_locked(found, read_catalog(crowded))
+    plan = _plan(crowded, statement, window=200, limit=20, events=_EVENTS, **_ORPHANED)
+    assert "Seq Scan on" not in plan.replace("Seq Scan on engagement_workers", "")
+    assert "pod_activities_pkey" in plan
+
+
+@pytest.mark.parametrize("has_statistics", [True, False])
+def test_the_heartbeat_s_look_at_what_there_is_to_do_stops_at_the_first_row(
+    crowded: Connection, has_statistics: bool
+) -> None:
+    """It costs the same with a long history, with much to do, and without statistics."""
+    with crowded.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO engagement_alerts (incident, kind, message, delivered_at, resolved_at)"
+            f" SELECT 'i-' || n, 'k', 'm', now(), now() FROM generate_series(1, {_BACKLOG}) n;"
+            "INSERT INTO engagement_controls (kind, scope, scope_id, reason, lifted_at)"
+            f" SELECT 'hold', 'account', 'account-1', 'r', now() FROM generate_series(1, {_BACKLOG}) n;"
+            "INSERT INTO linkedin_accounts (id) SELECT 'more-' || n FROM generate_series(1, 5000) n;"
+            "ANALYZE"
+        )
+        if not has_statistics:
+            cursor.execute("DELETE FROM pg_statistic")
+    asked = chores_parameters(**_ORPHANED, within=timedelta(hours=1))
+    before, _, statement = CHORES.rpartition(";")
+    plan = _plan(crowded, f"BEGIN;{before};{statement}", **asked)
+    assert "Seq Scan" not in plan.replace("Seq Scan on linkedin_accounts l (never executed)", "").replace(
+        "Seq Scan on engagement_workers", ""
+    ), plan
+    rows = [float(rows) for rows in re.findall(r"actual rows=([\d.]+)", plan)]
+    removed = [int(rows) for rows in re.findall(r"Rows Removed by \w+(?: \w+)*: (\d+)", plan)]
+    assert max(rows) <= 1
+    assert removed == []

@@ -144,6 +144,25 @@ def test_stop_ends_a_pause_and_waits_for_what_is_under_way(start: Callable[..., 
     assert ended.is_set()
 
 
+def test_a_task_that_is_woken_runs_at_once(start: Callable[..., PeriodicTasks]) -> None:
+    """It does not wait for the end of its pause. Woken during a run, it runs once more."""
+    begun, may_end = threading.Semaphore(0), threading.Semaphore(0)
+
+    def do() -> timedelta:
+        begun.release()
+        may_end.acquire(timeout=10)
+        return NEVER
+
+    task = PeriodicTask(name="some", do=do, needs=None)
+    start(task)
+    assert begun.acquire(timeout=10)
+    task.wake.set()  # during the run
+    may_end.release(10)
+    assert begun.acquire(timeout=10)
+    task.wake.set()
+    assert begun.acquire(timeout=10)
+
+
 def test_two_tasks_of_one_name_are_refused(start: Callable[..., PeriodicTasks]) -> None:
     """The watchdog knows them by their names: one that hangs would hide behind the other."""
     task = PeriodicTask(name="settle", do=lambda: NEVER, needs=None)

@@ -124,6 +124,12 @@ class Catalog:
             return False
         return self.types["pod_activities", "id"] != "uuid" or _UUID.fullmatch(value) is not None
 
+    def as_activity_id(self, text: str) -> str:
+        """SQL for a text as an activity id; null if it cannot be one, so that it is no error for the other rows."""
+        if self.types["pod_activities", "id"] != "uuid":
+            return text
+        return f"CASE WHEN {text} ~ '^({_UUID.pattern})$' THEN {text}::uuid END"
+
 
 AS_CREATED = Catalog(
     types={(table, column): "text" for table, columns in _REQUIRED.items() for column in columns}

@@ -1,6 +1,7 @@
 """Reads the gauges on PostgreSQL.
 
-The one rule: one statement, one round trip. No part of it reads more rows than `MOST_COUNTED`.
+The one rule: one statement, in one transaction with the look at the schema. No part of it reads more rows than
+`MOST_COUNTED`.
 """
 
 from __future__ import annotations
@@ -59,11 +60,12 @@ class PostgresGauges:
         Raises:
             SchemaProblem: the database lacks something by now; the message says what.
         """
-        with self._pool.connection() as connection:
+        with self._pool.connection() as connection, connection.cursor() as cursor:
+            cursor.execute("BEGIN")
             checked(read_catalog(connection))
-            with connection.cursor() as cursor:
-                cursor.execute(LEVELS, {"limit": MOST_COUNTED, "silent_for": self._silent_for})
-                ((due, oldest_due, unknown, oldest_unknown, letters, alive),) = cursor.fetchall()
+            cursor.execute(LEVELS, {"limit": MOST_COUNTED, "silent_for": self._silent_for})
+            ((due, oldest_due, unknown, oldest_unknown, letters, alive),) = cursor.fetchall()
+            cursor.execute("COMMIT")
         return Gauges(
             due=due,
             oldest_due=_age(oldest_due),

@@ -1,6 +1,7 @@
 """Reads the incident facts on PostgreSQL.
 
-The one rule: every statement walks an index and stops after a limit, as in the status.
+The one rule: every statement walks an index and stops after a limit, as in the status. Together they are one
+transaction, in which each of them sees what was committed before it began.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _OPEN = """
 SELECT incident, kind, activity_id, times, raised_at, last_at FROM engagement_alerts
  WHERE resolved_at IS NULL ORDER BY incident LIMIT %(limit)s
 """
-_NOW = "SELECT clock_timestamp()"
+_BEGIN_AND_SAY_WHEN = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT clock_timestamp()"
 
 # The index on sends begins with the account, so each account takes one short walk.
 _ATTEMPTS = """
@@ -88,10 +89,10 @@ class PostgresIncidentFacts:
     def read(self, *, attempts_of: timedelta) -> IncidentFacts:
         """See the port."""
         with self._pool.connection() as connection, connection.cursor() as cursor:
-            ((seen_at,),) = fetch(cursor, _NOW)
+            ((seen_at,),) = fetch(cursor, _BEGIN_AND_SAY_WHEN)
             open_incidents = _open_incidents(cursor)
             judged = dict(fetch(cursor, _ATTEMPTS, since=attempts_of, limit=_MOST_ATTEMPTS))
-            return IncidentFacts(
+            facts = IncidentFacts(
                 seen_at=seen_at,
                 open_incidents=open_incidents,
                 attempts=sum(judged.values()),
@@ -102,6 +103,8 @@ class PostgresIncidentFacts:
                 recovered=_subjects(cursor, _RECOVERED, _of(open_incidents, IncidentKind.RATE_LIMIT)),
                 buried=_subjects(cursor, _BURIED, _of(open_incidents, IncidentKind.DEAD_LETTER)),
             )
+            cursor.execute("COMMIT")
+            return facts
 
     def _silent(self, cursor: Cursor) -> tuple[SilentWorker, ...]:
         kind = IncidentKind.WORKER_LOST.value

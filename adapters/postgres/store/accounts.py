@@ -13,11 +13,15 @@ from engagement_core.model.account_state import Failing, Hold
 from engagement_core.model.controls import BlockScope, ControlKind
 from engagement_core.model.errors import Cause
 
-__all__ = ["PostgresAccountRegister"]
+__all__ = ["PROBE_IS_DUE", "SUSPECTS", "PostgresAccountRegister"]
+
+PROBE_IS_DUE = """c.kind = 'hold' AND c.scope = 'account' AND c.lifted_at IS NULL AND c.until IS NULL
+   AND (c.probe_at IS NULL OR c.probe_at <= clock_timestamp())"""
+"""A control `c` that holds an account, and whose next probe is due or not planned yet."""
 
 # A new hold continues the probe count of the hold before it, if a probe lifted that one within the last day: the
 # provider said yes and then refused the account again.
-_HELD = """
+_HELD = f"""
 SELECT l.id::text, l.profile_id::text, l.unipile_account_id::text, l.access_token, l.status::text, l.daily_limit,
        c.created_at, c.probe_at,
        CASE WHEN c.probe_at IS NOT NULL THEN c.probes
@@ -29,10 +33,9 @@ SELECT l.id::text, l.profile_id::text, l.unipile_account_id::text, l.access_toke
        clock_timestamp()
   FROM engagement_controls c
   JOIN linkedin_accounts l ON l.id::text = c.scope_id
- WHERE c.kind = 'hold' AND c.scope = 'account' AND c.lifted_at IS NULL AND c.until IS NULL
-   AND (c.probe_at IS NULL OR c.probe_at <= clock_timestamp())
+ WHERE {PROBE_IS_DUE}
  ORDER BY c.probe_at NULLS FIRST LIMIT %(limit)s
-"""
+"""  # noqa: S608  # our own condition
 
 _SAME = """kind = 'hold' AND scope = 'account' AND scope_id = %(account_id)s AND lifted_at IS NULL
    AND created_at = %(held_at)s"""
@@ -44,13 +47,14 @@ _RELEASE = f"""
 UPDATE engagement_controls SET lifted_at = clock_timestamp(), lifted_by_probe = true WHERE {_SAME} RETURNING id
 """  # noqa: S608  # our own condition
 
+SUSPECTS = """
+SELECT DISTINCT account_id FROM engagement_attempts
+ WHERE phase = 'unknown' AND began_at > statement_timestamp() - %(within)s AND error ->> 'cause' = %(cause)s"""
+
 # An account that keeps failing has a fresh unknown outcome. For those few accounts the statement reads the latest
 # sends, back to the first one that ended differently. An attempt in flight proves nothing yet.
-_FAILING = """
-WITH suspects AS (
-    SELECT DISTINCT account_id FROM engagement_attempts
-     WHERE phase = 'unknown' AND began_at > statement_timestamp() - %(within)s AND error ->> 'cause' = %(cause)s
-     LIMIT %(limit)s)
+_FAILING = f"""
+WITH suspects AS ({SUSPECTS} LIMIT %(limit)s)
 SELECT s.account_id, array_agg(t.began_at ORDER BY t.began_at), clock_timestamp()
   FROM suspects s
  CROSS JOIN LATERAL (
@@ -65,7 +69,7 @@ SELECT s.account_id, array_agg(t.began_at ORDER BY t.began_at), clock_timestamp(
                     WHERE c.scope = 'account' AND c.scope_id = s.account_id AND c.kind = 'cool_down'
                       AND c.lifted_at IS NULL AND c.until > clock_timestamp())
  GROUP BY s.account_id HAVING count(*) >= %(at_least)s
-"""
+"""  # noqa: S608  # our own condition
 
 
 class PostgresAccountRegister:

@@ -25,9 +25,9 @@ from adapters.postgres.store import statements as sql
 from adapters.postgres.store.group_commit import GroupCommit
 from adapters.postgres.store.sweep import find_due, sweep_statements
 from adapters.postgres.store.transaction import Answered, Decide, Transaction, nothing
+from adapters.postgres.store.unsettled import EVENTS, ORPHANS, UNKNOWNS, not_locked
 from engagement_core.model.decision import Decision
 from engagement_core.model.due import Due
-from engagement_core.model.lifecycle import Event
 from engagement_core.model.orphan import Orphan
 from engagement_core.model.snapshot import Snapshot
 from engagement_core.ports.activities import StoreRefused, StoreUnavailable
@@ -38,7 +38,8 @@ T = TypeVar("T")
 
 _ROLLED_BACK = (DeadlockDetected, LockNotAvailable, SerializationFailure)
 """Outages that may concern a single row: a trigger that waits for somebody, say. Nothing was applied."""
-_EVENTS = [event.value for event in Event]
+_LOOKS_PAST_LOCKED = 10
+"""How many times as many locked rows as are wanted may lie before those that are not."""
 _ANSWERS_WITHIN = timedelta(seconds=15)
 """A statement may wait for a lock and run for a while, within its own limits.
 After this time the server must have answered."""
@@ -130,12 +131,16 @@ class PostgresActivityStore:
 
     def orphans(self, *, silent_for: timedelta, margin: timedelta, limit: int) -> tuple[Orphan, ...]:
         """See the port."""
-        rows = self._pool.query(sql.ORPHANS, silent_for=silent_for, margin=margin, limit=limit, events=_EVENTS)
+        rows = self._not_locked(ORPHANS, limit, silent_for=silent_for, margin=margin)
         return tuple(_orphan(*row) for row in rows)
 
     def unknowns(self, *, limit: int) -> tuple[str, ...]:
         """See the port."""
-        return tuple(row[0] for row in self._pool.query(sql.UNKNOWNS, limit=limit, events=_EVENTS))
+        return tuple(row[0] for row in self._not_locked(UNKNOWNS, limit))
+
+    def _not_locked(self, found: str, limit: int, **parameters: Any) -> list[tuple[Any, ...]]:
+        statement, window = not_locked(found, self._catalog), limit * _LOOKS_PAST_LOCKED
+        return self._pool.query(statement, limit=limit, window=window, events=list(EVENTS), **parameters)
 
     def _learn(self) -> None:
         """Read how the database looks now."""

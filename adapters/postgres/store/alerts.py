@@ -13,7 +13,7 @@ from adapters.postgres.store.statements import RAISE_ALERT
 from engagement_core.model.decision import RaiseAlert
 from engagement_core.model.incident import Alert, AlertState, OpenIncident
 
-__all__ = ["PostgresAlertOutbox"]
+__all__ = ["WAITING_ALERTS", "PostgresAlertOutbox"]
 
 _PUT_COLUMNS = ("incident", "kind", "message", "activity_id", "next_step")
 
@@ -28,11 +28,14 @@ SELECT incident, kind, %(message)s, activity_id, raised_at, resolved_at, 'resolv
 RETURNING id
 """
 
+WAITING_ALERTS = """
+SELECT id, taken_at IS NULL AS is_new FROM engagement_alerts w
+ WHERE delivered_at IS NULL AND (next_try_at IS NULL OR next_try_at <= clock_timestamp())"""
+
 # If a worker dies after taking an alert and before delivering it, the next worker takes it a minute later.
-_TAKE = """
+_TAKE = f"""
 WITH waiting AS MATERIALIZED (
-    SELECT id, taken_at IS NULL AS is_new FROM engagement_alerts w
-     WHERE delivered_at IS NULL AND (next_try_at IS NULL OR next_try_at <= clock_timestamp())
+    {WAITING_ALERTS}
        AND NOT EXISTS (SELECT 1 FROM engagement_alerts e
                         WHERE e.delivered_at IS NULL AND e.incident = w.incident AND e.id < w.id)
      ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
@@ -40,7 +43,7 @@ UPDATE engagement_alerts a
    SET taken_at = COALESCE(taken_at, clock_timestamp()), next_try_at = clock_timestamp() + interval '1 minute'
   FROM waiting WHERE a.id = waiting.id
 RETURNING a.id, incident, kind, message, activity_id, raised_at, next_step, state, is_new
-"""
+"""  # noqa: S608  # our own condition
 _DELIVERED = "UPDATE engagement_alerts SET delivered_at = clock_timestamp() WHERE id = %(id)s RETURNING id"
 _FAILED = """
 UPDATE engagement_alerts

@@ -14,7 +14,6 @@ from adapters.postgres.store.save import Save, render_save
 from adapters.postgres.store.sends import SENDS, Sends
 from adapters.postgres.store.server_function import ServerFunction
 from adapters.postgres.store.show import Show, render_show
-from engagement_core.model.orphan import FOREIGN_FOR
 
 __all__ = ["OPEN", "PAUSE_LOCK", "WITHIN_SECONDS", "Statements", "render"]
 
@@ -59,32 +58,6 @@ SELECT t.activity_id, {ATTEMPT} FROM engagement_attempts t
  WHERE t.account_id = %(account_id)s AND t.began_at > %(since)s AND t.post_id = %(post_id)s
    AND t.engagement_type = 'comment' AND t.effect IN ('unknown', 'applied') AND t.activity_id <> %(id)s
 """  # noqa: S608  # our own column list
-
-# A newer release may leave words that only it knows. Its own workers settle those attempts; after a day a person must.
-_IS_OURS = f"""AND (t.event = ANY (%(events)s) AND t.effect IN ('none', 'unknown', 'applied', 'repeatable')
-                    AND t.engagement_type IN ('like', 'comment')
-        OR t.deadline_at < clock_timestamp() - interval '{FOREIGN_FOR.total_seconds():.0f} seconds')"""
-
-# A worker that has not registered counts as silent, like one that has stopped beating or has left.
-ORPHANS = f"""
-SELECT t.activity_id, t.number, t.worker_id,
-       w.worker_id IS NULL OR w.left_at IS NOT NULL OR w.beat_at < clock_timestamp() - %(silent_for)s
-  FROM engagement_attempts t
-  LEFT JOIN engagement_workers w ON w.worker_id = t.worker_id
- WHERE t.phase IN ('claimed', 'sending')
-   AND (w.worker_id IS NULL OR w.left_at IS NOT NULL OR w.beat_at < clock_timestamp() - %(silent_for)s
-        OR t.deadline_at < clock_timestamp() - %(margin)s)
-   {_IS_OURS}
- ORDER BY t.deadline_at
- LIMIT %(limit)s
-"""  # noqa: S608  # our own condition
-
-UNKNOWNS = f"""
-SELECT t.activity_id FROM engagement_attempts t
- WHERE t.phase = 'unknown' AND t.look_at <= statement_timestamp() {_IS_OURS}
- ORDER BY t.look_at LIMIT %(limit)s
-"""  # noqa: S608  # our own condition
-
 
 # If several rows share one id, which is malformed, those that have ended stay as they are.
 MARK_FAILED = checked(
