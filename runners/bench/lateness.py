@@ -68,7 +68,7 @@ def likes_at_one_instant(count: int) -> tuple[NewActivity, ...]:
 
 
 def perform(
-    stage: Stage, planned: tuple[NewActivity, ...], spread_s: float
+    stage: Stage, planned: tuple[NewActivity, ...], spread_s: float, *, threads: int = _THREADS
 ) -> tuple[tuple[NewActivity, ...], list[dict[str, object]]]:
     """Let a running worker execute what is scheduled. Returns the plan and the ledger's effects.
 
@@ -76,7 +76,7 @@ def perform(
         BenchFailed: it was not executed in time.
     """
     stage.clear()
-    with stage.worker(_THREADS) as worker:
+    with stage.worker(threads) as worker:
         stage.schedule(planned)
         stage.work_off(worker, patience=_PATIENCE + spread_s)
         worker.stop()
