@@ -110,7 +110,7 @@ def install(folder: Path) -> Installed:
     python = folder / "python" / "bin" / "python"
     _pip(python, "install", "--quiet", "-r", str(HERE / "requirements.txt"))
     versions = _TOLD.findall(_pip(python, "freeze"))
-    lack = _node_packages(folder / "node")
+    lack = node_packages(folder / "node")
     if not lack:
         versions += [f"{name}=={version}" for name, version in _pinned("bullmq", "ioredis", "pg", "undici")]
     return Installed(
@@ -128,7 +128,7 @@ def _pip(python: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def _node_packages(folder: Path) -> str:
+def node_packages(folder: Path) -> str:
     """Why they cannot be had; empty if they were installed."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return "there is no node and npm here"
