@@ -94,8 +94,11 @@ def section(report: Report, found: dict[str, Found], installed: Installed) -> st
         met = {True: "yes", False: "**no**", None: ""}[figure.is_met]
         lines.append(f"| {figure.label} | {value} | {figure.unit} | {figure.target or ''} | {met} |")
     rounds = max(len(each.drains) for each in found.values())
-    lines += ["", f"In the same run, {rounds} rounds in which the systems took turns; medians, and the range of the"]
-    lines += ["rounds:", "", *page.table(_HEADER, [_row(name, each) for name, each in found.items()])]
+    lines += [
+        "",
+        f"In the same run, {rounds} rounds in which the systems took turns; medians, and the range of the rounds:",
+    ]
+    lines += ["", *page.table(_HEADER, [_row(name, each) for name, each in found.items()])]
     return "\n".join(lines)
 
 

@@ -34,6 +34,9 @@ _PATIENCE = 120.0
 _A_MOMENT = 0.2
 _PAGE_BYTES = 8192
 _EXAMPLE_CORES = 8
+_LARGER_FLEETS = (20, 50)
+"""What they would cost is calculated: each further worker adds what it added here."""
+
 _WAL = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
 # Since PostgreSQL 18 the number stands with all other input and output.
 _SYNCS_18 = "SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal'"
@@ -107,7 +110,7 @@ def section(where: str, instant: list[list[Found]], slow: list[list[Found]], dis
     lines += page.table(header, [[*_common(runs, instant), *_costs(runs)] for runs in instant])
     header = (f"the provider takes {_CALL_MS} ms", "engagements/s", "of one worker", "of the ideal")
     lines += ["", *page.table(header, [[*_common(runs, slow), _ideal(runs)] for runs in slow])]
-    lines += ["", *_limits(min(instant, key=_cost), disk)]
+    lines += ["", *_limits(instant, disk)]
     return "\n".join(lines)
 
 
@@ -139,20 +142,24 @@ def _ideal(runs: list[Found]) -> str:
     return f"{_rate(runs) / (runs[0].workers * THREADS * 1000 / _CALL_MS):.1%}"
 
 
-def _limits(runs: list[Found], disk: float) -> list[str]:
-    """What one PostgreSQL could carry, by each of its limits, if it cost there what it cost here."""
-    cpu, wal, syncs = _cost(runs), median(each.wal_kb for each in runs), median(each.syncs for each in runs)
-    rows = [
-        [
-            f"processor: {_EXAMPLE_CORES} cores for PostgreSQL alone",
-            f"{cpu:.2f} ms",
-            f"{_EXAMPLE_CORES * 1000 / cpu:,.0f}",
-        ],
+def _limits(instant: list[list[Found]], disk: float) -> list[str]:
+    """What one PostgreSQL could carry, by each of its limits, if it cost there what the largest fleet cost here."""
+    largest, alone = instant[-1], instant[0]
+    more = (_cost(largest) - _cost(alone)) / (largest[0].workers - alone[0].workers)
+    wal, syncs = median(each.wal_kb for each in largest), median(each.syncs for each in largest)
+    rows = [_by_processor(largest[0].workers, _cost(largest))]
+    rows += [_by_processor(workers, _cost(alone) + more * (workers - 1)) for workers in _LARGER_FLEETS]
+    rows += [
         [f"disk: {disk:,.0f} syncs/s, as measured here", f"{syncs:.2f} syncs", f"{disk / syncs:,.0f}"],
-        ["disk: 1,000 syncs/s, a network disk", f"{syncs:.2f} syncs", f"{1000 / syncs:,.0f}"],
-        ["replication: 100 Mbit/s of write-ahead log", f"{wal:.1f} KiB", f"{100_000_000 / 8 / 1024 / wal:,.0f}"],
+        ["disk: 1,000 syncs/s", f"{syncs:.2f} syncs", f"{1000 / syncs:,.0f}"],
+        ["replication: 100 Mbit/s of WAL", f"{wal:.1f} KiB", f"{100_000_000 / 8 / 1024 / wal:,.0f}"],
     ]
     return page.table(("limit of one PostgreSQL", "each engagement takes", "engagements/s"), rows)
+
+
+def _by_processor(workers: int, cpu_ms: float) -> list[str]:
+    name = f"processor: {_EXAMPLE_CORES} cores, {workers} workers"
+    return [name, f"{cpu_ms:.2f} ms", f"{_EXAMPLE_CORES * 1000 / cpu_ms:,.0f}"]
 
 
 def _say(text: str) -> None:
