@@ -1,14 +1,15 @@
 """The embedded PostgreSQL.
 
-The one rule: only the user who started it can reach it, through a unix socket. It has no port and no password.
+The one rule: only the user who started it can reach it, through a unix socket. It has no port and no password, unless
+it is asked to have both.
 """
 
 from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,13 +18,15 @@ import psycopg2
 from adapters.embedded.daemon import run
 from adapters.embedded.failure import EmbeddedServersFailed
 from adapters.embedded.identity import Identity, current_user, identity_that_reaches
+from adapters.embedded.tcp import TcpAddress
 from adapters.embedded.wheels import postgres_programs
 
 __all__ = ["PostgresProgram"]
 
+_PORT = 5432
+"""Without TCP, this is only a part of the socket's name."""
+
 _SETTINGS: Mapping[str, str] = {
-    "listen_addresses": "",
-    "port": "5432",
     "max_connections": "100",
     "shared_buffers": "32MB",
     "max_wal_size": "256MB",
@@ -39,14 +42,19 @@ _SETTINGS: Mapping[str, str] = {
 
 
 class PostgresProgram:
-    """PostgreSQL under `home`. `fsync=False` is for tests only: a crash of the machine would then lose data."""
+    """PostgreSQL under `home`. `fsync=False` is for tests only: a crash of the machine would then lose data.
+
+    With `tcp` it also listens there. Only a cluster that is created with it knows the password.
+    """
 
     name = "PostgreSQL"
 
-    def __init__(self, home: Path, *, fsync: bool) -> None:
+    def __init__(self, home: Path, *, fsync: bool, tcp: TcpAddress | None = None) -> None:
         self._home = home
         self._data = home / "data"
         self._fsync = fsync
+        self._tcp = tcp
+        self._port = _PORT if tcp is None else tcp.port
 
     @property
     def log(self) -> Path:
@@ -55,7 +63,9 @@ class PostgresProgram:
 
     def url(self, sockets: Path) -> str:
         """A libpq URL. It always names the port, so that the user's PGPORT cannot change it."""
-        return f"postgresql://postgres@/postgres?host={quote(str(sockets), safe='')}&port=5432"
+        if self._tcp is not None:
+            return f"postgresql://postgres:{self._tcp.password}@{self._tcp.host}:{self._port}/postgres"
+        return f"postgresql://postgres@/postgres?host={quote(str(sockets), safe='')}&port={self._port}"
 
     def launch(self, sockets: Path, lock: int) -> None:
         """Create the cluster if there is none, then start the server. No other server uses this folder now."""
@@ -66,7 +76,8 @@ class PostgresProgram:
         # The old process id may belong to another process by now, and PostgreSQL would take that one for a running
         # server.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
-        (self._data / "pg_hba.conf").write_text("local all all peer map=owner\n")
+        over_tcp = "" if self._tcp is None else f"host all all {self._tcp.host}/32 scram-sha-256\n"
+        (self._data / "pg_hba.conf").write_text(f"local all all peer map=owner\n{over_tcp}")
         (self._data / "pg_ident.conf").write_text(f'owner "{current_user()}" postgres\n')
         start = ("start", "-W", "-D", "data", "-l", "data/server.log", "-o", self._options(sockets))
         run((self._programs() / "pg_ctl", *start), cwd=self._home, lock=lock, identity=identity)
@@ -95,17 +106,35 @@ class PostgresProgram:
         identity.own(unfinished)
         sync = () if self._fsync else ("--no-sync",)
         settings = ("--username=postgres", "--encoding=UTF8", "--no-locale", "--auth=reject", "--no-instructions")
-        run(
-            (self._programs() / "initdb", "-D", "data.new", *settings, *sync),
-            cwd=self._home,
-            lock=lock,
-            identity=identity,
-        )
+        with self._password_file(identity) as password:
+            run(
+                (self._programs() / "initdb", "-D", "data.new", *settings, *sync, *password),
+                cwd=self._home,
+                lock=lock,
+                identity=identity,
+            )
         unfinished.rename(self._data)  # only a complete cluster has this name
+
+    @contextmanager
+    def _password_file(self, identity: Identity) -> Iterator[tuple[str, ...]]:
+        """A password on the command line would be visible to everybody on this machine."""
+        if self._tcp is None:
+            yield ()
+            return
+        file = self._home / "password"
+        try:
+            file.touch(mode=0o600)
+            file.write_text(self._tcp.password)
+            identity.own(file)
+            yield (f"--pwfile={file}",)
+        finally:
+            file.unlink(missing_ok=True)
 
     def _options(self, sockets: Path) -> str:
         durability = {} if self._fsync else {"fsync": "off", "full_page_writes": "off"}
-        settings = {**_SETTINGS, **durability, "unix_socket_directories": f'"{sockets}"'}
+        listens_at = "" if self._tcp is None else self._tcp.host
+        places = {"listen_addresses": listens_at, "port": str(self._port), "unix_socket_directories": f'"{sockets}"'}
+        settings = {**_SETTINGS, **durability, **places}
         return " ".join(shlex.quote(f"--{name}={value}") for name, value in settings.items())
 
     def _identity(self, *places: Path) -> Identity:

@@ -15,6 +15,7 @@ from adapters.embedded.daemon import Daemon
 from adapters.embedded.failure import told_as_ours
 from adapters.embedded.file_lock import FileLock
 from adapters.embedded.postgres import PostgresProgram
+from adapters.embedded.tcp import unused_address
 from adapters.embedded.valkey import ValkeyProgram
 
 __all__ = ["EmbeddedServers", "EmbeddedUrls"]
@@ -22,7 +23,7 @@ __all__ = ["EmbeddedServers", "EmbeddedUrls"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EmbeddedUrls:
-    """The addresses of the servers, in the form of DATABASE_URL and REDIS_URL. Both are unix sockets.
+    """The addresses of the servers, in the form of DATABASE_URL and REDIS_URL. Both are unix sockets, or both ports.
 
     `redis_url` is None if Valkey was not asked for.
     """
@@ -37,14 +38,17 @@ class EmbeddedServers:
     The folder is created and keeps its data between runs. Several processes of one user may use it at the same time.
     The servers run in sessions of their own, so that Ctrl-C reaches us and not them. Without `with_valkey` this user
     starts PostgreSQL alone; other users of the folder may still have a Valkey. `fsync=False` is for tests.
+
+    With `tcp` the addresses are ports of this machine, each with a password. Then the folder must be new, and nobody
+    else can use it: the password is known to this object alone.
     """
 
-    def __init__(self, data_folder: Path, *, with_valkey: bool = True, fsync: bool = True) -> None:
+    def __init__(self, data_folder: Path, *, with_valkey: bool = True, fsync: bool = True, tcp: bool = False) -> None:
         self._folder = data_folder.absolute()
         self._changing = FileLock(self._folder / "changing.lock")
         self._using = FileLock(self._folder / "using.lock")
-        self._postgres = PostgresProgram(self._folder / "postgres", fsync=fsync)
-        self._valkey = ValkeyProgram(self._folder / "valkey")
+        self._postgres = PostgresProgram(self._folder / "postgres", fsync=fsync, tcp=unused_address() if tcp else None)
+        self._valkey = ValkeyProgram(self._folder / "valkey", tcp=unused_address() if tcp else None)
         self._daemons = {
             "postgres": Daemon(self._folder / "postgres", self._postgres),
             "valkey": Daemon(self._folder / "valkey", self._valkey),

@@ -1,6 +1,6 @@
 """The embedded Valkey: the doorbell's server.
 
-The one rule: it listens only on a unix socket, on no port, and never evicts a job.
+The one rule: it listens only on a unix socket, on no port unless it is asked to, and never evicts a job.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from adapters.embedded.daemon import run
+from adapters.embedded.tcp import TcpAddress
 from adapters.embedded.wheels import valkey_program
 
 __all__ = ["ValkeyProgram"]
 
 _SOCKET = "valkey.sock"
 _PID_FILE = "valkey.pid"
+_PLACE = "place.conf"
 _SETTINGS = (
-    ("--port", "0"),
     ("--unixsocketperm", "700"),
     ("--daemonize", "yes"),
     ("--shutdown-on-sigterm", "save", "force"),
@@ -37,12 +38,13 @@ _SETTINGS = (
 
 
 class ValkeyProgram:
-    """Valkey under `home`."""
+    """Valkey under `home`. With `tcp` it also listens there, and asks for the password on the socket too."""
 
     name = "Valkey"
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, tcp: TcpAddress | None = None) -> None:
         self._home = home
+        self._tcp = tcp
 
     @property
     def log(self) -> Path:
@@ -51,17 +53,29 @@ class ValkeyProgram:
 
     def url(self, sockets: Path) -> str:
         """A URL for `redis.from_url`."""
+        if self._tcp is not None:
+            return f"redis://:{self._tcp.password}@{self._tcp.host}:{self._tcp.port}/0"
         return f"unix://{quote(str(sockets / _SOCKET))}?db=0"
 
     def launch(self, sockets: Path, lock: int) -> None:
         """Start it. It becomes a daemon by itself and replaces a stale socket."""
+        # A file, because a password on the command line would be visible to everybody on this machine.
+        place = self._home / _PLACE
+        place.touch(mode=0o600)
+        place.write_text(
+            "port 0\n"
+            if self._tcp is None
+            else f"bind {self._tcp.host}\nport {self._tcp.port}\nrequirepass {self._tcp.password}\n"
+        )
         settings = [word for setting in _SETTINGS for word in setting]
-        run((valkey_program(), *settings, "--unixsocket", sockets / _SOCKET), cwd=self._home, lock=lock)
+        run((valkey_program(), _PLACE, *settings, "--unixsocket", sockets / _SOCKET), cwd=self._home, lock=lock)
 
     def answers(self, sockets: Path) -> bool:
         """Whether it has loaded its data."""
         once = Retry(NoBackoff(), retries=0)
-        with redis.Redis(unix_socket_path=str(sockets / _SOCKET), socket_timeout=5, retry=once) as client:
+        password = None if self._tcp is None else self._tcp.password
+        socket = str(sockets / _SOCKET)
+        with redis.Redis(unix_socket_path=socket, socket_timeout=5, retry=once, password=password) as client:
             try:
                 return bool(client.ping())
             except redis.RedisError:

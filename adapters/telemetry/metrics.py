@@ -108,6 +108,12 @@ METRICS: tuple[Metric, ...] = (
         meaning=f"Activities that are due and still wait, for whatever reason. {_MANY}",
     ),
     Metric(
+        name="engagement_runnable",
+        kind=Kind.GAUGE,
+        meaning=f"Of the {MOST_COUNTED:,} that have been due for longest, those that nothing blocks: no pause, hold,"
+        " cool-down or cap. Scale workers on it.",
+    ),
+    Metric(
         name="engagement_oldest_due_seconds",
         kind=Kind.GAUGE,
         meaning="How long the oldest due activity has waited; 0 if there is none.",

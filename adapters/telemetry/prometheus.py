@@ -148,6 +148,7 @@ def _gauges(gauges: Gauges | None) -> dict[str, float]:
     oldest_due, oldest_unknown = gauges.oldest_due, gauges.oldest_unknown
     values = (
         gauges.due,
+        gauges.runnable,
         oldest_due.total_seconds() if oldest_due else 0,
         gauges.unknown,
         oldest_unknown.total_seconds() if oldest_unknown else 0,
@@ -159,6 +160,7 @@ def _gauges(gauges: Gauges | None) -> dict[str, float]:
 
 _OF_THE_STORE = (
     "engagement_due",
+    "engagement_runnable",
     "engagement_oldest_due_seconds",
     "engagement_unknown",
     "engagement_oldest_unknown_seconds",

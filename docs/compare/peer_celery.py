@@ -13,7 +13,7 @@ from celery.signals import worker_ready
 
 _PAST_TOO_LONG = 1.0
 
-app = Celery("peer_celery", broker=os.environ["REDIS_URL"].replace("unix://", "redis+socket://").partition("?")[0])
+app = Celery("peer_celery", broker=os.environ["REDIS_URL"])
 app.conf.task_ignore_result = True
 
 

@@ -19,11 +19,13 @@ class Gauges:
     """One reading of the gauges.
 
     `due` counts activities whose time has come and that are not being executed, for whatever reason; `oldest_due` is
-    how long the oldest of them has waited. `unknown` counts unknown outcomes; `oldest_unknown` is how long ago the
+    how long the oldest of them has waited. `runnable` counts those among them that nothing blocks: more workers would
+    execute them sooner. `unknown` counts unknown outcomes; `oldest_unknown` is how long ago the
     oldest of them was sent. `dead_letters` counts the open ones.
     """
 
     due: int
+    runnable: int
     oldest_due: timedelta | None
     unknown: int
     oldest_unknown: timedelta | None

@@ -103,15 +103,17 @@ def drained(stage: Stage, planned: tuple[NewActivity, ...], usage: Usage) -> Dra
     )
 
 
-def drain_once(stage: Stage, planned: tuple[NewActivity, ...], threads: int) -> Drained:
-    """Let a worker that has just started execute what is planned.
+def drain_once(
+    stage: Stage, planned: tuple[NewActivity, ...], threads: int, *, ring: bool = True, **environment: str
+) -> Drained:
+    """Let a worker that has just started execute what is planned. `ring`: whether there are jobs for it.
 
     Raises:
         BenchFailed: it was not executed in time, or an engagement was lost or sent twice.
     """
     stage.clear()
-    stage.schedule(planned)
-    with stage.worker(threads) as worker:
+    stage.schedule(planned, ring=ring)
+    with stage.worker(threads, **environment) as worker:
         usage = stage.work_off(worker, patience=_PATIENCE)
         worker.stop()
     return drained(stage, planned, usage)

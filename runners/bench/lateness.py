@@ -68,16 +68,24 @@ def likes_at_one_instant(count: int) -> tuple[NewActivity, ...]:
 
 
 def perform(
-    stage: Stage, planned: tuple[NewActivity, ...], spread_s: float
+    stage: Stage,
+    planned: tuple[NewActivity, ...],
+    spread_s: float,
+    *,
+    threads: int = _THREADS,
+    ring: bool = True,
+    **environment: str,
 ) -> tuple[tuple[NewActivity, ...], list[dict[str, object]]]:
     """Let a running worker execute what is scheduled. Returns the plan and the ledger's effects.
+
+    `ring`: whether there are jobs for it.
 
     Raises:
         BenchFailed: it was not executed in time.
     """
     stage.clear()
-    with stage.worker(_THREADS) as worker:
-        stage.schedule(planned)
+    with stage.worker(threads, **environment) as worker:
+        stage.schedule(planned, ring=ring)
         stage.work_off(worker, patience=_PATIENCE + spread_s)
         worker.stop()
     return planned, stage.provider.effects()

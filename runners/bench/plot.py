@@ -18,7 +18,7 @@ __all__ = ["DRAWN", "Panels", "draw", "panels_of"]
 DRAWN = frozenset({"drain", "lateness"})
 """The measurements that can be drawn."""
 
-_COLOURS = ("#1f5fa8", "#c4561d", "#2f7d4f", "#7a4fa3", "#8a6d1b", "#555555")
+_COLOURS = ("#1f5fa8", "#c4561d", "#2f7d4f", "#7a4fa3", "#8a6d1b", "#555555", "#b0307a", "#1b8a8a")
 _WIDTH, _PANEL_HEIGHT, _LEFT, _RIGHT = 760, 260, 150, 30
 _DECADES = (-1, 4)
 """The logarithms of the ends of the lateness axis, in ms. Values beyond it are drawn at its edge."""

@@ -11,21 +11,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.embedded import EmbeddedServers
-from adapters.postgres.connection.pool import PostgresPool
+from adapters.embedded import EmbeddedServers, EmbeddedUrls
 from adapters.postgres.demo.trial import PostgresTrial
-from adapters.postgres.schema.migrate import migrate
-from adapters.postgres.store.intake import PostgresIntake
 from adapters.rq.trial import RedisTrial
 from engagement_core.model.new_activity import NewActivity
+from runners.bench.delay_proxy import at_port, delay_proxy
 from runners.bench.failure import BenchFailed
+from runners.bench.first_day import FirstDay
 from runners.bench.process import Process
 from runners.bench.provider import Provider, provider
 from runners.bench.usage import Usage, UsageMeter
-from runners.bench.workload import PODS
 from runners.bootstrap import build_queue
 from runners.settings import Settings
 
@@ -36,34 +33,73 @@ _READ_EVERY = 10
 """Connections and memory are read at every tenth check only, because that costs more."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Stage:
     """Running servers with pods and no activities."""
 
-    settings: Settings
-    folder: Path
-    provider: Provider
-    database: PostgresTrial
-    redis: RedisTrial
-    intake: PostgresIntake
-    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    def __init__(self, *, urls: EmbeddedUrls, folder: Path, provider: Provider, redis: RedisTrial) -> None:
+        self.folder = folder
+        self.provider = provider
+        self.redis = redis
+        self._urls = urls
+        self._numbers = itertools.count(1)
+        self._day: FirstDay | None = None
+        self._far_port: int | None = None
+
+    @property
+    def day(self) -> FirstDay:
+        """The database of the present measurement."""
+        if self._day is None:
+            self._day = FirstDay(self._urls.database_url, next(self._numbers))
+        return self._day
+
+    @property
+    def database(self) -> PostgresTrial:
+        """Reads the present database."""
+        return self.day.trial
 
     def clear(self) -> None:
-        """Remove what the previous measurement has left: rows, jobs, the ledger and the faults."""
-        self.database.empty()
+        """Begin a new measurement: a new database, no jobs, an empty ledger, no faults."""
+        self.close()
         self.redis.empty()
         self.provider.forget()
+
+    def close(self) -> None:
+        """Drop the present database."""
+        day, self._day = self._day, None
+        if day is not None:
+            day.close()
+
+    @contextmanager
+    def far(self, ms: float) -> Iterator[None]:
+        """Until the end of the `with` block, workers reach the database over a way of `ms` milliseconds each way."""
+        with delay_proxy(self._urls.database_url, ms, log=self.folder / "delay-proxy.log") as port:
+            self._far_port = port
+            try:
+                yield
+            finally:
+                self._far_port = None
 
     def schedule(self, planned: Iterable[NewActivity], *, ring: bool = True) -> None:
         """Add rows; with `ring`, also ring for them as E-04 would."""
         planned = tuple(planned)
-        self.intake.add(planned)
-        self.database.analyze()
+        self.day.intake.add(planned)
         if not ring:
             return
         with closing(build_queue(self.settings)) as queue:
             for each in planned:
                 queue.ring(each.id, each.scheduled_for)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of a worker. Every other setting has its default."""
+        url = self.day.url
+        return Settings(
+            database_url=url if self._far_port is None else at_port(url, self._far_port),
+            redis_url=self._urls.redis_url,
+            unipile_api_key="bench-key",
+            unipile_base_url=self.provider.url,
+            unipile_api_version="v1",
+        )
 
     @contextmanager
     def worker(self, concurrency: int, **environment: str) -> Iterator[Process]:
@@ -76,13 +112,14 @@ class Stage:
             yield process
 
     def environment(self) -> dict[str, str]:
-        """The variables that a worker needs. Every other setting has its default."""
+        """The settings as a worker's variables."""
+        settings = self.settings
         return {
-            "DATABASE_URL": str(self.settings.database_url),
-            "REDIS_URL": str(self.settings.redis_url),
-            "UNIPILE_API_KEY": str(self.settings.unipile_api_key),
-            "UNIPILE_BASE_URL": self.settings.unipile_base_url,
-            "UNIPILE_API_VERSION": self.settings.unipile_api_version,
+            "DATABASE_URL": str(settings.database_url),
+            "REDIS_URL": str(settings.redis_url),
+            "UNIPILE_API_KEY": str(settings.unipile_api_key),
+            "UNIPILE_BASE_URL": settings.unipile_base_url,
+            "UNIPILE_API_VERSION": settings.unipile_api_version,
         }
 
     def meter(self, *processes: Process) -> UsageMeter:
@@ -132,23 +169,12 @@ def staged() -> Iterator[Stage]:
     with ExitStack() as stack:
         prefix = "engagement-bench-"
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)))
-        urls = stack.enter_context(EmbeddedServers(folder / "servers"))
-        sandbox = stack.enter_context(provider(folder))
-        migrate(urls.database_url)
-        pool = stack.enter_context(closing(PostgresPool(urls.database_url, size=1)))
-        database = PostgresTrial(pool)
-        database.add_pods(PODS)
-        yield Stage(
-            settings=Settings(
-                database_url=urls.database_url,
-                redis_url=urls.redis_url,
-                unipile_api_key="bench-key",
-                unipile_base_url=sandbox.url,
-                unipile_api_version="v1",
-            ),
+        urls = stack.enter_context(EmbeddedServers(folder / "servers", tcp=True))
+        stage = Stage(
+            urls=urls,
             folder=folder,
-            provider=sandbox,
-            database=database,
+            provider=stack.enter_context(provider(folder)),
             redis=stack.enter_context(closing(RedisTrial(str(urls.redis_url)))),
-            intake=PostgresIntake(pool),
         )
+        stack.enter_context(closing(stage))
+        yield stage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ class Usage:
 class UsageMeter:
     """Reads when it is created, at each `read`, and at `total`. Children of the processes count.
 
-    The database server must run on this machine. The processor time of a process that ends meanwhile is not counted.
+    The database server must run on this machine.
     """
 
     def __init__(self, pids: Iterable[int], *, database: PostgresTrial, redis: RedisTrial) -> None:
@@ -52,7 +53,7 @@ class UsageMeter:
 
     def read(self) -> None:
         """Take one reading of memory and connections."""
-        self._rss = max(self._rss, sum(each.memory_info().rss for each in _families(self._processes)))
+        self._rss = max(self._rss, _rss(self._processes))
         self._database_connections = max(self._database_connections, self._database.connections())
         self._redis_connections = max(self._redis_connections, self._redis.connections())
 
@@ -75,5 +76,23 @@ def _families(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 def _cpu_seconds(processes: list[psutil.Process]) -> float:
-    used = (each.cpu_times() for each in _families(processes))
-    return float(sum(times.user + times.system for times in used))
+    """Children that have ended count too: their parent has their time, once it has waited for them."""
+    import psutil  # noqa: PLC0415 - see above
+
+    seconds = 0.0
+    for each in _families(processes):
+        with suppress(psutil.NoSuchProcess):  # it ended after it was listed
+            times = each.cpu_times()
+            seconds += times.user + times.system
+            seconds += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+    return seconds
+
+
+def _rss(processes: list[psutil.Process]) -> int:
+    import psutil  # noqa: PLC0415 - see above
+
+    size = 0
+    for each in _families(processes):
+        with suppress(psutil.NoSuchProcess):
+            size += each.memory_info().rss
+    return size

@@ -10,6 +10,7 @@ from runners.bench.bench import MEASUREMENTS, run_bench
 from runners.bench.failure import BenchFailed
 from runners.bench.figure import Figure
 from runners.bench.plot import DRAWN, draw, panels_of
+from runners.bench.size import FAR_MS
 from runners.cli.failures import Failed, Misused
 from runners.cli.interruptible import interruptible
 from runners.cli.views.screen import console, say, show_json, table
@@ -26,18 +27,27 @@ _MET = {True: "yes", False: "NO", None: ""}
     multiple=True,
     help="Measure only this; may be given several times.",
 )
-@click.option("--quick", is_flag=True, help="Measure fewer activities: under a minute, less steady figures.")
+@click.option("--quick", is_flag=True, help="Measure fewer activities: about a minute, less steady figures.")
 @click.option("--check", is_flag=True, help="Exit with 1 if a target is missed.")
+@click.option(
+    "--far-ms",
+    type=click.FloatRange(min=0, max=1000),
+    default=FAR_MS,
+    show_default=True,
+    help="In `far`: how far away the database is, in milliseconds each way.",
+)
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Also draw the figures into this SVG file.",
 )
-def bench(only: tuple[str, ...], quick: bool, check: bool, wants_json: bool, plot: Path | None) -> None:
+def bench(
+    *, only: tuple[str, ...], quick: bool, check: bool, far_ms: float, wants_json: bool, plot: Path | None
+) -> None:
     """Measure the product from outside: with its own real servers, a worker process and a simulated provider.
 
-    It takes up to three minutes and leaves nothing behind. Nothing else should run on the machine.
+    It takes up to four minutes and leaves nothing behind. Nothing else should run on the machine.
 
     \b
     Example:
@@ -49,7 +59,7 @@ def bench(only: tuple[str, ...], quick: bool, check: bool, wants_json: bool, plo
         _insist_on_a_drawing(plot, names)
     try:
         with interruptible():
-            report = run_bench(names, is_quick=quick, tell=say)
+            report = run_bench(names, is_quick=quick, far_ms=far_ms, tell=say)
     except BenchFailed as error:
         raise Failed(str(error)) from error
     if plot is not None:

@@ -11,8 +11,9 @@ import pytest
 
 from adapters.postgres.readers.gauges import PostgresGauges
 from engagement_core.model.activity import PublicStatus
+from engagement_core.model.controls import BlockScope, Control, ControlKind
 from engagement_core.model.dead_letter import DeadLetter
-from engagement_core.model.decision import AddDeadLetter, CloseDeadLetter, SaveAttempt
+from engagement_core.model.decision import AddDeadLetter, Block, CloseDeadLetter, SaveAttempt
 from engagement_core.model.errors import Effect, ErrorType
 from engagement_core.model.gauges import Gauges
 from engagement_core.model.lifecycle import Event, Phase
@@ -23,7 +24,7 @@ from support.servers import ServerUrls
 from support.tables import InMemoryTables, PostgresTables, Tables, postgres_tables, write
 
 MINUTE = timedelta(minutes=1)
-NOTHING = Gauges(due=0, oldest_due=None, unknown=0, oldest_unknown=None, dead_letters=0, workers_alive=0)
+NOTHING = Gauges(due=0, runnable=0, oldest_due=None, unknown=0, oldest_unknown=None, dead_letters=0, workers_alive=0)
 
 
 @dataclass
@@ -80,6 +81,47 @@ def test_due_is_what_waits_although_its_time_has_come(gauge: Gauge) -> None:
     assert about(gauges.oldest_due, 10 * MINUTE)
 
 
+def test_runnable_is_what_waits_although_nothing_blocks_it(gauge: Gauge) -> None:
+    """More workers would not help what is blocked. A control that has ended blocks nothing."""
+    put_like(gauge, "activity-1", due_ago=MINUTE)
+    put_like(gauge, "activity-2", due_ago=MINUTE)
+    ended = Control(
+        kind=ControlKind.CAP, scope=BlockScope.ACCOUNT, scope_id="account-1", until=gauge.tables.now(), reason="over"
+    )
+    write(gauge.tables, Block(ended))
+    gauges = gauge.reader.read()
+    assert (gauges.due, gauges.runnable) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scope", "scope_id"),
+    [
+        (ControlKind.PAUSE, BlockScope.ALL, ""),
+        (ControlKind.PAUSE, BlockScope.POD, "pod-1"),
+        (ControlKind.PAUSE, BlockScope.ACCOUNT, "account-1"),
+        (ControlKind.COOL_DOWN, BlockScope.ACCOUNT, "account-1"),
+        (ControlKind.CAP, BlockScope.ACCOUNT, "account-1"),
+    ],
+)
+def test_what_is_blocked_is_due_and_not_runnable(
+    gauge: Gauge, kind: ControlKind, scope: BlockScope, scope_id: str
+) -> None:
+    """Whatever blocks it, and whatever the scope is."""
+    put_like(gauge, "activity-1", due_ago=MINUTE)
+    until = gauge.tables.now() + 10 * MINUTE
+    write(gauge.tables, Block(Control(kind=kind, scope=scope, scope_id=scope_id, until=until, reason="so")))
+    gauges = gauge.reader.read()
+    assert (gauges.due, gauges.runnable) == (1, 0)
+
+
+def test_what_waits_for_a_held_account_is_not_runnable(gauge: Gauge) -> None:
+    """Its status says that it cannot act."""
+    put_like(gauge, "activity-1", due_ago=MINUTE)
+    gauge.tables.put(replace(an_account(), status="restricted"))
+    gauges = gauge.reader.read()
+    assert (gauges.due, gauges.runnable) == (1, 0)
+
+
 @pytest.mark.parametrize(("phase", "event"), [(Phase.SENDING, Event.BEGIN_SENDING), (Phase.UNKNOWN, Event.LOSE_TRACK)])
 def test_what_an_attempt_owns_does_not_wait(gauge: Gauge, phase: Phase, event: Event) -> None:
     """It is being executed, or looked for."""
@@ -133,4 +175,4 @@ def test_row_that_is_due_since_for_ever_is_counted_and_has_no_age(postgres: Post
         "INSERT INTO pod_activities (id, pod_id, engagement_type, post_id, scheduled_for)"
         " VALUES ('a', 'p', 'like', 'post', '-infinity')"
     )
-    assert PostgresGauges(postgres.pool).read() == replace(NOTHING, due=1)
+    assert PostgresGauges(postgres.pool).read() == replace(NOTHING, due=1, runnable=1)

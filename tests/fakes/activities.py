@@ -240,10 +240,14 @@ class InMemoryActivityStore(InMemoryRows):
             return False
         if any(each.may_have_had_effect and each.is_open for each in self.attempts.get(activity.id, {}).values()):
             return False
+        return not self.is_blocked(activity)
+
+    def is_blocked(self, activity: Activity) -> bool:
+        """Whether its account is held, or a control stops it."""
         account = self._acting(activity, self.pods.get(activity.pod_id))
         if account is not None and account.status in HELD_STATUSES:
-            return False
-        return not self._in_force(activity, account, self.now())
+            return True
+        return bool(self._in_force(activity, account, self.now()))
 
     def _refuse_second_effect(self, writes: tuple[Write, ...]) -> None:
         """The partial unique index: one attempt at most that is not proven to be without effect."""

@@ -27,11 +27,13 @@ class InMemoryGauges:
         """See the port."""
         now = self.store.now()
         activities = [each for each in self.store.activities.values() if isinstance(each, Activity)]
-        due = [now - activity.due_at for activity in activities if self._waits(activity)]
+        waiting = [activity for activity in activities if self._waits(activity)]
+        due = [now - activity.due_at for activity in waiting]
         attempts = [attempt for by_number in self.store.attempts.values() for attempt in by_number.values()]
         unknown = [now - (each.began_at or each.claimed_at) for each in attempts if each.phase is Phase.UNKNOWN]
         return Gauges(
             due=min(len(due), MOST_COUNTED),
+            runnable=sum(not self.store.is_blocked(activity) for activity in waiting),
             oldest_due=max(due, default=None),
             unknown=min(len(unknown), MOST_COUNTED),
             oldest_unknown=max(unknown, default=None),

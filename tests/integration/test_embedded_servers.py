@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import psycopg2
@@ -360,3 +361,22 @@ def test_another_user_of_the_machine_is_not_let_in(running: Running) -> None:
         [*python_of_an_ordinary_user(), "-c", connect], env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
     assert "Peer authentication failed" in refused.stderr
+
+
+def test_over_tcp_only_this_machine_with_the_password_is_let_in(folder: Path) -> None:
+    """Both servers, each on a port of its own; the password stands in no file that others may read."""
+    with EmbeddedServers(folder, fsync=False, tcp=True) as urls:
+        with closing(psycopg2.connect(urls.database_url)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT host(inet_server_addr()), current_setting('listen_addresses')")
+            assert cursor.fetchone() == ("127.0.0.1", "127.0.0.1")
+        with redis.from_url(urls.redis_url) as client:
+            assert client.config_get("bind")["bind"] == "127.0.0.1"
+        for url, error in ((urls.database_url, psycopg2.OperationalError), (urls.redis_url, redis.AuthenticationError)):
+            password = str(urlsplit(url).password)
+            with pytest.raises(error):  # noqa: PT012 - whichever of the two it is
+                wrong = url.replace(password, "wrong")
+                if wrong.startswith("redis"):
+                    redis.from_url(wrong).ping()
+                psycopg2.connect(wrong)
+            shown = [file for file in folder.rglob("*") if file.is_file() and password.encode() in file.read_bytes()]
+            assert [file for file in shown if file.stat().st_mode & 0o077] == []

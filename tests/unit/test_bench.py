@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from engagement_core.model.activity import EngagementType
 from runners.bench.bench import MEASUREMENTS
+from runners.bench.delay_proxy import at_port, delay_proxy
 from runners.bench.distribution import median, quantile
 from runners.bench.failure import BenchFailed
 from runners.bench.figure import Figure, at_least, at_most
@@ -179,12 +182,44 @@ def test_what_was_not_measured_is_not_drawn() -> None:
     assert panels_of(_REPORT).lateness_ms == {"engagement": (1.0, 2.5, 9.0)}
 
 
+def test_a_distance_adds_its_time_each_way_and_loses_nothing(tmp_path: Path) -> None:
+    """Twice the delay for a question and its answer; a long message arrives whole; an end arrives as an end."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"postgresql://user:secret@127.0.0.1:{server.getsockname()[1]}/name"
+        with delay_proxy(url, 30.0, log=tmp_path / "log") as port:
+            assert at_port(url, port) == f"postgresql://user:secret@127.0.0.1:{port}/name"
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as near:
+                far, _ = server.accept()
+                with far:
+                    far.settimeout(10)
+                    for size in (1, 500_000):
+                        asked_at = time.monotonic()
+                        sent = bytes(number % 251 for number in range(size))
+                        near.sendall(sent)
+                        far.sendall(exactly(far, size))
+                        assert exactly(near, size) == sent
+                        assert time.monotonic() - asked_at >= 0.06
+                    near.shutdown(socket.SHUT_WR)
+                    assert far.recv(1) == b""
+
+
+def exactly(connection: socket.socket, size: int) -> bytes:
+    """The next bytes of a connection, as many as that."""
+    received = b""
+    while len(received) < size:
+        piece = connection.recv(65536)
+        assert piece, "the connection ended too early"
+        received += piece
+    return received
+
+
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], bool]]:
     """Keeps what the command asks to measure. It returns `_REPORT`, with a missed target if `--quick` is given."""
     wishes: list[tuple[list[str], bool]] = []
 
-    def run_bench(names: list[str], *, is_quick: bool, tell: Any) -> Report:
+    def run_bench(names: list[str], *, is_quick: bool, far_ms: float, tell: Any) -> Report:
+        assert far_ms == 10.0
         wishes.append((names, is_quick))
         tell("Measuring ...")
         return replace(_REPORT, figures=(_BAD, _GOOD)) if is_quick else _REPORT

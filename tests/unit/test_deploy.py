@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+import yaml
 
 from adapters.telemetry.metrics import METRICS, Kind
 from adapters.telemetry.prometheus import PrometheusTelemetry
+from fakes.telemetry import InMemoryTelemetry
+from runners.cli.main import engagement
+from runners.settings import Settings, SettingsProblem
+from runners.worker.endpoint import Monitor
 from support.promtool import needs_promtool
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +55,22 @@ def base_name(name: str) -> str:
 def shown() -> set[str]:
     """The names on a live page."""
     return set(re.findall(r"^([a-z_]+)", PrometheusTelemetry().page().decode(), re.MULTILINE))
+
+
+def pages_of_a_worker() -> set[str]:
+    """The paths that it serves."""
+    served: set[str] = set()
+
+    def listen(pages: Any) -> Any:
+        served.update(pages)
+        raise OSError("enough")
+
+    with (
+        suppress(SettingsProblem),
+        Monitor(address="", listen=listen, metrics=PrometheusTelemetry(), telemetry=InMemoryTelemetry()),
+    ):
+        pass
+    return served
 
 
 def check(expression: str) -> None:
@@ -91,6 +115,40 @@ def test_what_the_database_counts_is_never_summed(expression: str) -> None:
     """Every worker shows the same rows."""
     gauges = [metric.name for metric in METRICS if metric.kind is Kind.GAUGE]
     assert not re.search(rf"\bsum[^(]*\(\s*({'|'.join(gauges)})\b", expression)
+
+
+def test_the_deployment_runs_the_image_of_docker_by_its_own_command() -> None:
+    """The same image as compose, a command that there is, the drain's time, and no secret in the file."""
+    deployment = yaml.safe_load((_ROOT / "deploy" / "kubernetes" / "deployment.yaml").read_text())
+    compose = yaml.safe_load((_ROOT / "deploy" / "docker" / "compose.yaml").read_text())
+    dockerfile = (_ROOT / "deploy" / "docker" / "Dockerfile").read_text()
+    assert (deployment["apiVersion"], deployment["kind"]) == ("apps/v1", "Deployment")
+    pod = deployment["spec"]["template"]
+    assert deployment["spec"]["selector"]["matchLabels"] == pod["metadata"]["labels"]
+    (worker,) = pod["spec"]["containers"]
+    assert worker["image"] == compose["services"]["worker"]["image"]
+    assert worker["args"] == compose["services"]["worker"]["command"]
+    assert "command" not in worker
+    assert 'ENTRYPOINT ["engagement"]' in dockerfile
+    assert worker["args"][0] in engagement.list_commands(click.Context(engagement))
+    assert worker["envFrom"] == [{"secretRef": {"name": "pod-engagement"}}]
+    assert "env" not in worker
+    assert timedelta(seconds=pod["spec"]["terminationGracePeriodSeconds"]) > Settings().shutdown_grace
+
+
+def test_the_deployment_asks_pages_that_a_worker_has() -> None:
+    """On the port that the image listens on, from outside the container."""
+    deployment = yaml.safe_load((_ROOT / "deploy" / "kubernetes" / "deployment.yaml").read_text())
+    (worker,) = deployment["spec"]["template"]["spec"]["containers"]
+    (port,) = worker["ports"]
+    assert port["containerPort"] == Settings().metrics_port
+    assert f"EXPOSE {port['containerPort']}" in (_ROOT / "deploy" / "docker" / "Dockerfile").read_text()
+    assert "POD_ENGAGEMENT_METRICS_HOST=0.0.0.0" in (_ROOT / "deploy" / "docker" / "Dockerfile").read_text()
+    page = (_ROOT / "docs" / "reference" / "metrics.md").read_text()
+    for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+        assert worker[probe]["httpGet"] == {"path": path, "port": port["name"]}
+        assert f"| `{path}` |" in page
+        assert path in pages_of_a_worker()
 
 
 @needs_promtool

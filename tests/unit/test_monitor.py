@@ -24,7 +24,9 @@ from runners.settings import SettingsProblem
 from runners.worker.endpoint import Monitor, Pages, Watched
 
 NOW = datetime(2024, 3, 15, tzinfo=timezone.utc)
-LEVELS = Gauges(due=3, oldest_due=timedelta(seconds=1), unknown=0, oldest_unknown=None, dead_letters=0, workers_alive=1)
+LEVELS = Gauges(
+    due=3, runnable=2, oldest_due=timedelta(seconds=1), unknown=0, oldest_unknown=None, dead_letters=0, workers_alive=1
+)
 
 
 class AwayQueue(InMemoryQueue):

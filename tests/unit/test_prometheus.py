@@ -14,7 +14,9 @@ from engagement_core.model.gauges import Gauges
 from engagement_core.model.signal import Signal
 from support.builders import SECOND
 
-_LEVELS = Gauges(due=7, oldest_due=3 * SECOND, unknown=2, oldest_unknown=90 * SECOND, dead_letters=4, workers_alive=3)
+_LEVELS = Gauges(
+    due=7, runnable=5, oldest_due=3 * SECOND, unknown=2, oldest_unknown=90 * SECOND, dead_letters=4, workers_alive=3
+)
 
 
 @pytest.fixture
@@ -47,6 +49,7 @@ def test_names_are_those_that_dashboards_and_rules_rely_on() -> None:
         "engagement_retries_total",
         "engagement_queue_depth",
         "engagement_due",
+        "engagement_runnable",
         "engagement_oldest_due_seconds",
         "engagement_unknown",
         "engagement_oldest_unknown_seconds",
@@ -135,6 +138,7 @@ def test_levels_are_shown_as_they_were_told(metrics: PrometheusTelemetry) -> Non
     metrics.show_queue_depth(11)
     shown = {
         "engagement_due": 7,
+        "engagement_runnable": 5,
         "engagement_oldest_due_seconds": 3,
         "engagement_unknown": 2,
         "engagement_oldest_unknown_seconds": 90,

@@ -1,24 +1,24 @@
-"""What the bench needs from a database: empty it, fill it with pods, and count what is left.
+"""What the bench needs from a database: make a new one, fill it with pods, and count what is left.
 
-The one rule: only for a database that was made for measuring. It deletes every activity and every trace of it.
+The one rule: only for a server that was made for measuring. Each measurement gets a new database, so its tables are
+those of the first day: empty, without statistics, without dead rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from adapters.postgres.connection.pool import PostgresPool
 
-__all__ = ["PostgresTrial", "RowOutcome"]
+__all__ = ["PostgresTrial", "RowOutcome", "new_database"]
 
-_OUR_TABLES = r"""
-SELECT tablename FROM pg_tables WHERE schemaname = current_schema()
-    AND (tablename LIKE 'engagement\_%' OR tablename = 'pod_activities')
-"""
 _ADD_PODS = """
 INSERT INTO linkedin_accounts (id, profile_id, unipile_account_id, status)
 SELECT 'account-' || n, 'profile-' || n, 'unipile-' || n, 'ok' FROM generate_series(0, %(count)s - 1) n
@@ -51,22 +51,10 @@ class PostgresTrial:
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    def empty(self) -> None:
-        """Delete all activities, attempts, dead letters, controls, workers and alerts; pods stay."""
-        with self._pool.connection() as connection:
-            tables = [sql.Identifier(name) for (name,) in _rows(connection, _OUR_TABLES)]
-            with connection.cursor() as cursor:
-                cursor.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(tables)))
-
     def add_pods(self, count: int) -> None:
         """Create `pod-0` and so on, each with an account of its own, `account-0`."""
         with self._pool.connection() as connection, connection.cursor() as cursor:
             cursor.execute(_ADD_PODS, {"count": count})
-
-    def analyze(self) -> None:
-        """Give the planner statistics, as a database in use has them."""
-        with self._pool.connection() as connection, connection.cursor() as cursor:
-            cursor.execute("ANALYZE")
 
     def is_settled(self) -> bool:
         """Whether no activity is scheduled any more. The bench asks often, so it must cost next to nothing."""
@@ -105,6 +93,26 @@ class PostgresTrial:
     def _ids(self, statement: str) -> frozenset[str]:
         with self._pool.connection() as connection:
             return frozenset(row[0] for row in _rows(connection, statement))
+
+
+@contextmanager
+def new_database(server_url: str, name: str) -> Iterator[str]:
+    """An empty database of this server, as a URL. It is dropped at the end of the `with` block, whoever uses it.
+
+    Raises:
+        StoreUnavailable, StoreRefused: the server fails, or refuses.
+    """
+    database = sql.Identifier(name)
+    _execute(server_url, sql.SQL("CREATE DATABASE {}").format(database))
+    try:
+        yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+    finally:
+        _execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+
+
+def _execute(url: str, statement: sql.Composed) -> None:
+    with closing(PostgresPool(url, size=1)) as pool, pool.connection() as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
 
 
 def _rows(connection: Connection, statement: str) -> list[tuple[Any, ...]]:
