@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Protocol, TypeVar
 
 from engagement_core.model.decision import Decision
@@ -64,6 +65,11 @@ class ActivityStore(Protocol):
         has, and `Snapshot.neighbours` is filled.
         """
         ...
+
+    def submit(self, activity_id: str, decide: Callable[[Snapshot], Decision[T]]) -> Callable[[], T]:
+        """Ask for a change without waiting for it; never raises. The function that is returned waits: it returns or
+        raises what `change` would. The change is made then, or earlier, perhaps together with others."""
+        return partial(self.change, activity_id, decide)
 
     def due(self, *, look_ahead: timedelta, limit: int) -> tuple[Due, ...]:
         """Scheduled activities whose time comes within `look_ahead`, earliest first, at most `limit`.

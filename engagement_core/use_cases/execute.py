@@ -6,7 +6,7 @@ claim. Each step is total: it returns a value that says how it ended. The first 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -88,24 +88,33 @@ class Executor:
 
     def execute(self, activity_id: str) -> Outcome:
         """Execute the activity if that may be done now; never raises for what a row, the provider or a server does."""
+        return self.start(activity_id)()
+
+    def start(self, activity_id: str, *, when_claimed: Callable[[], None] = lambda: None) -> Callable[[], Outcome]:
+        """Execute the activity, but do not wait for its verdict to be committed. The function that is returned waits
+        for that, and must be called. Raises no more than `execute`.
+
+        `when_claimed` is called when the claim was decided, before anything slow happens. So a thread can wait for the
+        verdict of its last activity and for the claim of the next one at the same time.
+        """
         deadline, started = Deadline.after(self.clock, self.claim_policy.job_timeout), self.clock.elapsed()
-        not_now = self._not_now(activity_id)
-        if not_now is not None:
-            return self._told(activity_id, not_now, started)
-        token = f"{self.worker_id}/{next(self._tokens)}"
-        holder = Holder(worker_id=self.worker_id, token=token, saturated=self.calls.saturated())
-        claim = self._claim(activity_id, holder)
+        claim = self._not_now(activity_id) or self._claim(activity_id)
+        when_claimed()
         if not isinstance(claim, Claimed):
-            return self._told(activity_id, claim, started)
+            return partial(self._told, activity_id, claim, started)
         is_comment = claim.activity.engagement_type is EngagementType.COMMENT
         begun = self._begin(claim, deadline) if is_comment else claim
         if not isinstance(begun, Claimed):
-            return self._told(activity_id, begun, started, claim)
+            return partial(self._told, activity_id, begun, started, claim)
         answer = self._send(begun, deadline)
-        verdict = self._recorder.record(begun, answer, partial(self._recorded, begun, started))
+        recorded = partial(self._recorded, begun, started)
+        return partial(self._end, begun, started, self._recorder.record(begun, answer, recorded))
+
+    def _end(self, begun: Claimed, started: float, wait: Callable[[], Outcome | None]) -> Outcome:
+        verdict = wait()
         if verdict is None:
             kept = Dropped(reason="its answer is kept until the database takes it")
-            return self._told(activity_id, kept, started, begun)
+            return self._told(begun.activity.id, kept, started, begun)
         self._recorded(begun, started, verdict)
         return verdict
 
@@ -123,7 +132,9 @@ class Executor:
             return Deferred(again_in=_STORE_RETRY, reason="the database has yet to be told of its last try")
         return None
 
-    def _claim(self, activity_id: str, holder: Holder) -> ClaimResult:
+    def _claim(self, activity_id: str) -> ClaimResult:
+        token = f"{self.worker_id}/{next(self._tokens)}"
+        holder = Holder(worker_id=self.worker_id, token=token, saturated=self.calls.saturated())
         decide = partial(decide_claim, holder=holder, policy=self.claim_policy)
         try:
             result = self.store.change(activity_id, decide)

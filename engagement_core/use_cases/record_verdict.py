@@ -36,8 +36,11 @@ class Recorder:
     pending: PendingDecisions
     policy: RetryPolicy
 
-    def record(self, claimed: Claimed, answer: Answer, later: Callable[[Outcome], None]) -> Outcome | None:
-        """Decide what the answer means and write it down; never raises. None: the answer is kept.
+    def record(
+        self, claimed: Claimed, answer: Answer, later: Callable[[Outcome], None]
+    ) -> Callable[[], Outcome | None]:
+        """Have it decided what the answer means, and written down. The function that is returned waits for that, and
+        must be called; it returns None if the answer is kept. Neither raises.
 
         Args:
             claimed: what was sent.
@@ -45,8 +48,19 @@ class Recorder:
             later: hears the outcome once the database has taken an answer that was kept.
         """
         decide = partial(decide_verdict, attempt=claimed.attempt, answer=answer, policy=self.policy)
+        wait = self.store.submit(claimed.activity.id, decide)
+        return partial(self._recorded, claimed, answer, decide, later, wait)
+
+    def _recorded(
+        self,
+        claimed: Claimed,
+        answer: Answer,
+        decide: Callable[[Snapshot], Decision[Outcome]],
+        later: Callable[[Outcome], None],
+        wait: Callable[[], Outcome],
+    ) -> Outcome | None:
         try:
-            verdict = self.store.change(claimed.activity.id, decide)
+            verdict = wait()
         except StoreRefused as error:
             self._keep(claimed, answer, decide, later, error)
             return None

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any, TypeVar
 
 from engagement_core import (
@@ -108,6 +109,10 @@ class SqliteActivityStore:
             for write in decision.writes:
                 _apply(sql, write)
             return decision.result
+
+    def submit(self, activity_id: str, decide: Callable[[Snapshot], Decision[T]]) -> Callable[[], T]:
+        """See the port."""
+        return partial(self.change, activity_id, decide)
 
     def due(self, *, look_ahead: timedelta, limit: int) -> tuple[Due, ...]:
         """See the port."""

@@ -112,6 +112,15 @@ class DelayQueue:
                 if self._lines and self._leader is None:
                     self._changed.notify()
 
+    def take_now(self, last: Entry) -> Entry | None:
+        """The next entry if its time has come, for a thread that has done its part for `last`, which ends together with
+        it. `done` must follow for both."""
+        with self._changed:
+            self._shares.yields(last.activity_id)
+            now = self._clock.elapsed()
+            first = self._first(now) if self._lines and not self._closed else None
+            return None if first is None or first.at > now else self._pop(first)
+
     @contextmanager
     def reading(self) -> Iterator[None]:
         """A sweep reads within this block, and adds what it found. An activity that is finished meanwhile may have been

@@ -5,8 +5,11 @@ The one rule: a defect that one activity meets never ends a thread.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from engagement_core.model.outcome import Deferred, Outcome
 from engagement_core.ports.clock import Clock
@@ -31,9 +34,26 @@ class Execution:
     recent: RecentlyExecuted
     look_ahead: timedelta
 
-    def carry_out(self, entry: Entry) -> None:
-        """Execute the entry's activity; never raises."""
-        outcome = self._outcome_of(entry)
+    def carry_out(self, entry: Entry, end_last: Callable[[], None]) -> Callable[[], None]:
+        """Execute the entry's activity. The function that is returned waits for the verdict. Neither raises.
+
+        `end_last` ends what this thread executed before. It is called once, when the claim of this activity was
+        decided: the two wait together.
+        """
+        ended = ExitStack()
+        ended.callback(end_last)
+        try:
+            finish = self.executor.start(entry.activity_id, when_claimed=ended.close)
+        except Exception as error:  # noqa: BLE001 - see the module's rule
+            finish = partial(self._defect, entry, error)
+        ended.close()
+        return partial(self._end, entry, finish)
+
+    def _end(self, entry: Entry, finish: Callable[[], Outcome]) -> None:
+        try:
+            outcome = finish()
+        except Exception as error:  # noqa: BLE001 - see the module's rule
+            outcome = self._defect(entry, error)
         self.prefetch.note_execution()
         self.recent.note(entry.activity_id, outcome)  # before the delay queue forgets that it is being executed
         if isinstance(outcome, Deferred) and outcome.saturated is not None:
@@ -45,13 +65,10 @@ class Execution:
         elif left is not None:
             self.settler.leave_to_the_sweep(left)
 
-    def _outcome_of(self, entry: Entry) -> Outcome:
-        try:
-            return self.executor.execute(entry.activity_id)
-        except Exception as error:  # noqa: BLE001 - see the module's rule
-            self.settler.tell_of_defect(entry.activity_id, error)
-            # Left to the sweep: a job that rang again at once would meet the same defect.
-            return Deferred(again_in=None, reason="a defect ended its execution")
+    def _defect(self, entry: Entry, error: Exception) -> Outcome:
+        self.settler.tell_of_defect(entry.activity_id, error)
+        # Left to the sweep: a job that rang again at once would meet the same defect.
+        return Deferred(again_in=None, reason="a defect ended its execution")
 
     def _again_at(self, outcome: Outcome) -> float | None:
         """When to try it again, if that is soon enough for the delay queue."""

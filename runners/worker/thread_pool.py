@@ -18,6 +18,8 @@ __all__ = ["ThreadPool"]
 
 _LOCKED = 1.0
 _COMPENSATE_EVERY = timedelta(milliseconds=500)
+_MOST_IN_A_ROW = 20
+"""Then a spare thread looks whether it is still needed."""
 
 
 class ThreadPool:
@@ -29,7 +31,7 @@ class ThreadPool:
         size: int,
         delay_queue: DelayQueue,
         watchdog: Watchdog,
-        carry_out: Callable[[Entry], None],
+        carry_out: Callable[[Entry, Callable[[], None]], Callable[[], None]],
         slow_calls: Callable[[], int],
         calls_beyond_share: Callable[[], int],
         stuck_after: timedelta,
@@ -39,7 +41,7 @@ class ThreadPool:
             size: how many threads do not wait for a slow call.
             delay_queue: hands out the entries.
             watchdog: learns what each thread is doing.
-            carry_out: executes one entry; must not raise.
+            carry_out: executes one entry and ends the one before it; see `Execution.carry_out`.
             slow_calls: how many calls are so slow now that spare threads must replace their threads.
             calls_beyond_share: how many calls must be replaced as soon as an account with fewer waits for a thread.
             stuck_after: an execution that lasts longer is stuck; so is an entry that waits longer for an idle thread.
@@ -97,21 +99,34 @@ class ThreadPool:
         return min(wanted, self._size)
 
     def _execute(self) -> None:
-        while self._execute_next():
+        while self._execute_some():
             pass
 
     def _execute_as_spare(self) -> None:
-        while self._execute_next():
+        while self._execute_some():
             with self._compensating:
                 if self._spares > self._wanted():
                     self._spares -= 1
                     self._threads.remove(threading.current_thread())
                     return
 
-    def _execute_next(self) -> bool:
+    def _execute_some(self) -> bool:
+        """Execute an entry, and then some of those that are due by now; False when the delay queue is closed."""
         entry = self._delay_queue.take()
         if entry is None:
             return False
-        with self._watchdog.at(threading.current_thread().name, self._stuck_after):
-            self._carry_out(entry)
+        name, end = threading.current_thread().name, _nothing
+        for number in range(1, _MOST_IN_A_ROW + 1):
+            with self._watchdog.at(name, self._stuck_after):
+                end = self._carry_out(entry, end)
+            following = self._delay_queue.take_now(entry) if number < _MOST_IN_A_ROW else None
+            if following is None:
+                break
+            entry = following
+        with self._watchdog.at(name, self._stuck_after):
+            end()
         return True
+
+
+def _nothing() -> None:
+    """Ends nothing."""

@@ -36,6 +36,11 @@ class ThreadShares:
         """A thread takes the activity."""
         self._accounts[activity_id] = account_id
 
+    def yields(self, activity_id: str) -> None:
+        """The thread has done its part, and may take another activity of the same account."""
+        if activity_id in self._accounts:
+            self._accounts[activity_id] = None
+
     def end(self, activity_id: str) -> None:
         """The thread has it no more."""
         self._accounts.pop(activity_id, None)

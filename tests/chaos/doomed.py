@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NoReturn, TypeVar
 
 from engagement_core.model.decision import Decision
@@ -78,6 +79,9 @@ class _DyingStore:
             return decision
 
         return self.store.change(activity_id, decide_and_perhaps_die, crediting=crediting)
+
+    def submit(self, activity_id: str, decide: Callable[[Snapshot], Decision[T]]) -> Callable[[], T]:
+        return partial(self.change, activity_id, decide)
 
     def due(self, **bounds: object) -> tuple[Due, ...]:
         raise NotImplementedError

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from engagement_core.decisions.admission import HELD_STATUSES
@@ -59,6 +60,10 @@ class InMemoryActivityStore(InMemoryRows):
             for write in decision.writes:
                 self.apply(write)
             return decision.result
+
+    def submit(self, activity_id: str, decide: Callable[[Snapshot], Decision[T]]) -> Callable[[], T]:
+        """See the port."""
+        return partial(self.change, activity_id, decide)
 
     def due(self, *, look_ahead: timedelta, limit: int) -> tuple[Due, ...]:
         """See the port."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -90,6 +91,10 @@ class _Failover:
             return decision
 
         return self.store.change(activity_id, decide_and_lose, crediting=crediting)
+
+    def submit(self, activity_id: str, decide: Callable[[Snapshot], Decision[T]]) -> Callable[[], T]:
+        """See `ActivityStore`."""
+        return partial(self.change, activity_id, decide)
 
     def due(self, **bounds: Any) -> tuple[Due, ...]:
         """See `ActivityStore`."""

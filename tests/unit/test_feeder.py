@@ -119,10 +119,11 @@ def test_sweep_brings_the_account_and_nothing_that_was_finished_meanwhile(feeder
 class SaturatedExecutor:
     """Its account has its share of the threads."""
 
-    def execute(self, activity_id: str) -> Outcome:
+    def start(self, activity_id: str, *, when_claimed: Callable[[], None]) -> Callable[[], Outcome]:
         """See `Executor`."""
         del activity_id
-        return Deferred(again_in=SATURATED_RETRY_AFTER, reason="it is slow", saturated="account-1")
+        when_claimed()
+        return lambda: Deferred(again_in=SATURATED_RETRY_AFTER, reason="it is slow", saturated="account-1")
 
 
 def taken(delay_queue: DelayQueue, entry: Entry) -> Entry:
@@ -143,7 +144,9 @@ def carry_out(entry: Entry, delay_queue: DelayQueue, settler: JobSettler) -> Non
         recent=RecentlyExecuted(CLOCK),
         look_ahead=timedelta(seconds=8),
     )
-    execution.carry_out(entry)
+    ended: list[str] = []
+    execution.carry_out(entry, lambda: ended.append("the one before"))()
+    assert ended == ["the one before"]
     settler.finish()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -41,11 +42,15 @@ class Scene:
         """It is due."""
         self.delay_queue.add(Entry(activity_id, account_id=account_id), 0)
 
-    def _carry_out(self, entry: Entry) -> None:
+    def _carry_out(self, entry: Entry, end_last: Callable[[], None]) -> Callable[[], None]:
+        end_last()
         with self.bulkhead.call(str(entry.account_id)):
             self.begun.release()
             if entry.account_id == "account-1":
                 self.may_end.wait(PATIENCE)
+        return partial(self._end, entry)
+
+    def _end(self, entry: Entry) -> None:
         self.done.append(entry.activity_id)
         self.delay_queue.done(entry)
 
@@ -80,3 +85,37 @@ def test_nobody_gets_a_spare_thread_if_nobody_else_waits(scene: Scene) -> None:
     """An account that has all threads has no more than these."""
     scene.pool.compensate()
     assert not scene.begun.acquire(timeout=0.1)
+
+
+def test_a_thread_ends_one_activity_together_with_the_claim_of_the_next() -> None:
+    """What is due goes on at once; only the last one is ended by itself."""
+    told: list[str] = []
+    delay_queue = DelayQueue(SystemClock())
+
+    def carry_out(entry: Entry, end_last: Callable[[], None]) -> Callable[[], None]:
+        told.append(f"claim {entry.activity_id}")
+        end_last()
+        told.append(f"send {entry.activity_id}")
+
+        def end() -> None:
+            told.append(f"end {entry.activity_id}")
+            delay_queue.done(entry)
+
+        return end
+
+    for name in "abc":
+        delay_queue.add(Entry(name), 0)
+    pool = ThreadPool(
+        size=1,
+        delay_queue=delay_queue,
+        watchdog=Watchdog(),
+        carry_out=carry_out,
+        slow_calls=lambda: 0,
+        calls_beyond_share=lambda: 0,
+        stuck_after=timedelta(minutes=1),
+    )
+    pool.start()
+    assert delay_queue.wait_until_idle(PATIENCE)
+    delay_queue.close()
+    pool.join()
+    assert " | ".join(told) == ("claim a | send a | claim b | end a | send b | claim c | end b | send c | end c")

@@ -68,14 +68,24 @@ class PostgresActivityStore:
         self, activity_id: str, decide: Callable[[Snapshot], Decision[T]], *, crediting: tuple[str, ...] | None = None
     ) -> T:
         """See the port."""
-        if crediting is None and self._catalog.can_be_activity_id(activity_id):
-            change = _Change(activity_id, decide)
-            self._together.join(change)
+        if crediting is None:
+            return self.submit(activity_id, decide)()
+        return cast("T", self._alone(activity_id, decide, crediting))
+
+    def submit(self, activity_id: str, decide: Callable[[Snapshot], Decision[T]]) -> Callable[[], T]:
+        """See the port."""
+        if not self._catalog.can_be_activity_id(activity_id):
+            return cast("Callable[[], T]", partial(self._alone, activity_id, decide, None))
+        change = _Change(activity_id, decide)
+        join = self._together.submit(change)
+
+        def wait() -> T:
+            join()
             if change.error is not None:
                 raise change.error
-            if change.has_result:
-                return cast("T", change.result)
-        return cast("T", self._alone(activity_id, decide, crediting))
+            return cast("T", change.result if change.has_result else self._alone(activity_id, decide, None))
+
+        return wait
 
     def _alone(self, activity_id: str, decide: Decide, crediting: tuple[str, ...] | None) -> Any:
         def make(cursor: Cursor, answered: Answered) -> Any:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -82,9 +83,17 @@ class GroupCommit(Generic[T]):
 
         If this thread is interrupted while the change waits, the change is not made: nobody would hear of it.
         """
+        self.submit(change)()
+
+    def submit(self, change: T) -> Callable[[], None]:
+        """Let the next group take the change along. The function that is returned must be called; it does what `join`
+        does."""
         turn = _Turn(change)
         with self._lock:
             self._waiting.append(turn)
+        return partial(self._join, turn)
+
+    def _join(self, turn: _Turn[T]) -> None:
         try:
             self._see_through(turn)
         except BaseException:
