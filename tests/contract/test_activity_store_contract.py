@@ -36,6 +36,7 @@ from engagement_core.model.decision import (
     MarkScheduled,
     RaiseAlert,
     SaveAttempt,
+    as_it_is,
 )
 from engagement_core.model.errors import Effect, ErrorType
 from engagement_core.model.lifecycle import Event, Phase
@@ -1066,3 +1067,17 @@ def test_what_a_newer_release_left_is_listed_a_day_after_its_deadline(tables: Ta
         with_attempt(tables, f"{name}-unknown", Phase.UNKNOWN, deadline_at=deadline_at, look_at=now - MINUTE, **later)
     assert set(orphans(tables)) == {"old-sending"}
     assert tables.store.unknowns(limit=10) == ("old-unknown",)
+
+
+def test_submitted_change_is_made_when_it_is_waited_for_at_the_latest(tables: Tables) -> None:
+    """Its result is told to whoever waits; so is what its decision raises."""
+    tables.put(a_like())
+
+    def defect(_: Snapshot) -> Decision[None]:
+        raise ZeroDivisionError
+
+    wait, wait_for_defect = tables.store.submit("activity-1", as_it_is), tables.store.submit("activity-1", defect)
+    assert wait().activity is not None
+    with pytest.raises(ZeroDivisionError):
+        wait_for_defect()
+    assert tables.store.submit("no-such-activity", as_it_is)().activity is None

@@ -130,6 +130,18 @@ def somebody_else(tables: PostgresTables, statement: str) -> Iterator[None]:
         yield
 
 
+def test_a_change_that_was_submitted_goes_together_with_the_next_one(
+    tables: PostgresTables, store: PostgresActivityStore
+) -> None:
+    """So a thread waits once for its last verdict and its next claim. Before that, nothing is done for nobody."""
+    first, second = put_likes(tables, 2)
+    wait = store.submit(*claim_of(first))
+    assert show(tables, first).attempts == ()
+    assert isinstance(store.change(*claim_of(second)), Claimed)
+    assert [attempt.phase for attempt in show(tables, first).attempts] == [Phase.SENDING]
+    assert isinstance(wait(), Claimed)
+
+
 def test_claims_and_verdicts_that_are_ready_together_are_committed_together(
     tables: PostgresTables, store: PostgresActivityStore
 ) -> None:

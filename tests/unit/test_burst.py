@@ -22,9 +22,10 @@ from runners.worker.delay_queue import DelayQueue, Entry
 from runners.worker.policy import WorkerPolicy
 from runners.worker.worker import Worker
 from support.builders import NOW
+from support.executors import StubExecutor
 
 
-class ReluctantExecutor:
+class ReluctantExecutor(StubExecutor):
     """Asks for a second try in a moment, and then has nothing more to do."""
 
     def __init__(self) -> None:
@@ -72,7 +73,7 @@ def test_burst_does_not_end_between_an_execution_and_its_retry() -> None:
     assert executor.tries == 2
 
 
-class BrokenExecutor:
+class BrokenExecutor(StubExecutor):
     """Has a defect that every activity meets."""
 
     def execute(self, activity_id: str) -> Outcome:
@@ -145,7 +146,7 @@ class UntouchableQueue(InMemoryQueue):
 
 
 @dataclass
-class BuryingExecutor:
+class BuryingExecutor(StubExecutor):
     """Every activity becomes a dead letter."""
 
     executed: threading.Event = field(default_factory=threading.Event)

@@ -17,6 +17,7 @@ from fakes.telemetry import InMemoryTelemetry
 from runners.worker.delay_queue import DelayQueue
 from runners.worker.policy import WorkerPolicy
 from runners.worker.worker import Worker
+from support.executors import StubExecutor
 
 PATIENCE = 10.0
 
@@ -51,7 +52,7 @@ class SharedQueue(InMemoryQueue):
             self._changed.notify_all()
 
 
-class StuckExecutor:
+class StuckExecutor(StubExecutor):
     """Each activity takes until it may go on."""
 
     def __init__(self) -> None:

@@ -17,6 +17,7 @@ from fakes.telemetry import InMemoryTelemetry
 from runners.worker.delay_queue import DelayQueue
 from runners.worker.policy import WorkerPolicy
 from runners.worker.worker import Worker
+from support.executors import StubExecutor
 
 PATIENCE = 10.0
 
@@ -73,7 +74,7 @@ class WaitingQueue(InMemoryQueue):
             assert self._changed.wait_for(lambda: len(self.settled) >= count, PATIENCE)
 
 
-class FastExecutor:
+class FastExecutor(StubExecutor):
     """Everything is executed at once."""
 
     def __init__(self) -> None:

@@ -19,11 +19,12 @@ from runners.worker.periodic import PeriodicTask
 from runners.worker.policy import WorkerPolicy
 from runners.worker.worker import Worker
 from support.builders import NOW
+from support.executors import StubExecutor
 
 AT_ONCE = timedelta(0)
 
 
-class HangingExecutor:
+class HangingExecutor(StubExecutor):
     """Hangs until the test lets it go on."""
 
     def __init__(self) -> None:
