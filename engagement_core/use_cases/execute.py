@@ -44,6 +44,7 @@ from engagement_core.use_cases.record_verdict import Recorder
 
 __all__ = ["Executor"]
 
+_REFUSES = "the database refuses to record what becomes of activities"
 _STORE_RETRY = timedelta(seconds=1)
 _BUSY_RETRY = timedelta(seconds=5)
 
@@ -124,9 +125,7 @@ class Executor:
         if held_back > timedelta(0):
             return Deferred(again_in=held_back, reason="the provider's breaker is open")
         if self.pending.stops_sending:
-            return Deferred(
-                again_in=TRY_AGAIN_AFTER, reason="the database refuses to record what becomes of activities"
-            )
+            return Deferred(again_in=TRY_AGAIN_AFTER, reason=_REFUSES)
         if activity_id in self.pending:
             # Each claim that fails is to be given back: one at a time, or an outage of hours fills the memory.
             return Deferred(again_in=_STORE_RETRY, reason="the database has yet to be told of its last try")
@@ -189,6 +188,8 @@ class Executor:
         return self.store.change(claimed.activity.id, decide, crediting=ids_to_credit(seen))
 
     def _send(self, claimed: Claimed, deadline: Deadline) -> Answer:
+        if self.pending.stops_sending:  # that of the last activity may have been refused while this one was claimed
+            return NotSent(reason=_REFUSES, retry_in=TRY_AGAIN_AFTER)
         with self.calls.call(claimed.account.id) as has_room:
             if has_room:
                 return self._call(claimed, deadline)
