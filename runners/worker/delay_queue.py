@@ -150,7 +150,7 @@ class DelayQueue:
             return left
 
     def overdue(self) -> int:
-        """How many entries wait for a thread although their time has come."""
+        """How many entries could go if a thread were free, because their time has come and their account has room."""
         with self._changed:
             now = self._clock.elapsed()
             return sum(place.at <= now for place in self._takeable())
@@ -171,10 +171,10 @@ class DelayQueue:
             self._goal = -1
 
     def room(self, prefetch: Callable[[], int]) -> int:
-        """How many more entries that are due it can use: one for each free thread, and `prefetch()` that wait for
-        one. 0 when it is closed."""
+        """How many more entries that are due it can use: one for each free thread, or as many as make `prefetch()` that
+        wait for one. 0 when it is closed."""
         with self._changed:
-            return 0 if self._closed else max(self._resting - self.overdue() + prefetch(), 0)
+            return 0 if self._closed else max(self._resting - self.overdue(), prefetch() - self._ready(), 0)
 
     def await_room(self, prefetch: Callable[[], int], timeout: float) -> int:
         """Block until a thread is free, or at most half of `prefetch()` entries wait for one, so that it pays to fetch
@@ -258,8 +258,13 @@ class DelayQueue:
     def _is_low(self, prefetch: int) -> bool:
         if not self._resting and not prefetch:
             return False
-        overdue = self.overdue()
-        return self._resting > overdue or 0 < prefetch >= 2 * overdue
+        return self._resting > self.overdue() or 0 < prefetch >= 2 * self._ready()
+
+    def _ready(self) -> int:
+        """How many entries wait although their time has come, also for an account that has every thread. Those of a
+        saturated one wait for something else."""
+        now, saturated = self._clock.elapsed(), self._shares.saturated()
+        return sum(place.at <= now and place.account_id not in saturated for place in self._lines.places())
 
     def _first(self, now: float) -> Place | None:
         """Whose turn it is, or will be. Who has its share of the threads goes after all others whose time has come."""

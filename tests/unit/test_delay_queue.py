@@ -487,3 +487,14 @@ def test_half_of_what_can_go_is_waited_for() -> None:
         take_ids(delay_queue, 1)
         assert waited.wait(PATIENCE)
         delay_queue.await_half(0.01)  # returns, although nothing goes
+
+
+def test_entries_of_an_account_that_has_every_thread_count_as_waiting() -> None:
+    """So no jobs are fetched while a thousand entries of one account wait already."""
+    clock = SystemClock()
+    delay_queue = DelayQueue(clock, bulkhead=AccountBulkhead(clock, most=1), threads=1)
+    for name in ("a", "b", "c"):
+        delay_queue.add(Entry(name, account_id="x"), 0)
+    assert delay_queue.take() is not None
+    assert (delay_queue.room(lambda: 0), delay_queue.room(lambda: 2), delay_queue.room(lambda: 3)) == (0, 0, 1)
+    assert delay_queue.await_room(lambda: 3, 0) == 0
