@@ -105,7 +105,6 @@ def test_more_than_a_group_holds_are_all_made_once(monkeypatch: pytest.MonkeyPat
         first = threads.submit(together.join, "first")
         assert groups.has_begun.wait(_FOREVER)
         others = [threads.submit(together.join, name) for name in names]
-        _until(lambda: bool(together._waiting))
         groups.go_on.set()
         for each in (first, *others):
             each.result(_FOREVER / 2)
