@@ -18,11 +18,11 @@ __all__ = ["NoQueue"]
 class NoQueue:
     """Fills `engagement_core.ports.queue.Queue`. It is never unavailable."""
 
-    def ring(self, activity_id: str, at: datetime) -> None:
-        """See the port."""
-
     def __init__(self) -> None:
         self._interrupted = threading.Event()
+
+    def ring(self, activity_id: str, at: datetime) -> None:
+        """See the port."""
 
     def receive(self, timeout: timedelta, *, at_most: int) -> tuple[WakeUp | Unreadable, ...]:  # noqa: ARG002 - the port's
         """See the port. It waits for the whole `timeout`: whoever listens again and again must not spin."""

@@ -74,8 +74,8 @@ class _DeadlineConnection(HTTPConnection):
             fields.setdefault("content-length", "Content-Length: 0")
         lines = (f"{method} {url} HTTP/1.1", f"Host: {self._host_field()}", "Accept-Encoding: identity")
         head = "\r\n".join((*lines, *fields.values(), "", ""))
-        self.send(head.encode("ascii") + (body or b""))
         self._method_sent = method
+        self.send(head.encode("ascii") + (body or b""))
 
     def getresponse(self) -> Any:
         """Wait for the head of the answer. What urllib3 would add to it is not needed."""

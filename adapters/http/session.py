@@ -127,15 +127,15 @@ class _OnceAdapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, request: Any, *_args: Any, **_options: Any) -> Any:
         """The pool of the request's host, without a proxy."""
-        base, _ = _split(request.url)
+        return self.get_connection(request.url)
+
+    def get_connection(self, url: Any, proxies: Any = None) -> Any:  # noqa: ARG002 - requests before 2.32 calls it
+        """The same, by the address."""
+        base, _ = _split(url)
         pool = self._pools.get(base)
         if pool is None:
             pool = self._pools[base] = self.poolmanager.connection_from_url(base)
         return pool
-
-    def get_connection(self, url: Any, proxies: Any = None) -> Any:  # noqa: ARG002 - requests before 2.32 calls it
-        """The same, for older releases of requests."""
-        return self.poolmanager.connection_from_url(url)
 
     def request_url(self, request: Any, proxies: Any) -> str:  # noqa: ARG002 - requests' signature
         """The target of the request line."""

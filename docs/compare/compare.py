@@ -6,7 +6,6 @@ is not part of the product. The peers get an environment of their own, which is 
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -52,12 +51,12 @@ def compare(stage: Stage, installed: Installed, size: Size, rounds: int) -> dict
     ours = {name: queue for name, queue in _OURS.items() if _is_known(queue)}
     found = {name: Found() for name in (*ours, *(peer.name for peer in installed.peers))}
     for number in range(1, rounds + 1):
-        _say(f"Round {number} of {rounds}: drain ...")
+        page.say(f"Round {number} of {rounds}: drain ...")
         for name, queue in ours.items():
             found[name].drains.append(_drain_ours(stage, queue, size))
         for peer in installed.peers:
             found[peer.name].drains.append(arena.drain(peer, due_likes(size.drained)))
-        _say(f"Round {number} of {rounds}: lateness ...")
+        page.say(f"Round {number} of {rounds}: lateness ...")
         for name, queue in ours.items():
             found[name].lateness.append(_lateness_of_ours(stage, queue, size))
         for peer in installed.peers:
@@ -96,7 +95,9 @@ def section(report: Report, found: dict[str, Found], installed: Installed) -> st
     rounds = max(len(each.drains) for each in found.values())
     lines += [
         "",
-        f"In the same run, {rounds} rounds in which the systems took turns; medians, and the range of the rounds:",
+        f"In the same run, {rounds} rounds in which the systems took turns; medians, and the range of the rounds:"
+        if rounds > 1
+        else "In the same run, one round in which the systems took turns:",
     ]
     lines += ["", *page.table(_HEADER, [_row(name, each) for name, each in found.items()])]
     return "\n".join(lines)
@@ -131,23 +132,15 @@ def panels(found: dict[str, Found]) -> Panels:
     )
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-
-
 def main() -> None:
     """Measure; print the tables, or write them and the drawing into the documentation."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="how often each system is measured")
-    parser.add_argument("--quick", action="store_true", help="fewer activities: to see that it works")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.md and docs/performance.svg")
-    options = parser.parse_args()
+    options = page.options(__doc__, rounds=3, measured="system", page=_PAGE)
     with tempfile.TemporaryDirectory(prefix="engagement-peers-") as folder:
         installed = install(Path(folder))
         if installed.left_out:
-            _say(installed.left_out)
+            page.say(installed.left_out)
         with staged() as stage:
-            report = measure(stage, MEASUREMENTS, is_quick=options.quick, tell=_say)
+            report = measure(stage, MEASUREMENTS, is_quick=options.quick, tell=page.say)
             found = compare(stage, installed, QUICK if options.quick else _SIZE, options.rounds)
     text = section(report, found, installed)
     if options.write:

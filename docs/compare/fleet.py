@@ -6,7 +6,6 @@ start of a process in them, and end with the last effect in the provider's ledge
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -162,26 +161,18 @@ def _by_processor(workers: int, cpu_ms: float) -> list[str]:
     return [name, f"{cpu_ms:.2f} ms", f"{_EXAMPLE_CORES * 1000 / cpu_ms:,.0f}"]
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-
-
 def main() -> None:
     """Measure; print the tables, or write them into the documentation."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=1, help="how often each fleet is measured")
-    parser.add_argument("--quick", action="store_true", help="fewer activities: to see that it works")
-    parser.add_argument("--write", action="store_true", help="write docs/explanation/fleet.md")
-    options = parser.parse_args()
+    options = page.options(__doc__, rounds=1, measured="fleet", page=_PAGE)
     count, calls = (300, 4) if options.quick else (2_000, 20)
     instant: list[list[Found]] = [[] for _ in _FLEETS]
     slow: list[list[Found]] = [[] for _ in _FLEETS]
     with staged() as stage:
-        where = page.ground(measure(stage, (), is_quick=True, tell=_say))
+        where = page.ground(measure(stage, (), is_quick=True, tell=page.say))
         disk = disk_syncs(stage.folder)
         for number in range(1, options.rounds + 1):
             for place, workers in enumerate(_FLEETS):
-                _say(f"Round {number} of {options.rounds}: {workers} workers ...")
+                page.say(f"Round {number} of {options.rounds}: {workers} workers ...")
                 instant[place].append(measure_fleet(stage, workers, count, 0))
                 slow[place].append(measure_fleet(stage, workers, workers * THREADS * calls, _CALL_MS))
     text = section(where, instant, slow, disk)

@@ -5,14 +5,30 @@ The one rule: nothing outside the markers is touched, and nobody edits what is b
 
 from __future__ import annotations
 
+import argparse
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from runners.bench.distribution import median
 from runners.bench.report import Report
 
-__all__ = ["ground", "spread", "table", "write"]
+__all__ = ["ground", "options", "say", "spread", "table", "write"]
+
+
+def options(about: str, *, rounds: int, measured: str, page: Path) -> argparse.Namespace:
+    """What a script was called with: `rounds`, `quick` and `write`."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"how often each {measured} is measured")
+    parser.add_argument("--quick", action="store_true", help="fewer activities: to see that it works")
+    parser.add_argument("--write", action="store_true", help=f"write {page.relative_to(page.parents[1])}")
+    return parser.parse_args()
+
+
+def say(text: str) -> None:
+    """Tell a person what is being measured now."""
+    sys.stderr.write(text + "\n")
 
 
 def write(page: Path, section: str) -> None:

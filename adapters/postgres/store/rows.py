@@ -34,7 +34,7 @@ def as_deleted(rows: Sequence[Sequence[Any]], activity_id: str) -> Snapshot:
 
 
 def as_snapshot(rows: Sequence[Sequence[Any]]) -> Snapshot:
-    """One activity, as `Show` returns it: in one row, unless rows share its id."""
+    """One activity, as `render_show` reads it: in one row, unless rows share its id."""
     activity_id, now, _, (activity, pod, account, cartridge, controls, attempts) = rows[0]
     kept = tuple(_listed_attempt(activity_id, each) for each in attempts or ())
     if len(rows) > 1:

@@ -9,13 +9,11 @@ again: the previous holder of the lock may have got a wait from the provider. (A
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from adapters.postgres.connection.planner_hints import PLANNER_HINTS
 from adapters.postgres.store.fragments import AS_JSON
-from adapters.postgres.store.server_function import ServerFunction, server_function
+from adapters.postgres.store.server_function import LockedRead, server_function
 
-__all__ = ["SENDS", "Sends"]
+__all__ = ["SENDS"]
 
 _KEY = "hashtextextended('pod-engagement:account:' || u.id, 0)"
 _LOCK = f"SELECT u.id FROM unnest({{accounts}}) AS u (id) WHERE pg_advisory_xact_lock({_KEY}) IS NOT NULL"  # noqa: S608
@@ -50,19 +48,6 @@ END
 _LOCKED = "pod_engagement.accounts"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sends:
-    """The statements. Their parameter `accounts` is a list of ids.
-
-    `waiting` waits for the locks of all accounts, and is for one account at a time; `passing` leaves out those whose
-    lock somebody else has. `function` does what both do; its parameter `patient` says which.
-    """
-
-    waiting: str
-    passing: str
-    function: ServerFunction
-
-
 def _statement(lock: str) -> str:
     given = lock.format(accounts="%(accounts)s::text[]")
     say = f"SELECT set_config('{_LOCKED}', COALESCE(array_agg(f.id)::text, '{{}}'), true) FROM ({given}) f"  # noqa: S608
@@ -70,7 +55,7 @@ def _statement(lock: str) -> str:
     return f"{PLANNER_HINTS};\n{say};\n{count}"
 
 
-SENDS = Sends(
+SENDS = LockedRead(
     waiting=_statement(_LOCK),
     passing=_statement(_LOCK_FREE),
     function=server_function(
@@ -81,3 +66,4 @@ SENDS = Sends(
         body=_BODY,
     ),
 )
+"""Its parameter `accounts` is a list of ids. `waiting` is for one account at a time."""

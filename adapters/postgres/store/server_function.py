@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 
-__all__ = ["ServerFunction", "server_function"]
+__all__ = ["LockedRead", "ServerFunction", "server_function"]
 
 # VOLATILE, as by default: each statement inside sees what was committed before it began, so what is read after a lock
 # was granted is what the lock's last holder left. One plan serves every call, and it is made for tables that grow: a
@@ -52,6 +52,16 @@ class ServerFunction:
             cursor.execute(question, (self.signature,))
             row = cursor.fetchone()
         return bool(row and row[0])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedRead:
+    """A read that locks first. `waiting` waits for what somebody else has locked; `passing` leaves that out. `function`
+    does what both do; its parameter `patient` says which."""
+
+    waiting: str
+    passing: str
+    function: ServerFunction
 
 
 def server_function(stem: str, *, parameters: dict[str, str], returns: str, body: str) -> ServerFunction:

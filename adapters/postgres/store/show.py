@@ -6,13 +6,11 @@ only locked rows are shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from adapters.postgres.inspection.catalog import Catalog
 from adapters.postgres.store.fragments import AS_JSON, ATTEMPT, IN_FORCE, RELEASED, joins
-from adapters.postgres.store.server_function import ServerFunction, server_function
+from adapters.postgres.store.server_function import LockedRead, server_function
 
-__all__ = ["Show", "render_show"]
+__all__ = ["render_show"]
 
 # NO KEY: other services' rows may refer to these rows by foreign key meanwhile.
 _LOCK = "SELECT a.id FROM pod_activities a WHERE a.id = ANY({wanted}) ORDER BY a.id FOR NO KEY UPDATE"
@@ -74,21 +72,8 @@ _LOCKED = "pod_engagement.locked"
 _LOCK_AND_SAY = f"SELECT set_config('{_LOCKED}', COALESCE(array_agg(f.id)::text, '{{{{}}}}'), true) FROM ({{lock}}) f"  # noqa: S608  # our own name
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Show:
-    """The read for one database. Its parameter `wanted` is a list of ids.
-
-    `waiting` waits for rows that somebody else has locked; `passing` leaves them out. `function` does what both do; its
-    parameter `patient` says which.
-    """
-
-    waiting: str
-    passing: str
-    function: ServerFunction
-
-
-def render_show(catalog: Catalog) -> Show:
-    """The read for a database with this catalog."""
+def render_show(catalog: Catalog) -> LockedRead:
+    """The read for a database with this catalog. Its parameter `wanted` is a list of ids."""
     id_type = catalog.types["pod_activities", "id"]
     show = _SHOW.format(
         locked="{locked}",
@@ -116,4 +101,4 @@ def render_show(catalog: Catalog) -> Show:
     waiting, passing = (
         f"{_LOCK_AND_SAY.format(lock=lock.format(wanted=outside))};\n{read}" for lock in (_LOCK, _LOCK_FREE)
     )
-    return Show(waiting=waiting, passing=passing, function=function)
+    return LockedRead(waiting=waiting, passing=passing, function=function)

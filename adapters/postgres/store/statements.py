@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from adapters.postgres.inspection.catalog import Catalog
 from adapters.postgres.store.fragments import ATTEMPT, COUNT_UP, checked
 from adapters.postgres.store.save import Save, render_save
-from adapters.postgres.store.sends import SENDS, Sends
-from adapters.postgres.store.server_function import ServerFunction
-from adapters.postgres.store.show import Show, render_show
+from adapters.postgres.store.sends import SENDS
+from adapters.postgres.store.server_function import LockedRead, ServerFunction
+from adapters.postgres.store.show import render_show
 
 __all__ = ["OPEN", "PAUSE_LOCK", "WITHIN_SECONDS", "Statements", "render"]
 
@@ -106,8 +106,8 @@ ON CONFLICT (incident) WHERE resolved_at IS NULL DO UPDATE SET
 class Statements:
     """The statements that depend on the column types of this database."""
 
-    show: Show
-    sends: Sends
+    show: LockedRead
+    sends: LockedRead
     save: Save
 
     @property

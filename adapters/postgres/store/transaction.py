@@ -22,8 +22,7 @@ from adapters.postgres.connection.sanitize import sanitize
 from adapters.postgres.store import statements as sql
 from adapters.postgres.store.rows import as_attempt, as_controls, as_deleted, as_snapshot, released_at
 from adapters.postgres.store.save import Plain, plain
-from adapters.postgres.store.sends import Sends
-from adapters.postgres.store.show import Show
+from adapters.postgres.store.server_function import LockedRead
 from adapters.postgres.store.writes import as_sql
 from engagement_core.model.activity import Malformed
 from engagement_core.model.controls import BlockScope, ControlKind, SlowStart
@@ -124,7 +123,7 @@ class Transaction:
         cursor.execute(count, {"accounts": accounts, "patient": patient})
         return cursor.fetchall()
 
-    def _by(self, read: Show | Sends, *, patient: bool) -> str:
+    def _by(self, read: LockedRead, *, patient: bool) -> str:
         if read.function.name in self.usable:
             return read.function.call
         return read.waiting if patient else read.passing
