@@ -29,6 +29,7 @@ from runners.bench.stage import Stage, staged
 from runners.settings import VARIABLES, SettingsProblem
 
 _PAGE = HERE.parent / "performance.md"
+_WRITES = "docs/performance.md and docs/performance.svg"
 _DRAWING = HERE.parent / "performance.svg"
 _QUEUE = "POD_ENGAGEMENT_QUEUE"
 _OURS: Mapping[str, str] = {"engagement run, jobs in RQ": "rq", "engagement run, no queue": "none"}
@@ -134,7 +135,7 @@ def panels(found: dict[str, Found]) -> Panels:
 
 def main() -> None:
     """Measure; print the tables, or write them and the drawing into the documentation."""
-    options = page.options(__doc__, rounds=3, measured="system", page=_PAGE)
+    options = page.options(__doc__, rounds=3, measured="system", writes=_WRITES)
     with tempfile.TemporaryDirectory(prefix="engagement-peers-") as folder:
         installed = install(Path(folder))
         if installed.left_out:

@@ -163,7 +163,7 @@ def _by_processor(workers: int, cpu_ms: float) -> list[str]:
 
 def main() -> None:
     """Measure; print the tables, or write them into the documentation."""
-    options = page.options(__doc__, rounds=1, measured="fleet", page=_PAGE)
+    options = page.options(__doc__, rounds=1, measured="fleet", writes="docs/explanation/fleet.md")
     count, calls = (300, 4) if options.quick else (2_000, 20)
     instant: list[list[Found]] = [[] for _ in _FLEETS]
     slow: list[list[Found]] = [[] for _ in _FLEETS]

@@ -17,12 +17,12 @@ from runners.bench.report import Report
 __all__ = ["ground", "options", "say", "spread", "table", "write"]
 
 
-def options(about: str, *, rounds: int, measured: str, page: Path) -> argparse.Namespace:
+def options(about: str, *, rounds: int, measured: str, writes: str) -> argparse.Namespace:
     """What a script was called with: `rounds`, `quick` and `write`."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--rounds", type=int, default=rounds, help=f"how often each {measured} is measured")
     parser.add_argument("--quick", action="store_true", help="fewer activities: to see that it works")
-    parser.add_argument("--write", action="store_true", help=f"write {page.relative_to(page.parents[1])}")
+    parser.add_argument("--write", action="store_true", help=f"write {writes}")
     return parser.parse_args()
 
 
